@@ -1,0 +1,62 @@
+-- name: CustomerGet :one
+SELECT * FROM customers WHERE id = $1;
+
+-- name: CustomerGetForNoKeyUpdate :one
+SELECT * FROM customers WHERE id = $1 FOR NO KEY UPDATE;
+
+-- name: CustomerGetForUpdate :one
+SELECT * FROM customers WHERE id = $1 FOR UPDATE;
+
+-- name: CustomerLockForKeyShare :one
+-- For whoever adds something that belongs to the customer.
+SELECT id FROM customers WHERE id = $1 FOR KEY SHARE;
+
+-- name: CustomerInsert :one
+INSERT INTO customers (id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id,
+    locale, created_at, updated_at, name_key, email_key, search_text)
+VALUES (@id, @name, @email, @phone, @company, @address, @comments, @modules, @properties, @parent_id, @external_id,
+    @locale, @created_at, @created_at, @name_key, @email_key, @search_text)
+RETURNING *;
+
+-- name: CustomerUpdate :one
+UPDATE customers SET name = @name, email = @email, phone = @phone, company = @company, address = @address,
+    comments = @comments, modules = @modules, properties = @properties, parent_id = @parent_id,
+    external_id = @external_id, locale = @locale, updated_at = @updated_at, name_key = @name_key,
+    email_key = @email_key, search_text = @search_text, version = version + 1
+WHERE id = @id
+RETURNING *;
+
+-- name: CustomerDelete :exec
+DELETE FROM customers WHERE id = $1;
+
+-- name: CustomerChildIDs :many
+SELECT id FROM customers WHERE parent_id = $1 ORDER BY id LIMIT $2;
+
+-- name: CustomerChildCount :one
+SELECT count(*) FROM customers WHERE parent_id = $1;
+
+-- name: CustomerAncestors :many
+-- The customer itself and all above it, from the bottom to the top.
+WITH RECURSIVE line AS (
+    SELECT customers.id, customers.parent_id, 1 AS level FROM customers WHERE customers.id = $1
+    UNION ALL
+    SELECT above.id, above.parent_id, line.level + 1 FROM customers above JOIN line ON above.id = line.parent_id
+)
+SELECT id FROM line ORDER BY level;
+
+-- name: CustomerHeight :one
+-- How many levels the customer and what is below it take up.
+WITH RECURSIVE tree AS (
+    SELECT customers.id, 1 AS level FROM customers WHERE customers.id = $1
+    UNION ALL
+    SELECT below.id, tree.level + 1 FROM customers below JOIN tree ON below.parent_id = tree.id
+)
+SELECT coalesce(max(level), 0)::integer FROM tree;
+
+-- name: HierarchyLock :exec
+-- Held by every move until it commits. A statement of its own: what follows must see what the holder before wrote.
+SELECT pg_advisory_xact_lock(4119251);
+
+-- name: CustomerExists :one
+-- No row when there is no such customer.
+SELECT id FROM customers WHERE id = $1;

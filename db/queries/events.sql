@@ -1,0 +1,47 @@
+-- name: EventInsert :exec
+INSERT INTO events (id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name,
+    request_id, at, data)
+VALUES (@id, @type, @resource_kind, @resource_id, @version, @customer_id, @actor_kind, @actor_id, @actor_name,
+    @request_id, @at, @data);
+
+-- name: EventListByPosition :many
+SELECT * FROM events
+WHERE position > @after_position::bigint AND resource_kind = ANY (@resource_kinds::text[])
+ORDER BY position
+LIMIT @row_limit;
+
+-- name: EventListByCustomer :many
+SELECT * FROM events
+WHERE customer_id = @customer_id AND sequence < @before_sequence AND resource_kind = ANY (@resource_kinds::text[])
+ORDER BY sequence DESC
+LIMIT @row_limit;
+
+-- name: EventLastPosition :one
+SELECT coalesce(max(position), 0)::bigint FROM events;
+
+-- name: EventEraseCustomer :exec
+-- Nothing personal stays of a deleted customer, in its own events or in those of what belonged to it.
+UPDATE events SET data = NULL WHERE customer_id = $1 AND data IS NOT NULL;
+
+-- name: EventEraseResource :exec
+UPDATE events SET data = NULL
+WHERE customer_id = @customer_id AND resource_kind = @resource_kind AND resource_id = @resource_id AND data IS NOT NULL;
+
+-- name: EventUnplacedExist :one
+SELECT EXISTS (SELECT FROM events WHERE position IS NULL);
+
+-- name: SequencerTryLock :one
+-- A statement of its own: EventPlace must see what the holder before committed.
+SELECT pg_try_advisory_xact_lock(4119252);
+
+-- name: EventPlace :execrows
+-- Gives the committed events that have no position yet the next ones, in the order their rows were locked in.
+WITH unplaced AS (
+    SELECT events.sequence, row_number() OVER (ORDER BY events.sequence) AS place
+    FROM events WHERE events.position IS NULL ORDER BY events.sequence LIMIT @row_limit
+), last AS (
+    SELECT coalesce(max(events.position), 0) AS position FROM events
+)
+UPDATE events SET position = last.position + unplaced.place
+FROM unplaced, last
+WHERE events.sequence = unplaced.sequence;

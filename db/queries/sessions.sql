@@ -1,0 +1,37 @@
+-- name: SessionInsert :exec
+INSERT INTO sessions (id, client_id, staff_id, scope, created_at, expires_at)
+VALUES (@id, @client_id, @staff_id, @scope, @created_at, @expires_at);
+
+-- name: SessionGet :one
+SELECT * FROM sessions WHERE id = $1;
+
+-- name: SessionGetForUpdate :one
+SELECT * FROM sessions WHERE id = $1 FOR UPDATE;
+
+-- name: SessionRevoke :execrows
+UPDATE sessions SET revoked_at = @revoked_at WHERE id = @id AND revoked_at IS NULL;
+
+-- name: SessionRevokeByStaff :many
+-- Ends the sessions of an account, but for the one to keep.
+UPDATE sessions SET revoked_at = @revoked_at
+WHERE staff_id = @staff_id AND revoked_at IS NULL AND id IS DISTINCT FROM sqlc.narg(keep_id)
+RETURNING id;
+
+-- name: SessionDeleteExpired :execrows
+DELETE FROM sessions WHERE expires_at < $1;
+
+-- name: RefreshTokenInsert :exec
+INSERT INTO refresh_tokens (hash, session_id, created_at, expires_at, parent_hash)
+VALUES (@hash, @session_id, @created_at, @expires_at, @parent_hash);
+
+-- name: RefreshTokenGet :one
+SELECT * FROM refresh_tokens WHERE hash = $1;
+
+-- name: RefreshTokenSpend :exec
+UPDATE refresh_tokens SET spent_at = @spent_at WHERE hash = @hash;
+
+-- name: RefreshTokenReplay :exec
+UPDATE refresh_tokens SET replayed_at = @replayed_at WHERE hash = @hash;
+
+-- name: RefreshTokenSuccessorSpent :one
+SELECT EXISTS (SELECT FROM refresh_tokens WHERE parent_hash = $1 AND spent_at IS NOT NULL);
