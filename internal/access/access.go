@@ -1,0 +1,86 @@
+// Package access knows who may do what: the scopes, and the roles that give them. It decides nothing about single
+// rows; those belong to the queries.
+package access
+
+import (
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Scope is a permission that a token carries, as the contract names it.
+type Scope string
+
+// scopes holds every scope, in the order they are shown in.
+var scopes = []Scope{
+	"customers:read", "customers:write",
+	"identities:read", "identities:write",
+	"jobs:read", "jobs:write",
+	"domains:read", "domains:write",
+	"publishings:read",
+	"terms:read", "terms:write",
+	"backups:read", "backups:write",
+	"events:read",
+	"webhooks:read", "webhooks:write",
+	"staff:read", "staff:write",
+	"api-clients:read", "api-clients:write",
+}
+
+// Role is what a member of the staff is.
+type Role string
+
+// The roles.
+const (
+	Administrator Role = "administrator"
+	Operator      Role = "operator"
+	Viewer        Role = "viewer"
+)
+
+// withheld is the one table of roles: what each may not do. Whatever is not in it, it may.
+var withheld = map[Role][]Scope{
+	Administrator: {},
+	Operator: {
+		"staff:read", "staff:write", "api-clients:read", "api-clients:write",
+		"webhooks:write", "terms:write", "backups:write",
+	},
+	Viewer: {
+		"customers:write", "identities:write", "jobs:write", "domains:write", "terms:write", "backups:read",
+		"backups:write", "webhooks:write", "staff:read", "staff:write", "api-clients:read", "api-clients:write",
+	},
+}
+
+// Scopes gives every scope there is.
+func Scopes() []Scope { return slices.Clone(scopes) }
+
+// Roles gives every role there is, the most powerful first.
+func Roles() []Role { return []Role{Administrator, Operator, Viewer} }
+
+// Scopes gives what the role may do; an unknown role may do nothing.
+func (r Role) Scopes() []Scope {
+	without, known := withheld[r]
+	if !known {
+		return nil
+	}
+	return slices.DeleteFunc(Scopes(), func(s Scope) bool { return slices.Contains(without, s) })
+}
+
+// The kinds of caller, as the contract's security schemes and the events name them.
+const (
+	KindStaff  = "staff"
+	KindSystem = "system"
+)
+
+// Principal is a caller whose token was verified.
+type Principal struct {
+	Kind      string // one of the kinds of caller
+	ID        uuid.UUID
+	Name      string
+	SessionID uuid.UUID
+	Epoch     int32 // of the account, when the token was issued
+	Scopes    []Scope
+	ExpiresAt time.Time
+}
+
+// Has tells whether the token carries the scope.
+func (p *Principal) Has(scope Scope) bool { return slices.Contains(p.Scopes, scope) }

@@ -1,0 +1,120 @@
+// Package fault is the closed vocabulary of what can go wrong. Whoever finds a fault names its kind, a stable code and a
+// detail that may be shown to the caller; what status that becomes is decided where problems are written, not here.
+// Any other error is unknown: it is logged and withheld.
+package fault
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Kind says what sort of fault it is.
+type Kind int
+
+// The kinds of fault.
+const (
+	Internal             Kind = iota // ours; nothing of it is shown
+	Malformed                        // the request cannot be understood: parameters, headers, cursors, the form of the body
+	Unauthenticated                  // no token, or not a valid one
+	Forbidden                        // a valid token that may not do this
+	NotFound                         // no such resource, or none that the caller may know of
+	MethodNotAllowed                 // the path exists, the method does not
+	Conflict                         // state, hierarchy or uniqueness stand against it
+	Stale                            // the resource has another version than the caller expects
+	TooLarge                         // the body is larger than allowed
+	UnsupportedMedia                 // the body has a media type that is not taken
+	Invalid                          // members of the body are wrong
+	ConfirmationRequired             // it happens only when confirmed
+	TooManyRequests                  // slower, please
+	Unavailable                      // the database is away, or the server is too busy
+)
+
+// Error is a fault as it is shown to the caller, with a cause that is not.
+type Error struct {
+	Kind       Kind
+	Code       string         // for programs; stable
+	Detail     string         // for people; safe to show
+	Fields     []Field        // every fault of the request's parts
+	Members    map[string]any // what a problem of this kind tells beside the common members
+	Header     string         // the WWW-Authenticate challenge of Unauthenticated and Forbidden
+	RetryAfter time.Duration  // for TooManyRequests and Unavailable
+	Cause      error          // for the log
+}
+
+// Error describes the fault for the log.
+func (e *Error) Error() string {
+	text := e.Code + ": " + e.Detail
+	for _, field := range e.Fields {
+		text += fmt.Sprintf("; %s%s%s: %s", field.Pointer, field.Parameter, field.Header, field.Message)
+	}
+	if e.Cause != nil {
+		text += ": " + e.Cause.Error()
+	}
+	return text
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Field is one fault of a request. Exactly one of Pointer, Parameter and Header says where it is; a Pointer of ""
+// with neither of the others set is the body as a whole.
+type Field struct {
+	Pointer   string // JSON pointer into the body
+	Parameter string // query or path parameter
+	Header    string
+	Code      string
+	Message   string
+}
+
+// InvalidBody tells what is wrong with members of the body.
+func InvalidBody(fields ...Field) *Error {
+	return &Error{Kind: Invalid, Code: "invalid_body", Detail: count("The body has", len(fields)), Fields: fields}
+}
+
+// InvalidRequest tells what is wrong with a request that cannot be understood.
+func InvalidRequest(fields ...Field) *Error {
+	return &Error{Kind: Malformed, Code: "invalid_request", Detail: count("The request has", len(fields)), Fields: fields}
+}
+
+func count(prefix string, n int) string {
+	if n == 1 {
+		return prefix + " 1 fault."
+	}
+	return fmt.Sprintf("%s %d faults.", prefix, n)
+}
+
+// NoSuchResource is the answer for what is unknown and for what the caller may not know of.
+func NoSuchResource() *Error {
+	return &Error{Kind: NotFound, Code: "not_found", Detail: "There is no such resource."}
+}
+
+// StaleVersion tells that the resource has another version than the caller expects.
+func StaleVersion(current int64) *Error {
+	return &Error{
+		Kind: Stale, Code: "stale_version", Detail: fmt.Sprintf("The resource has version %d by now.", current),
+		Members: map[string]any{"current_version": current},
+	}
+}
+
+// InvalidCursor tells that the parameter cursor is not one that this list gave out.
+func InvalidCursor() *Error {
+	return InvalidRequest(Field{
+		Parameter: "cursor", Code: "invalid_cursor",
+		Message: "must be the next_cursor of the page before, with the same filters and order",
+	})
+}
+
+// DatabaseAway tells that the database cannot be reached.
+func DatabaseAway(cause error) *Error {
+	return &Error{
+		Kind: Unavailable, Code: "unavailable", Detail: "The database cannot be reached at the moment.",
+		RetryAfter: time.Second, Cause: cause,
+	}
+}
+
+// IsKind tells whether the error is a fault of the kind.
+func IsKind(err error, kind Kind) bool {
+	var fault *Error
+	return errors.As(err, &fault) && fault.Kind == kind
+}

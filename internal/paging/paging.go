@@ -1,0 +1,108 @@
+// Package paging holds what all lists have in common: how a caller asks for a page, what a page is, and how a cursor is
+// written. A cursor is the place of the last row shown, by the values it was sorted on, so a page neither repeats nor
+// loses a row while rows come and go. It grants nothing: what a caller may see is decided by the query.
+package paging
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+
+	"github.com/clientele-api/clientele/internal/fault"
+)
+
+// Request is what a caller asks of a list.
+type Request struct {
+	Limit  int    // rows on a page, at least 1
+	Cursor string // the page before's Next; "" for the first page
+	Total  bool   // whether to count all rows
+}
+
+// Page is a piece of a list.
+type Page[T any] struct {
+	Rows  []T
+	Next  *string // nil on the last page
+	Total *int64  // nil unless asked for
+}
+
+// List names a list: the resource and all that decides which rows it has and in which order. A cursor of one list is
+// refused by every other.
+type List struct {
+	digest [6]byte
+}
+
+// NewList names a list by its resource, and by whatever filters and order it has.
+func NewList(resource string, filtersAndOrder ...any) List {
+	encoded, err := json.Marshal(filtersAndOrder)
+	if err != nil {
+		panic("paging: filters that do not encode: " + err.Error())
+	}
+	sum := sha256.Sum256(append([]byte(resource+"\n"), encoded...))
+	var list List
+	copy(list.digest[:], sum[:])
+	return list
+}
+
+type cursor struct {
+	List  []byte          `json:"l"`
+	Place json.RawMessage `json:"p"`
+}
+
+// Encode writes the cursor of a place, which is any value that JSON can hold.
+func (l List) Encode(place any) string {
+	encodedPlace, err := json.Marshal(place)
+	if err == nil {
+		var encoded []byte
+		if encoded, err = json.Marshal(cursor{List: l.digest[:], Place: encodedPlace}); err == nil {
+			return base64.RawURLEncoding.EncodeToString(encoded)
+		}
+	}
+	panic("paging: a place that does not encode: " + err.Error())
+}
+
+// Decode reads a cursor of this list into the place; any other is an invalid cursor.
+func (l List) Decode(text string, place any) error {
+	decoded, err := parse(text)
+	if err != nil || !bytes.Equal(decoded.List, l.digest[:]) {
+		return fault.InvalidCursor()
+	}
+	decoder := json.NewDecoder(bytes.NewReader(decoded.Place))
+	decoder.DisallowUnknownFields()
+	if decoder.Decode(place) != nil {
+		return fault.InvalidCursor()
+	}
+	return nil
+}
+
+// CheckCursor tells whether the text has the form of a cursor, of whatever list.
+func CheckCursor(text string) error {
+	_, err := parse(text)
+	return err
+}
+
+func parse(text string) (cursor, error) {
+	var decoded cursor
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return decoded, err
+	}
+	if err := json.Unmarshal(raw, &decoded); err != nil {
+		return decoded, err
+	}
+	if len(decoded.List) == 0 || len(decoded.Place) == 0 {
+		return decoded, errors.New("not a cursor")
+	}
+	return decoded, nil
+}
+
+// Cut makes a page of up to limit rows from rows of which one more than that were asked for; place gives what the
+// next page starts after.
+func Cut[T any](list List, rows []T, limit int, place func(last T) any) Page[T] {
+	if len(rows) <= limit {
+		return Page[T]{Rows: rows}
+	}
+	next := list.Encode(place(rows[limit-1]))
+	return Page[T]{Rows: rows[:limit], Next: &next}
+}

@@ -1,0 +1,144 @@
+// Package passwords judges and hashes passwords. It stores nothing and never puts a password into an error.
+package passwords
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/ccojocar/zxcvbn-go"
+	"golang.org/x/crypto/argon2"
+)
+
+// The lengths of a password, in characters.
+const (
+	MinLength = 10
+	MaxLength = 128
+)
+
+// ErrCommon is the answer for a password that is one of the first a guesser tries.
+var ErrCommon = errors.New("is too common or too easily guessed")
+
+// Check tells what is wrong with a new password, nil when nothing is.
+func Check(password string) error {
+	switch length := utf8.RuneCountInString(password); {
+	case length < MinLength:
+		return fmt.Errorf("must have at least %d characters", MinLength)
+	case length > MaxLength:
+		return fmt.Errorf("must have at most %d characters", MaxLength)
+	}
+	// Estimating takes time that grows with the square of the length; a password is not made weaker by its tail.
+	head := []rune(password)
+	if len(head) > 64 {
+		head = head[:64]
+	}
+	if zxcvbn.PasswordStrength(string(head), nil).Score < 2 {
+		return ErrCommon
+	}
+	return nil
+}
+
+// Generate makes a password that nobody guesses.
+func Generate() string {
+	text := strings.ToLower(rand.Text())
+	return text[:5] + "-" + text[5:10] + "-" + text[10:15] + "-" + text[15:20]
+}
+
+// parameters of argon2id. Hashes carry the ones they were made with.
+type parameters struct {
+	memory  uint32 // KiB
+	passes  uint32
+	threads uint8
+}
+
+var current = parameters{memory: 32 * 1024, passes: 3, threads: 1}
+
+// Hasher hashes and compares with argon2id, a bounded number at a time: each takes a core for about a tenth of a second
+// and 32 MiB, so a rush of sign-ins must wait its turn rather than take all cores and all memory.
+type Hasher struct {
+	slots chan struct{}
+	decoy string
+}
+
+// NewHasher makes a Hasher that leaves half of the machine to other work.
+func NewHasher() *Hasher {
+	h := &Hasher{slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
+	h.decoy = current.hash(rand.Text())
+	return h
+}
+
+// Hash gives the hash to store, in PHC string format.
+func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
+	if err := h.wait(ctx); err != nil {
+		return "", err
+	}
+	defer h.done()
+	return current.hash(password), nil
+}
+
+// Matches tells whether the hash was made of the password. With an empty hash it takes as long and says no, so that
+// an unknown login costs what a wrong password costs.
+func (h *Hasher) Matches(ctx context.Context, hash, password string) (bool, error) {
+	if err := h.wait(ctx); err != nil {
+		return false, err
+	}
+	defer h.done()
+	if hash == "" {
+		_, err := matches(h.decoy, password)
+		return false, err
+	}
+	return matches(hash, password)
+}
+
+func (h *Hasher) wait(ctx context.Context) error {
+	select {
+	case h.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting to hash a password: %w", ctx.Err())
+	}
+}
+
+func (h *Hasher) done() { <-h.slots }
+
+const (
+	saltLength = 16
+	keyLength  = 32
+	phcFormat  = "$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s"
+)
+
+func (p parameters) hash(password string) string {
+	salt := make([]byte, saltLength)
+	_, _ = rand.Read(salt) // never fails
+	key := argon2.IDKey([]byte(password), salt, p.passes, p.memory, p.threads, keyLength)
+	return fmt.Sprintf(phcFormat, argon2.Version, p.memory, p.passes, p.threads,
+		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key))
+}
+
+func matches(hash, password string) (bool, error) {
+	fields := strings.Split(hash, "$")
+	if len(fields) != 6 || fields[1] != "argon2id" {
+		return false, errors.New("not an argon2id hash")
+	}
+	var version int
+	var p parameters
+	if _, err := fmt.Sscanf(fields[2], "v=%d", &version); err != nil || version != argon2.Version {
+		return false, errors.New("an argon2 version that is not known here")
+	}
+	if _, err := fmt.Sscanf(fields[3], "m=%d,t=%d,p=%d", &p.memory, &p.passes, &p.threads); err != nil {
+		return false, fmt.Errorf("reading the parameters of a hash: %w", err)
+	}
+	salt, saltErr := base64.RawStdEncoding.DecodeString(fields[4])
+	key, keyErr := base64.RawStdEncoding.DecodeString(fields[5])
+	if err := errors.Join(saltErr, keyErr); err != nil {
+		return false, fmt.Errorf("reading a hash: %w", err)
+	}
+	candidate := argon2.IDKey([]byte(password), salt, p.passes, p.memory, p.threads, uint32(len(key)))
+	return subtle.ConstantTimeCompare(candidate, key) == 1, nil
+}

@@ -1,0 +1,52 @@
+// Package textfold makes text comparable without regard to case and accents, the same on every database whatever its
+// locale, since PostgreSQL's own lower() and unaccent() depend on that.
+package textfold
+
+import (
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/runes"
+	"golang.org/x/text/transform"
+	"golang.org/x/text/unicode/norm"
+)
+
+// undecomposed are letters that Unicode does not take apart into a letter and a mark, though readers do.
+var undecomposed = strings.NewReplacer(
+	"ł", "l", "ø", "o", "đ", "d", "ð", "d", "þ", "th", "æ", "ae", "œ", "oe", "ħ", "h", "ı", "i", "ŀ", "l", "ŧ", "t",
+	"ŋ", "n", "ĸ", "k", "ſ", "s",
+)
+
+// Key folds case, accents and compatibility forms: "Königlich" and "KONIGLICH" have the same key. White space of any
+// kind and length becomes one space.
+func Key(text string) string {
+	if isPlain(text) {
+		return strings.ToLower(text)
+	}
+	// A transformer has state, so each call has its own.
+	strip := transform.Chain(norm.NFKD, runes.Remove(runes.In(unicode.Mn)), norm.NFC)
+	folded, _, err := transform.String(strip, cases.Fold().String(norm.NFKC.String(text)))
+	if err != nil {
+		folded = strings.ToLower(text)
+	}
+	return strings.Join(strings.Fields(undecomposed.Replace(folded)), " ")
+}
+
+// isPlain tells whether the text is ASCII whose only white space is single spaces inside it, as most text is.
+func isPlain(text string) bool {
+	space := true // a leading space is not plain
+	for i := range len(text) {
+		c := text[i]
+		if c >= 0x80 || c < ' ' || c == 0x7f || c == ' ' && space {
+			return false
+		}
+		space = c == ' '
+	}
+	return !space || text == ""
+}
+
+// CaseKey folds case alone: for email addresses, in which accents tell people apart.
+func CaseKey(text string) string {
+	return cases.Fold().String(norm.NFC.String(text))
+}
