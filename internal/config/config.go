@@ -1,0 +1,220 @@
+// Package config reads the settings of the server, from environment variables and the flags of serve, and judges them
+// all at once. It opens nothing and writes nothing; nothing else in the program reads the environment.
+package config
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/clientele-api/clientele/internal/passwords"
+	"github.com/clientele-api/clientele/internal/secrets"
+)
+
+// Config is all the settings, checked.
+type Config struct {
+	Addr           string         // listen address; port 0 picks a free one
+	MetricsAddr    string         // "" for none
+	PublicURL      string         // "" to derive it from the address that is listened on
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	DatabaseURL    string         // "" for the embedded server
+	DataDir        string
+	SecretKey      string // "" to use the generated one in the data directory
+	AdminEmail     string
+	AdminPassword  string
+	LogFormat      string // text, json, or "" to choose by whether it is a terminal
+	LogLevel       slog.Level
+}
+
+// setting is one line of the table below: a variable, which is also a flag of serve.
+type setting struct {
+	name     string // of the variable, without the prefix
+	fallback string
+	usage    string
+	read     func(*Config, string) error
+}
+
+// Prefix begins the name of every variable.
+const Prefix = "CLIENTELE_"
+
+// settings is the one table of settings.
+var settings = []setting{
+	{"ADDR", "127.0.0.1:8080", "listen address; port 0 picks a free one", func(c *Config, v string) error {
+		c.Addr = v
+		return checkAddr(v)
+	}},
+	{"METRICS_ADDR", "", "address of a listener of its own for /metrics (default off)", func(c *Config, v string) error {
+		c.MetricsAddr = v
+		if v == "" {
+			return nil
+		}
+		return checkAddr(v)
+	}},
+	{"PUBLIC_URL", "", "URL that clients use; issuer of tokens (default from the address)", readPublicURL},
+	{"TRUSTED_PROXIES", "", "networks whose X-Forwarded-For is believed, separated by commas", readTrustedProxies},
+	{"DATABASE_URL", "", "PostgreSQL 15 or newer (default an embedded server)", func(c *Config, v string) error {
+		c.DatabaseURL = v
+		if _, err := pgxpool.ParseConfig(v); v != "" && err != nil {
+			return errors.New("is not a PostgreSQL connection string") // the error's own text may hold the password
+		}
+		return nil
+	}},
+	{"DATA_DIR", "./clientele-data", "where the embedded database and generated secrets are", func(c *Config, v string) error {
+		c.DataDir = v
+		return checkSet(v)
+	}},
+	{"SECRET_KEY", "", "encrypts keys and stored answers, 32 characters or more; \"new,old\" while rotating", readSecretKey},
+	{"ADMIN_EMAIL", "", "the first administrator's email address", func(c *Config, v string) error {
+		c.AdminEmail = v
+		return nil
+	}},
+	{"ADMIN_PASSWORD", "", "the first administrator's password", func(c *Config, v string) error {
+		c.AdminPassword = v
+		if v == "" {
+			return nil
+		}
+		return passwords.Check(v)
+	}},
+	{"LOG_FORMAT", "", "text or json (default text on a terminal)", func(c *Config, v string) error {
+		c.LogFormat = v
+		if v != "" && v != "text" && v != "json" {
+			return errors.New("must be text or json")
+		}
+		return nil
+	}},
+	{"LOG_LEVEL", "info", "debug, info, warn or error", func(c *Config, v string) error {
+		if c.LogLevel.UnmarshalText([]byte(v)) != nil {
+			return errors.New("must be debug, info, warn or error")
+		}
+		return nil
+	}},
+}
+
+// Error is everything that is wrong with the settings.
+type Error struct{ Problems []string }
+
+// Error lists the problems, one a line.
+func (e *Error) Error() string {
+	return "the settings are wrong:\n  " + strings.Join(e.Problems, "\n  ")
+}
+
+// Load reads the settings for a command, whose own flags are in the set already. Flags win over variables, variables
+// over defaults.
+func Load(flags *flag.FlagSet, args []string, getenv func(string) string) (Config, error) {
+	values := make([]string, len(settings))
+	for i, s := range settings {
+		values[i] = s.fallback
+		if value := getenv(Prefix + s.name); value != "" {
+			values[i] = value
+		}
+		// The value of the variable is not shown as the default: it may be a secret.
+		flags.Func(s.flag(), s.help(), func(value string) error {
+			values[i] = value
+			return nil
+		})
+	}
+	config := Config{}
+	if err := flags.Parse(args); err != nil {
+		return config, err
+	}
+	if flags.NArg() > 0 {
+		return config, &Error{Problems: []string{"there is an argument too many: " + flags.Arg(0)}}
+	}
+	return config, config.readAll(values)
+}
+
+func (c *Config) readAll(values []string) error {
+	var problems []string
+	for i, s := range settings {
+		if err := s.read(c, values[i]); err != nil {
+			problems = append(problems, Prefix+s.name+" "+err.Error())
+		}
+	}
+	if c.DatabaseURL != "" && c.SecretKey == "" {
+		problems = append(problems, Prefix+"SECRET_KEY must be set together with "+Prefix+"DATABASE_URL")
+	}
+	if (c.AdminEmail == "") != (c.AdminPassword == "") {
+		problems = append(problems, Prefix+"ADMIN_EMAIL and "+Prefix+"ADMIN_PASSWORD must be set together")
+	}
+	if len(problems) > 0 {
+		return &Error{Problems: problems}
+	}
+	return nil
+}
+
+func (s setting) flag() string { return strings.ToLower(strings.ReplaceAll(s.name, "_", "-")) }
+
+func (s setting) help() string {
+	text := s.usage + " [" + Prefix + s.name
+	if s.fallback != "" {
+		text += ", default " + s.fallback
+	}
+	return text + "]"
+}
+
+func checkSet(value string) error {
+	if value == "" {
+		return errors.New("must not be empty")
+	}
+	return nil
+}
+
+func checkAddr(value string) error {
+	_, port, err := net.SplitHostPort(value)
+	if err != nil {
+		return errors.New("must be host:port")
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return errors.New("must have a port between 0 and 65535")
+	}
+	return nil
+}
+
+func readPublicURL(c *Config, value string) error {
+	c.PublicURL = strings.TrimSuffix(value, "/")
+	if value == "" {
+		return nil
+	}
+	parsed, err := url.Parse(c.PublicURL)
+	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" ||
+		parsed.RawQuery != "" || parsed.Fragment != "" || parsed.User != nil {
+		return errors.New("must be an http or https URL without query, fragment or user")
+	}
+	return nil
+}
+
+func readTrustedProxies(c *Config, value string) error {
+	for text := range strings.SplitSeq(value, ",") {
+		text = strings.TrimSpace(text)
+		if text == "" {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			address, addressErr := netip.ParseAddr(text)
+			if addressErr != nil {
+				return fmt.Errorf("must hold networks such as 10.0.0.0/8, not %q", text)
+			}
+			prefix = netip.PrefixFrom(address, address.BitLen())
+		}
+		c.TrustedProxies = append(c.TrustedProxies, prefix)
+	}
+	return nil
+}
+
+func readSecretKey(c *Config, value string) error {
+	c.SecretKey = value
+	if value == "" {
+		return nil
+	}
+	_, err := secrets.Parse(value)
+	return err
+}

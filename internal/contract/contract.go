@@ -1,0 +1,143 @@
+// Package contract holds openapi.yaml as the program goes by it: which operations there are, who may call them, and
+// whether a request is one that they take. It finds an operation by the route that the router has matched already, and
+// gives all faults of a request at once. It reads no bodies and writes no answers.
+package contract
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+
+	"github.com/clientele-api/clientele/internal/access"
+)
+
+// Contract is a loaded OpenAPI document.
+type Contract struct {
+	doc        *openapi3.T
+	operations map[string]*Operation // by method and route
+}
+
+// Requirement is one way to be let in: a token of the scheme with all of the scopes.
+type Requirement struct {
+	Scheme string
+	Scopes []access.Scope
+}
+
+// Operation is one operation of the contract.
+type Operation struct {
+	ID           string
+	Method       string
+	Path         string        // as the contract writes it: /v1/customers/{customer_id}
+	Route        string        // as the router writes it: /v1/customers/:customer_id
+	Requirements []Requirement // any one of them lets in; none: the operation is public
+	MediaTypes   []string      // of the body, sorted; none: the operation takes no body
+
+	operation  *openapi3.Operation
+	route      *routers.Route
+	parameters []*openapi3.Parameter
+	query      map[string]*openapi3.Parameter
+	body       *openapi3.Schema // of a JSON body, nil otherwise
+	bounded    []bound
+}
+
+// Load reads a document. It fails when an operation does not say who may call it.
+func Load(spec []byte) (*Contract, error) {
+	doc, err := openapi3.NewLoader().LoadFromData(spec)
+	if err != nil {
+		return nil, fmt.Errorf("reading the contract: %w", err)
+	}
+	c := &Contract{doc: doc, operations: map[string]*Operation{}}
+	for path, item := range doc.Paths.Map() {
+		for method, operation := range item.Operations() {
+			loaded, err := load(doc, path, item, method, operation)
+			if err != nil {
+				return nil, fmt.Errorf("%s %s: %w", method, path, err)
+			}
+			c.operations[method+" "+loaded.Route] = loaded
+		}
+	}
+	return c, nil
+}
+
+var pathParameter = regexp.MustCompile(`\{([^}]+)\}`)
+
+func load(
+	doc *openapi3.T, path string, item *openapi3.PathItem, method string, operation *openapi3.Operation,
+) (*Operation, error) {
+	o := &Operation{
+		ID: operation.OperationID, Method: method, Path: path, Route: pathParameter.ReplaceAllString(path, ":$1"),
+		operation: operation, query: map[string]*openapi3.Parameter{},
+	}
+	o.route = &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: operation}
+	if operation.Security == nil {
+		return nil, fmt.Errorf("the operation does not say who may call it")
+	}
+	for _, alternative := range *operation.Security {
+		for scheme, scopes := range alternative {
+			requirement := Requirement{Scheme: scheme}
+			for _, scope := range scopes {
+				requirement.Scopes = append(requirement.Scopes, access.Scope(scope))
+			}
+			o.Requirements = append(o.Requirements, requirement)
+		}
+	}
+	for _, parameter := range slices.Concat(item.Parameters, operation.Parameters) {
+		o.parameters = append(o.parameters, parameter.Value)
+		if parameter.Value.In == openapi3.ParameterInQuery {
+			o.query[parameter.Value.Name] = parameter.Value
+		}
+	}
+	if operation.RequestBody != nil {
+		content := operation.RequestBody.Value.Content
+		o.MediaTypes = slices.Sorted(maps.Keys(content))
+		if media := content["application/json"]; media != nil {
+			o.body = media.Schema.Value
+			o.bounded = bounds(o.body)
+		}
+	}
+	return o, nil
+}
+
+// Operation finds the operation of a method and a route; nil when the contract has none.
+func (c *Contract) Operation(method, route string) *Operation { return c.operations[method+" "+route] }
+
+// Operations gives all operations, in the order of their paths.
+func (c *Contract) Operations() []*Operation {
+	return slices.SortedFunc(maps.Values(c.operations), func(a, b *Operation) int {
+		return strings.Compare(a.Path+" "+a.Method, b.Path+" "+b.Method)
+	})
+}
+
+// JSON gives the document as JSON.
+func (c *Contract) JSON() ([]byte, error) { return json.Marshal(c.doc) }
+
+// TakesJSON tells whether the operation's body is JSON.
+func (o *Operation) TakesJSON() bool { return o.body != nil }
+
+func (o *Operation) input(r *http.Request, query url.Values, path map[string]string) *openapi3filter.RequestValidationInput {
+	return &openapi3filter.RequestValidationInput{
+		Request: r, PathParams: path, QueryParams: query, Route: o.route, Options: filterOptions,
+	}
+}
+
+// CheckResponse tells how an answer differs from what the contract says of it. It is for tests: a server that doubted
+// every answer of its own would be twice as slow.
+func (o *Operation) CheckResponse(r *http.Request, status int, header http.Header, body []byte) error {
+	if o.operation.Responses.Status(status) == nil {
+		return fmt.Errorf("%s does not have the status %d in its contract", o.ID, status)
+	}
+	response := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: o.input(r, r.URL.Query(), nil),
+		Status:                 status, Header: header, Options: filterOptions,
+	}
+	return openapi3filter.ValidateResponse(r.Context(), response.SetBodyBytes(body))
+}

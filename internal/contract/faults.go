@@ -1,0 +1,153 @@
+package contract
+
+import (
+	"errors"
+	"fmt"
+	"net/mail"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+
+	"github.com/clientele-api/clientele/internal/etag"
+	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/paging"
+	"github.com/clientele-api/clientele/internal/passwords"
+	"github.com/clientele-api/clientele/internal/rawjson"
+)
+
+// formats are the formats of the contract that say more than JSON Schema can. Each is judged here, so that its faults
+// come together with all others and with their place.
+var formats = map[string]openapi3.StringFormatValidator{
+	"email":        openapi3.NewCallbackValidator(checkEmail),
+	"line":         openapi3.NewCallbackValidator(checkLine),
+	"new-password": openapi3.NewCallbackValidator(passwords.Check),
+	"cursor":       openapi3.NewCallbackValidator(paging.CheckCursor),
+	"entity-tags": openapi3.NewCallbackValidator(func(text string) error {
+		_, err := etag.Parse(text)
+		return err
+	}),
+}
+
+var schemaOptions = []openapi3.SchemaValidationOption{openapi3.WithStringFormatValidators(formats)}
+
+var filterOptions = &openapi3filter.Options{
+	MultiError: true, SkipSettingDefaults: true, IncludeResponseStatus: true,
+	SchemaValidationOptions: schemaOptions,
+}
+
+// checkEmail takes what mail can be sent to, without a display name or anything else around it.
+func checkEmail(text string) error {
+	address, err := mail.ParseAddress(text)
+	if err != nil || address.Address != text || strings.ContainsFunc(text, unicode.IsControl) {
+		return errors.New("must be an email address")
+	}
+	at := strings.LastIndexByte(text, '@')
+	if at > 64 || strings.HasSuffix(text, ".") {
+		return errors.New("must be an email address")
+	}
+	return nil
+}
+
+// checkLine takes one line of text with something on it.
+func checkLine(text string) error {
+	if strings.ContainsFunc(text, unicode.IsControl) {
+		return errors.New("must be one line of text, without control characters")
+	}
+	if strings.TrimSpace(text) == "" {
+		return errors.New("must not be blank")
+	}
+	return nil
+}
+
+func sentence(format string, args ...any) string { return fmt.Sprintf(format, args...) }
+
+// schemaFaults turns what the schema's validator says into faults, each with its place.
+func schemaFaults(err error) []fault.Field {
+	if err == nil {
+		return nil
+	}
+	var many openapi3.MultiError
+	if errors.As(err, &many) {
+		var faults []fault.Field
+		for _, one := range many {
+			faults = append(faults, schemaFaults(one)...)
+		}
+		return faults
+	}
+	var one *openapi3.SchemaError
+	if !errors.As(err, &one) {
+		return []fault.Field{{Code: "invalid", Message: "is not valid"}}
+	}
+	return []fault.Field{schemaFault(one)}
+}
+
+// codes says for each keyword of JSON Schema what its violation is called.
+var codes = map[string]string{
+	"required": "required", "type": "invalid_type", "nullable": "not_nullable", "enum": "unknown_value",
+	"minLength": "too_short", "maxLength": "too_long", "pattern": "invalid_format", "format": "invalid_format",
+	"minimum": "too_small", "maximum": "too_large", "minItems": "too_few_items", "maxItems": "too_many_items",
+	"uniqueItems": "repeated_item", "minProperties": "too_few_members", "maxProperties": "too_many_members",
+}
+
+func schemaFault(err *openapi3.SchemaError) fault.Field {
+	steps := err.JSONPointer()
+	if unknown, found := strings.CutSuffix(err.Reason, " is unsupported"); found && err.SchemaField == "properties" {
+		if name, unquoteErr := strconv.Unquote(strings.TrimPrefix(unknown, "property ")); unquoteErr == nil {
+			steps = append(steps, name)
+		}
+		return fault.Field{Pointer: rawjson.Pointer(steps...), Code: "unknown_member", Message: "is not known here"}
+	}
+	code, known := codes[err.SchemaField]
+	if !known {
+		code = "invalid"
+	}
+	return fault.Field{Pointer: rawjson.Pointer(steps...), Code: code, Message: schemaMessage(err)}
+}
+
+func schemaMessage(err *openapi3.SchemaError) string {
+	schema := err.Schema
+	switch err.SchemaField {
+	case "required":
+		return "is required"
+	case "type":
+		return sentence("must be of type %s", strings.Join(schema.Type.Slice(), " or "))
+	case "nullable":
+		return "must not be null"
+	case "enum":
+		values := make([]string, len(schema.Enum))
+		for i, value := range schema.Enum {
+			values[i] = fmt.Sprint(value)
+		}
+		return "must be one of " + strings.Join(values, ", ")
+	case "minLength":
+		return sentence("must have at least %d characters", schema.MinLength)
+	case "maxLength":
+		return sentence("must have at most %d characters", *schema.MaxLength)
+	case "minimum":
+		return sentence("must be at least %g", *schema.Min)
+	case "maximum":
+		return sentence("must be at most %g", *schema.Max)
+	case "minItems":
+		return sentence("must have at least %d items", schema.MinItems)
+	case "maxItems":
+		return sentence("must have at most %d items", *schema.MaxItems)
+	case "uniqueItems":
+		return "must not have an item twice"
+	case "maxProperties":
+		return sentence("must have at most %d keys", *schema.MaxProps)
+	case "pattern":
+		return "must not be blank"
+	case "format":
+		if err.Origin != nil {
+			if cause := errors.Unwrap(err.Origin); cause != nil {
+				return cause.Error()
+			}
+			return err.Origin.Error()
+		}
+		return sentence("must be a %s", schema.Format)
+	}
+	return "is not valid"
+}
