@@ -1,0 +1,6 @@
+package postgres
+
+// What the tests of migrations need from inside.
+var MigrateUpFrom = migrateUp
+
+const MigrationLock = migrationLock

@@ -1,0 +1,60 @@
+// Package postgres is the program's way to PostgreSQL: the pool, the one helper that opens transactions for changes,
+// lists, migrations, and the translation of the database's errors into faults. It knows no resource's rules.
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// DB is a pool of connections together with the clock that changes are dated by.
+type DB struct {
+	*pgxpool.Pool
+	now func() time.Time
+}
+
+// Open makes a pool for the connection string. It does not connect; a database that is away now may be back for the
+// first query. Settings of the pool may be given in the string, such as pool_max_conns.
+func Open(ctx context.Context, url string, now func() time.Time) (*DB, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("reading the database URL: %w", err)
+	}
+	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	if _, set := config.ConnConfig.RuntimeParams["application_name"]; !set {
+		config.ConnConfig.RuntimeParams["application_name"] = "clientele"
+	}
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = 5 * time.Second
+	}
+	if config.ConnConfig.ValidateConnect == nil {
+		// Of several hosts, the one that can be written to.
+		config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		// Times come out as UTC, not in the machine's zone.
+		conn.TypeMap().RegisterType(&pgtype.Type{
+			Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+		})
+		return nil
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("opening the pool: %w", err)
+	}
+	return New(pool, now), nil
+}
+
+// New makes a DB of a pool that is there already.
+func New(pool *pgxpool.Pool, now func() time.Time) *DB {
+	return &DB{Pool: pool, now: now}
+}
+
+// Now is the time by the clock, as PostgreSQL keeps it: UTC, to the microsecond.
+func (d *DB) Now() time.Time { return d.now().UTC().Truncate(time.Microsecond) }
