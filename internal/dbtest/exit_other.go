@@ -1,0 +1,5 @@
+//go:build !unix
+
+package dbtest
+
+func removeAtExit(string, string) error { return nil }
