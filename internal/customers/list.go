@@ -1,0 +1,226 @@
+package customers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/clientele-api/clientele/gen/db"
+	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/paging"
+	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/textfold"
+)
+
+// listedColumns are the columns of a list: all but the ones that only searching needs.
+const listedColumns = `id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id,
+	locale, status, version, created_at, updated_at, name_key`
+
+// Filter says which customers are meant; the zero value means all of them. It is the one filter for everything that
+// works on many customers.
+type Filter struct {
+	Query         string            `json:"q,omitempty"`
+	Status        *string           `json:"status,omitempty"`
+	ParentID      *uuid.UUID        `json:"parent_id,omitempty"`
+	AncestorID    *uuid.UUID        `json:"ancestor_id,omitempty"`
+	Email         *string           `json:"email,omitempty"`
+	ExternalID    *string           `json:"external_id,omitempty"`
+	Module        *string           `json:"module,omitempty"`
+	CreatedBefore *time.Time        `json:"created_before,omitempty"`
+	CreatedAfter  *time.Time        `json:"created_after,omitempty"`
+	UpdatedBefore *time.Time        `json:"updated_before,omitempty"`
+	Properties    map[string]string `json:"properties,omitempty"`
+}
+
+// order is a way to sort customers: the column, and its value in a row as the cursor keeps it.
+type order struct {
+	column string
+	value  func(db.Customer) any
+}
+
+var orders = map[string]order{
+	"created_at": {"created_at", func(c db.Customer) any { return c.CreatedAt }},
+	"updated_at": {"updated_at", func(c db.Customer) any { return c.UpdatedAt }},
+	"name":       {"name_key", func(c db.Customer) any { return c.NameKey }},
+}
+
+// place is where a page starts: after the row with this value and id.
+type place struct {
+	Value json.RawMessage `json:"v"`
+	ID    uuid.UUID       `json:"i"`
+}
+
+// List reads a page of the customers that are meant. Sort names an order, with a minus before it to turn it round.
+func List(
+	ctx context.Context, database *postgres.DB, filter Filter, sort string, page paging.Request,
+) (paging.Page[db.Customer], error) {
+	name, desc := strings.CutPrefix(sort, "-")
+	by, known := orders[name]
+	if !known {
+		return paging.Page[db.Customer]{}, fmt.Errorf("customers are not sorted by %q", name)
+	}
+	list := paging.NewList("customers", filter, sort)
+	query := postgres.List{
+		Table: "customers", Columns: listedColumns, Where: filter.where(), Order: by.column, Desc: desc,
+		Limit: page.Limit + 1,
+	}
+	if page.Cursor != "" {
+		after, err := by.decode(list, page.Cursor)
+		if err != nil {
+			return paging.Page[db.Customer]{}, err
+		}
+		query.After = after
+	}
+	rows, err := postgres.Rows[db.Customer](ctx, database, query)
+	if err != nil {
+		return paging.Page[db.Customer]{}, err
+	}
+	result := paging.Cut(list, rows, page.Limit, func(last db.Customer) any {
+		value, _ := json.Marshal(by.value(last)) // a time or a text
+		return place{Value: value, ID: last.ID}
+	})
+	if page.Total {
+		total, err := postgres.Count(ctx, database, "customers", filter.where())
+		if err != nil {
+			return result, err
+		}
+		result.Total = &total
+	}
+	return result, nil
+}
+
+// decode reads a cursor into the values of the order and the id.
+func (o order) decode(list paging.List, cursor string) ([]any, error) {
+	var after place
+	if err := list.Decode(cursor, &after); err != nil {
+		return nil, err
+	}
+	var text string
+	if err := json.Unmarshal(after.Value, &text); err != nil {
+		return nil, fault.InvalidCursor()
+	}
+	if o.column == "name_key" {
+		return []any{text, after.ID}, nil
+	}
+	moment, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return nil, fault.InvalidCursor()
+	}
+	return []any{moment, after.ID}, nil
+}
+
+func (f Filter) where() postgres.Where {
+	var where postgres.Where
+	if f.Query != "" {
+		f.whereQuery(&where)
+	}
+	if f.Status != nil {
+		where.And("status = " + where.Arg(*f.Status))
+	}
+	if f.ParentID != nil {
+		where.And("parent_id = " + where.Arg(*f.ParentID))
+	}
+	if f.AncestorID != nil {
+		where.And(`id IN (WITH RECURSIVE below AS (
+			SELECT child.id FROM customers child WHERE child.parent_id = ` + where.Arg(*f.AncestorID) + `
+			UNION ALL
+			SELECT child.id FROM customers child JOIN below ON child.parent_id = below.id
+		) SELECT id FROM below)`)
+	}
+	if f.Email != nil {
+		where.And("email_key = " + where.Arg(textfold.CaseKey(*f.Email)))
+	}
+	if f.ExternalID != nil {
+		where.And("external_id = " + where.Arg(*f.ExternalID))
+	}
+	if f.Module != nil {
+		where.AndSearch("modules <> '{}' AND modules @> ARRAY[" + where.Arg(*f.Module) + "::text]")
+	}
+	if f.CreatedBefore != nil {
+		where.And("created_at < " + where.Arg(*f.CreatedBefore))
+	}
+	if f.CreatedAfter != nil {
+		where.And("created_at > " + where.Arg(*f.CreatedAfter))
+	}
+	if f.UpdatedBefore != nil {
+		where.And("updated_at < " + where.Arg(*f.UpdatedBefore))
+	}
+	for key, value := range f.Properties {
+		where.AndSearch("properties @> ANY (" + where.Arg(propertyMatches(key, value)) + "::jsonb[])")
+	}
+	return where
+}
+
+// propertyMatches gives the objects of which one must be part of the properties for the key to have the value: as a
+// string and, where it is written like one, as a number or a boolean; each alone or in a list.
+func propertyMatches(key, value string) []string {
+	quoted, _ := json.Marshal(value)
+	forms := []string{string(quoted)}
+	if isJSONScalar(value) {
+		forms = append(forms, value)
+	}
+	name, _ := json.Marshal(key)
+	matches := make([]string, 0, 2*len(forms))
+	for _, form := range forms {
+		matches = append(matches, fmt.Sprintf("{%s:%s}", name, form), fmt.Sprintf("{%s:[%s]}", name, form))
+	}
+	return matches
+}
+
+// isJSONScalar tells whether the text is a boolean, or a number of a size that the database takes.
+func isJSONScalar(text string) bool {
+	if text == "true" || text == "false" {
+		return true
+	}
+	_, err := strconv.ParseFloat(text, 64)
+	return err == nil && len(text) <= 100 && json.Valid([]byte(text))
+}
+
+// The text that customers are searched by is a line of words, each after a space, the fields apart by a line break: what
+// is looked for is found inside one field.
+const fieldBreak = "\n "
+
+func searchText(customer *db.Customer) string {
+	text := " " + textfold.Key(customer.Name)
+	for _, field := range []*string{customer.Email, customer.Company, customer.Phone, customer.ExternalID} {
+		if field != nil {
+			text += fieldBreak + textfold.Key(*field)
+		}
+	}
+	if customer.Phone != nil {
+		text += fieldBreak + digits(*customer.Phone)
+	}
+	return text
+}
+
+func digits(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, text)
+}
+
+var escapeLike = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// whereQuery looks for the text anywhere; one of fewer than three characters has no trigram of its own, and is looked
+// for at the start of words, where the space before it gives it one.
+func (f Filter) whereQuery(where *postgres.Where) {
+	text := textfold.Key(f.Query)
+	if text == "" { // nothing but accents
+		where.And("false")
+		return
+	}
+	pattern := "%" + escapeLike.Replace(text) + "%"
+	if utf8.RuneCountInString(text) < 3 {
+		pattern = "% " + escapeLike.Replace(text) + "%"
+	}
+	where.AndSearch("search_text LIKE " + where.Arg(pattern))
+}

@@ -1,0 +1,129 @@
+// Package events is the one change log: every change of every resource appends its event in its own transaction, and
+// history, feed and whatever follows later read that one log. Nothing but erasure changes an event.
+package events
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/clientele-api/clientele/gen/db"
+	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/postgres"
+)
+
+// The kinds of resource that events are about. A type of event is "<kind>.<what happened>".
+const (
+	Customer = "customer"
+	Note     = "note"
+	Staff    = "staff"
+)
+
+// readScopes says which scope shows the events of a kind, beside events:read itself.
+var readScopes = map[string]access.Scope{
+	Customer: "customers:read",
+	Note:     "customers:read",
+	Staff:    "staff:read",
+}
+
+// VisibleKinds gives the kinds of resource whose events the caller may see.
+func VisibleKinds(caller *access.Principal) []string {
+	kinds := []string{}
+	for kind, scope := range readScopes {
+		if caller.Has(scope) {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
+}
+
+// Event is what happened to a resource.
+type Event struct {
+	Kind       string // of the resource
+	What       string // created, updated, deleted, …
+	ResourceID uuid.UUID
+	Version    int64      // that the change made
+	CustomerID *uuid.UUID // that the resource belongs to
+	Before     any        // the resource before, nil when it is new
+	After      any        // the resource after, nil when it is gone
+}
+
+// Append writes the event, in the transaction of the change and while the changed row is locked: that is what keeps the
+// events of one resource in order. Before and After are encoded as JSON objects; of Before only the members that
+// changed are kept.
+func Append(ctx context.Context, tx *postgres.Tx, event Event) error {
+	data, err := encode(event.Before, event.After)
+	if err != nil {
+		return fmt.Errorf("encoding a %s event: %w", event.Kind, err)
+	}
+	var requestID *string
+	if tx.RequestID != "" {
+		requestID = &tx.RequestID
+	}
+	err = db.New().EventInsert(ctx, tx, db.EventInsertParams{
+		ID:           uuid.Must(uuid.NewV7()),
+		Type:         event.Kind + "." + event.What,
+		ResourceKind: event.Kind,
+		ResourceID:   event.ResourceID,
+		Version:      event.Version,
+		CustomerID:   event.CustomerID,
+		ActorKind:    tx.Actor.Kind,
+		ActorID:      tx.Actor.ID,
+		ActorName:    tx.Actor.Name,
+		RequestID:    requestID,
+		At:           tx.Now,
+		Data:         data,
+	})
+	if err != nil {
+		return fmt.Errorf("writing a %s event: %w", event.Kind, err)
+	}
+	return nil
+}
+
+// encode gives {"before": …, "after": …}, or nil when neither is known any more.
+func encode(before, after any) (json.RawMessage, error) {
+	if before == nil && after == nil {
+		return nil, nil
+	}
+	encodedBefore, err := json.Marshal(before)
+	if err != nil {
+		return nil, err
+	}
+	encodedAfter, err := json.Marshal(after)
+	if err != nil {
+		return nil, err
+	}
+	if before != nil && after != nil {
+		if encodedBefore, err = changed(encodedBefore, encodedAfter); err != nil {
+			return nil, err
+		}
+	}
+	var data bytes.Buffer
+	data.Grow(len(encodedBefore) + len(encodedAfter) + 24)
+	data.WriteString(`{"before":`)
+	data.Write(encodedBefore)
+	data.WriteString(`,"after":`)
+	data.Write(encodedAfter)
+	data.WriteByte('}')
+	return data.Bytes(), nil
+}
+
+// changed keeps those members of before that after has not, or has with another value.
+func changed(before, after json.RawMessage) (json.RawMessage, error) {
+	var old, now map[string]json.RawMessage
+	if err := json.Unmarshal(before, &old); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(after, &now); err != nil {
+		return nil, err
+	}
+	for name, value := range old {
+		if bytes.Equal(value, now[name]) {
+			delete(old, name)
+		}
+	}
+	return json.Marshal(old)
+}

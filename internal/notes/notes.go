@@ -1,0 +1,90 @@
+// Package notes keeps the dated, signed log about a customer. A note is never changed; the customer never sees one.
+package notes
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/clientele-api/clientele/gen/db"
+	"github.com/clientele-api/clientele/internal/events"
+	"github.com/clientele-api/clientele/internal/paging"
+	"github.com/clientele-api/clientele/internal/postgres"
+)
+
+// Create adds a note, signed by whoever makes the change.
+func Create(ctx context.Context, tx *postgres.Tx, customerID uuid.UUID, text string) (db.Note, error) {
+	if _, err := db.New().CustomerLockForKeyShare(ctx, tx, customerID); err != nil {
+		return db.Note{}, err
+	}
+	note, err := db.New().NoteInsert(ctx, tx, db.NoteInsertParams{
+		ID: uuid.Must(uuid.NewV7()), CustomerID: customerID, Text: text, AuthorKind: tx.Actor.Kind,
+		AuthorID: tx.Actor.ID, AuthorName: tx.Actor.Name, CreatedAt: tx.Now,
+	})
+	if err != nil {
+		return db.Note{}, err
+	}
+	return note, events.Append(ctx, tx, events.Event{
+		Kind: events.Note, What: "created", ResourceID: note.ID, CustomerID: &customerID, Version: 1, After: snapshot(note),
+	})
+}
+
+// Delete removes a note and erases its text from the change log.
+func Delete(ctx context.Context, tx *postgres.Tx, customerID, id uuid.UUID) error {
+	if _, err := db.New().CustomerLockForKeyShare(ctx, tx, customerID); err != nil {
+		return err
+	}
+	if _, err := db.New().NoteDelete(ctx, tx, id, customerID); err != nil {
+		return err
+	}
+	if err := db.New().EventEraseResource(ctx, tx, &customerID, events.Note, id); err != nil {
+		return err
+	}
+	return events.Append(ctx, tx, events.Event{
+		Kind: events.Note, What: "deleted", ResourceID: id, CustomerID: &customerID, Version: 2,
+	})
+}
+
+// snapshot is a note as its event shows it: as the API does.
+func snapshot(note db.Note) any {
+	return map[string]any{
+		"id": note.ID, "customer_id": note.CustomerID, "text": note.Text, "created_at": note.CreatedAt,
+		"author": map[string]any{"kind": note.AuthorKind, "id": note.AuthorID, "name": note.AuthorName},
+	}
+}
+
+// place is where a page starts: before this note.
+type place struct {
+	CreatedAt time.Time `json:"c"`
+	ID        uuid.UUID `json:"i"`
+}
+
+// List reads a page of the notes about a customer, the newest first.
+func List(ctx context.Context, database *postgres.DB, customerID uuid.UUID, page paging.Request) (paging.Page[db.Note], error) {
+	if _, err := db.New().CustomerExists(ctx, database, customerID); err != nil {
+		return paging.Page[db.Note]{}, err
+	}
+	list := paging.NewList("notes", customerID)
+	before := place{CreatedAt: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), ID: uuid.Max}
+	if page.Cursor != "" {
+		if err := list.Decode(page.Cursor, &before); err != nil {
+			return paging.Page[db.Note]{}, err
+		}
+	}
+	rows, err := db.New().NoteListNewestFirst(ctx, database, db.NoteListNewestFirstParams{
+		CustomerID: customerID, BeforeCreatedAt: before.CreatedAt, BeforeID: before.ID, RowLimit: int32(page.Limit) + 1,
+	})
+	if err != nil {
+		return paging.Page[db.Note]{}, err
+	}
+	result := paging.Cut(list, rows, page.Limit, func(last db.Note) any { return place{last.CreatedAt, last.ID} })
+	if page.Total {
+		total, err := db.New().NoteCount(ctx, database, customerID)
+		if err != nil {
+			return result, err
+		}
+		result.Total = &total
+	}
+	return result, nil
+}

@@ -1,0 +1,166 @@
+package sessions
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/clientele-api/clientele/gen/db"
+	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/tokens"
+)
+
+// Refresh carries a session on. The refresh token is spent and answered with its successor; a second use that is more
+// than a second tab or a lost answer ends the session, since then two hold what one should have.
+func (s *Service) Refresh(ctx context.Context, refreshToken, scope string) (Grant, error) {
+	var opened opening
+	var reused bool
+	err := s.db.Change(ctx, postgres.Change{}, func(tx *postgres.Tx) error {
+		reused = false
+		held, err := lock(ctx, tx, refreshToken)
+		if err != nil {
+			return err
+		}
+		usable, err := use(ctx, tx, held.token)
+		if err != nil {
+			return err
+		}
+		if !usable {
+			// This must be committed, though the caller is refused.
+			reused = true
+			return end(ctx, tx, held.session.ID)
+		}
+		opened, err = carryOn(ctx, tx, held, scope)
+		return err
+	})
+	if err == nil && reused {
+		err = errRefreshToken
+	}
+	if err != nil {
+		return Grant{}, err
+	}
+	return s.grant(ctx, opened)
+}
+
+// held is what a refresh works on: the account locked against changes, the session against other refreshes.
+type held struct {
+	account db.Staff
+	session db.Session
+	token   db.RefreshToken
+}
+
+// lock finds what a refresh token belongs to and locks it, the account before the session as everybody does.
+func lock(ctx context.Context, tx *postgres.Tx, refreshToken string) (h held, err error) {
+	if h.token, err = db.New().RefreshTokenGet(ctx, tx, hash(refreshToken)); err != nil {
+		return h, orRefused(err)
+	}
+	if h.session, err = db.New().SessionGet(ctx, tx, h.token.SessionID); err != nil {
+		return h, orRefused(err)
+	}
+	if h.account, err = db.New().StaffGetForShare(ctx, tx, h.session.StaffID); err != nil {
+		return h, orRefused(err)
+	}
+	if h.session, err = db.New().SessionGetForUpdate(ctx, tx, h.session.ID); err != nil {
+		return h, orRefused(err)
+	}
+	// Read again under the lock: it may have been spent a moment ago.
+	if h.token, err = db.New().RefreshTokenGet(ctx, tx, h.token.Hash); err != nil {
+		return h, orRefused(err)
+	}
+	if h.session.RevokedAt != nil || !tx.Now.Before(h.session.ExpiresAt) || !tx.Now.Before(h.token.ExpiresAt) {
+		return h, errRefreshToken
+	}
+	return h, nil
+}
+
+func orRefused(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return errRefreshToken
+	}
+	return err
+}
+
+// use spends the token, or uses a spent one once more where that is allowed.
+func use(ctx context.Context, tx *postgres.Tx, token db.RefreshToken) (bool, error) {
+	if token.SpentAt == nil {
+		return true, db.New().RefreshTokenSpend(ctx, tx, &tx.Now, token.Hash)
+	}
+	if token.ReplayedAt != nil || tx.Now.Sub(*token.SpentAt) > replayWindow {
+		return false, nil
+	}
+	moved, err := db.New().RefreshTokenSuccessorSpent(ctx, tx, token.Hash)
+	if err != nil || moved {
+		return false, err
+	}
+	return true, db.New().RefreshTokenReplay(ctx, tx, &tx.Now, token.Hash)
+}
+
+func carryOn(ctx context.Context, tx *postgres.Tx, h held, scope string) (opening, error) {
+	allowed := access.Role(h.account.Role).Scopes()
+	if h.session.Scope != nil {
+		// What the session was narrowed to, as far as the role still gives it.
+		granted := tokens.SplitScopes(*h.session.Scope)
+		allowed = slices.DeleteFunc(allowed, func(s access.Scope) bool { return !slices.Contains(granted, s) })
+	}
+	scopes, err := narrow(allowed, scope)
+	if err != nil {
+		return opening{}, err
+	}
+	refresh, expires, err := newRefreshToken(ctx, tx, h.session.ID, h.session.ExpiresAt, h.token.Hash)
+	if err != nil {
+		return opening{}, err
+	}
+	return opening{
+		caller: principal(h.account, h.session.ID, scopes), client: h.session.ClientID,
+		refresh: refresh, expires: expires,
+	}, nil
+}
+
+// Revoke ends the session of a refresh token or an access token; of a token that nobody knows there is nothing to end.
+func (s *Service) Revoke(ctx context.Context, token string) error {
+	sessionID := uuid.Nil
+	if caller, err := s.authority.Verify(ctx, token); err == nil {
+		sessionID = caller.SessionID
+	} else if !errors.Is(err, tokens.ErrInvalid) {
+		return err
+	}
+	return s.db.Change(ctx, postgres.Change{}, func(tx *postgres.Tx) error {
+		if sessionID == uuid.Nil {
+			known, err := db.New().RefreshTokenGet(ctx, tx, hash(token))
+			if errors.Is(err, pgx.ErrNoRows) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			sessionID = known.SessionID
+		}
+		return end(ctx, tx, sessionID)
+	})
+}
+
+func end(ctx context.Context, tx *postgres.Tx, sessionID uuid.UUID) error {
+	if _, err := db.New().SessionRevoke(ctx, tx, &tx.Now, sessionID); err != nil {
+		return err
+	}
+	return tokens.RevokeAll(ctx, tx, sessionID)
+}
+
+// EndAll ends the sessions of a staff account, but for the one to keep.
+func EndAll(ctx context.Context, tx *postgres.Tx, staffID uuid.UUID, keep *uuid.UUID) error {
+	ended, err := db.New().SessionRevokeByStaff(ctx, tx, &tx.Now, staffID, keep)
+	if err != nil {
+		return err
+	}
+	return tokens.RevokeAll(ctx, tx, ended...)
+}
+
+// Sweep deletes sessions that have expired, with their refresh tokens.
+func Sweep(ctx context.Context, database *postgres.DB) error {
+	_, err := db.New().SessionDeleteExpired(ctx, database, database.Now())
+	return err
+}

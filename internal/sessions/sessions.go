@@ -1,0 +1,195 @@
+// Package sessions opens, carries on and ends sessions: what the token endpoint does. A session belongs to one login and
+// lives by its refresh tokens, of which only hashes are stored. Errors that the endpoint shows are *Error, in the words
+// of RFC 6749; all others are faults.
+package sessions
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/clientele-api/clientele/gen/db"
+	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/passwords"
+	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/textfold"
+	"github.com/clientele-api/clientele/internal/tokens"
+)
+
+const (
+	// StaffClient is the OAuth client that staff signs in through, a public one.
+	StaffClient = "staff"
+
+	// refreshLifetime is how long a session lasts without being used, sessionLifetime how long it lasts at all.
+	refreshLifetime = 7 * 24 * time.Hour
+	sessionLifetime = 30 * 24 * time.Hour
+	// replayWindow is how long a spent refresh token may be used once more, for two tabs and lost answers.
+	replayWindow = 30 * time.Second
+
+	refreshPrefix = "clr_"
+)
+
+// Error is a refusal in the words of RFC 6749, section 5.2.
+type Error struct {
+	Code        string
+	Description string
+}
+
+// Error describes the refusal for the log.
+func (e *Error) Error() string { return e.Code + ": " + e.Description }
+
+// The refusals that depend on more than the form of the request. An unknown login and a wrong password are the same.
+var (
+	errWrongLogin   = &Error{Code: "invalid_grant", Description: "The login or the password is wrong."}
+	errRefreshToken = &Error{Code: "invalid_grant", Description: "The refresh token is not valid, has expired or was used before."}
+	errScope        = &Error{Code: "invalid_scope", Description: "The login does not have all of these scopes."}
+)
+
+// Grant is what a client gets.
+type Grant struct {
+	AccessToken    string
+	RefreshToken   string
+	RefreshExpires time.Duration
+	Scopes         []access.Scope
+}
+
+// Service grants tokens.
+type Service struct {
+	db        *postgres.DB
+	authority *tokens.Authority
+	hasher    *passwords.Hasher
+}
+
+// New makes a Service.
+func New(database *postgres.DB, authority *tokens.Authority, hasher *passwords.Hasher) *Service {
+	return &Service{db: database, authority: authority, hasher: hasher}
+}
+
+// SignIn opens a session for a staff login. The scope narrows what the role gives; "" is all of it. The password is
+// compared before the transaction; what is read in it, under lock, decides.
+func (s *Service) SignIn(ctx context.Context, email, password, scope string) (Grant, error) {
+	candidate, err := db.New().StaffGetByEmail(ctx, s.db, textfold.CaseKey(email))
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return Grant{}, err
+	}
+	matches, err := s.hasher.Matches(ctx, candidate.PasswordHash, password)
+	if err != nil {
+		return Grant{}, err
+	}
+	if !matches {
+		return Grant{}, errWrongLogin
+	}
+	var opened opening
+	err = s.db.Change(ctx, postgres.Change{}, func(tx *postgres.Tx) error {
+		account, err := db.New().StaffGetForShare(ctx, tx, candidate.ID)
+		if errors.Is(err, pgx.ErrNoRows) || err == nil && account.PasswordHash != candidate.PasswordHash {
+			return errWrongLogin
+		}
+		if err != nil {
+			return err
+		}
+		opened, err = open(ctx, tx, account, scope)
+		return err
+	})
+	if err != nil {
+		return Grant{}, err
+	}
+	return s.grant(ctx, opened)
+}
+
+// opening is a session with a refresh token that was just stored.
+type opening struct {
+	caller  *access.Principal
+	client  string
+	refresh string
+	expires time.Duration
+}
+
+func open(ctx context.Context, tx *postgres.Tx, account db.Staff, scope string) (opening, error) {
+	scopes, err := narrow(access.Role(account.Role).Scopes(), scope)
+	if err != nil {
+		return opening{}, err
+	}
+	session := db.SessionInsertParams{
+		ID: uuid.Must(uuid.NewV7()), ClientID: StaffClient, StaffID: account.ID,
+		CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(sessionLifetime),
+	}
+	if strings.TrimSpace(scope) != "" {
+		session.Scope = &scope
+	}
+	if err := db.New().SessionInsert(ctx, tx, session); err != nil {
+		return opening{}, err
+	}
+	if err := db.New().StaffActivityUpsert(ctx, tx, account.ID, tx.Now); err != nil {
+		return opening{}, err
+	}
+	refresh, expires, err := newRefreshToken(ctx, tx, session.ID, session.ExpiresAt, nil)
+	if err != nil {
+		return opening{}, err
+	}
+	return opening{
+		caller: principal(account, session.ID, scopes), client: StaffClient, refresh: refresh, expires: expires,
+	}, nil
+}
+
+func principal(account db.Staff, sessionID uuid.UUID, scopes []access.Scope) *access.Principal {
+	return &access.Principal{
+		Kind: access.KindStaff, ID: account.ID, Name: account.Name, SessionID: sessionID, Epoch: account.TokenEpoch,
+		Scopes: scopes,
+	}
+}
+
+func (s *Service) grant(ctx context.Context, opened opening) (Grant, error) {
+	token, err := s.authority.Issue(ctx, opened.caller, opened.client)
+	if err != nil {
+		return Grant{}, err
+	}
+	return Grant{
+		AccessToken: token, RefreshToken: opened.refresh, RefreshExpires: opened.expires, Scopes: opened.caller.Scopes,
+	}, nil
+}
+
+// narrow gives the scopes asked for, which must all be allowed; "" asks for all that are.
+func narrow(allowed []access.Scope, scope string) ([]access.Scope, error) {
+	asked := tokens.SplitScopes(scope)
+	if len(asked) == 0 {
+		return allowed, nil
+	}
+	for _, one := range asked {
+		if !slices.Contains(allowed, one) {
+			return nil, errScope
+		}
+	}
+	return slices.DeleteFunc(allowed, func(one access.Scope) bool { return !slices.Contains(asked, one) }), nil
+}
+
+// newRefreshToken stores a new refresh token of the session, the successor of the parent, and gives its text.
+func newRefreshToken(
+	ctx context.Context, tx *postgres.Tx, sessionID uuid.UUID, sessionExpires time.Time, parent []byte,
+) (string, time.Duration, error) {
+	text := refreshPrefix + rand.Text() + rand.Text()
+	expires := tx.Now.Add(refreshLifetime)
+	if expires.After(sessionExpires) {
+		expires = sessionExpires
+	}
+	err := db.New().RefreshTokenInsert(ctx, tx, db.RefreshTokenInsertParams{
+		Hash: hash(text), SessionID: sessionID, CreatedAt: tx.Now, ExpiresAt: expires, ParentHash: parent,
+	})
+	if err != nil {
+		return "", 0, fmt.Errorf("storing a refresh token: %w", err)
+	}
+	return text, expires.Sub(tx.Now), nil
+}
+
+func hash(token string) []byte {
+	sum := sha256.Sum256([]byte(token))
+	return sum[:]
+}
