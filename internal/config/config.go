@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/clientele-api/clientele/internal/email"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/secrets"
 )
@@ -74,7 +75,10 @@ var settings = []setting{
 	{"SECRET_KEY", "", "encrypts keys and stored answers, 32 characters or more; \"new,old\" while rotating", readSecretKey},
 	{"ADMIN_EMAIL", "", "the first administrator's email address", func(c *Config, v string) error {
 		c.AdminEmail = v
-		return nil
+		if v == "" {
+			return nil
+		}
+		return email.Check(v)
 	}},
 	{"ADMIN_PASSWORD", "", "the first administrator's password", func(c *Config, v string) error {
 		c.AdminPassword = v
@@ -103,7 +107,7 @@ type Error struct{ Problems []string }
 
 // Error lists the problems, one a line.
 func (e *Error) Error() string {
-	return "the settings are wrong:\n  " + strings.Join(e.Problems, "\n  ")
+	return "this must be put right first:\n  " + strings.Join(e.Problems, "\n  ")
 }
 
 // Load reads the settings for a command, whose own flags are in the set already. Flags win over variables, variables

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -55,33 +58,45 @@ func (o *Operation) CheckRequest(r *http.Request, path map[string]string, body [
 	return nil
 }
 
-// checkQueryNames finds parameters that the operation does not have, and those that are there twice.
+// checkQueryNames finds parameters that the operation does not have, those that are there twice, and what no parameter
+// may hold.
 func (o *Operation) checkQueryNames(query url.Values) []fault.Field {
 	var faults []fault.Field
+	members := map[*openapi3.Parameter]uint64{}
 	for name, values := range query {
-		known := o.query[name]
-		if base, key, nested := strings.Cut(name, "["); nested && strings.HasSuffix(key, "]") {
-			if known = o.query[base]; known != nil && known.Style != "deepObject" {
-				known = nil
-			}
-		} else if known != nil && known.Style == "deepObject" {
-			known = nil
+		parameter := o.query[name]
+		base, key, nested := strings.Cut(name, "[")
+		isObject := parameter == nil && nested && strings.HasSuffix(key, "]")
+		if isObject {
+			parameter = o.query[base]
 		}
 		switch {
-		case known == nil:
+		case parameter == nil || isObject != (parameter.Style == "deepObject"):
 			faults = append(faults, fault.Field{
 				Parameter: name, Code: "unknown_parameter", Message: "is not a parameter of this operation",
 			})
 		case len(values) > 1:
 			faults = append(faults, fault.Field{Parameter: name, Code: "repeated", Message: "is there more than once"})
-		case strings.ContainsRune(values[0], 0) || strings.ToValidUTF8(values[0], "") != values[0]:
+		case !isText(name) || !isText(values[0]):
 			faults = append(faults, fault.Field{
-				Parameter: name, Code: "invalid_text", Message: "must be UTF-8 without NUL characters",
+				Parameter: base, Code: "invalid_text", Message: "must be UTF-8 without NUL characters",
+			})
+		case isObject:
+			members[parameter]++
+		}
+	}
+	for parameter, count := range members {
+		if most := parameter.Schema.Value.MaxProps; most != nil && count > *most {
+			faults = append(faults, fault.Field{
+				Parameter: parameter.Name, Code: "too_many_members", Message: fmt.Sprintf("must have at most %d keys", *most),
 			})
 		}
 	}
+	slices.SortFunc(faults, func(a, b fault.Field) int { return strings.Compare(a.Parameter, b.Parameter) })
 	return faults
 }
+
+func isText(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
 // checkBody gives the faults of the members of a JSON body, or the one fault of a text that is not JSON.
 func (o *Operation) checkBody(body []byte) (members []fault.Field, unreadable *fault.Field) {
@@ -136,12 +151,12 @@ func (o *Operation) checkBounds(body []byte) []fault.Field {
 		pointer := rawjson.Pointer(bound.member)
 		if bound.maxBytes > 0 && len(value) > bound.maxBytes {
 			faults = append(faults, fault.Field{
-				Pointer: pointer, Code: "too_large", Message: sentence("must have at most %d bytes", bound.maxBytes),
+				Pointer: pointer, Code: "too_large", Message: fmt.Sprintf("must have at most %d bytes", bound.maxBytes),
 			})
 		}
 		if bound.maxDepth > 0 && rawjson.Depth(value) > bound.maxDepth {
 			faults = append(faults, fault.Field{
-				Pointer: pointer, Code: "too_deep", Message: sentence("must be nested at most %d levels deep", bound.maxDepth),
+				Pointer: pointer, Code: "too_deep", Message: fmt.Sprintf("must be nested at most %d levels deep", bound.maxDepth),
 			})
 		}
 	}
@@ -164,7 +179,7 @@ func parameterFaults(parameter *openapi3.Parameter, err error) []fault.Field {
 			code, message = "empty", "must not be empty"
 		default:
 			if types := parameter.Schema.Value.Type; types != nil {
-				message = sentence("must be of type %s", strings.Join(types.Slice(), " or "))
+				message = fmt.Sprintf("must be of type %s", strings.Join(types.Slice(), " or "))
 			}
 		}
 		found = []fault.Field{{Code: code, Message: message}}

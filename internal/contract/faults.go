@@ -3,7 +3,6 @@ package contract
 import (
 	"errors"
 	"fmt"
-	"net/mail"
 	"strconv"
 	"strings"
 	"unicode"
@@ -11,6 +10,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 
+	"github.com/clientele-api/clientele/internal/email"
 	"github.com/clientele-api/clientele/internal/etag"
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/paging"
@@ -21,7 +21,7 @@ import (
 // formats are the formats of the contract that say more than JSON Schema can. Each is judged here, so that its faults
 // come together with all others and with their place.
 var formats = map[string]openapi3.StringFormatValidator{
-	"email":        openapi3.NewCallbackValidator(checkEmail),
+	"email":        openapi3.NewCallbackValidator(email.Check),
 	"line":         openapi3.NewCallbackValidator(checkLine),
 	"new-password": openapi3.NewCallbackValidator(passwords.Check),
 	"cursor":       openapi3.NewCallbackValidator(paging.CheckCursor),
@@ -38,19 +38,6 @@ var filterOptions = &openapi3filter.Options{
 	SchemaValidationOptions: schemaOptions,
 }
 
-// checkEmail takes what mail can be sent to, without a display name or anything else around it.
-func checkEmail(text string) error {
-	address, err := mail.ParseAddress(text)
-	if err != nil || address.Address != text || strings.ContainsFunc(text, unicode.IsControl) {
-		return errors.New("must be an email address")
-	}
-	at := strings.LastIndexByte(text, '@')
-	if at > 64 || strings.HasSuffix(text, ".") {
-		return errors.New("must be an email address")
-	}
-	return nil
-}
-
 // checkLine takes one line of text with something on it.
 func checkLine(text string) error {
 	if strings.ContainsFunc(text, unicode.IsControl) {
@@ -61,8 +48,6 @@ func checkLine(text string) error {
 	}
 	return nil
 }
-
-func sentence(format string, args ...any) string { return fmt.Sprintf(format, args...) }
 
 // schemaFaults turns what the schema's validator says into faults, each with its place.
 func schemaFaults(err error) []fault.Field {
@@ -92,6 +77,9 @@ var codes = map[string]string{
 	"uniqueItems": "repeated_item", "minProperties": "too_few_members", "maxProperties": "too_many_members",
 }
 
+// formatCodes are the formats whose violation has a name of its own.
+var formatCodes = map[string]string{"cursor": "invalid_cursor", "new-password": "weak_password", "email": "invalid_email"}
+
 func schemaFault(err *openapi3.SchemaError) fault.Field {
 	steps := err.JSONPointer()
 	if unknown, found := strings.CutSuffix(err.Reason, " is unsupported"); found && err.SchemaField == "properties" {
@@ -104,6 +92,9 @@ func schemaFault(err *openapi3.SchemaError) fault.Field {
 	if !known {
 		code = "invalid"
 	}
+	if err.SchemaField == "format" && formatCodes[err.Schema.Format] != "" {
+		code = formatCodes[err.Schema.Format]
+	}
 	return fault.Field{Pointer: rawjson.Pointer(steps...), Code: code, Message: schemaMessage(err)}
 }
 
@@ -113,7 +104,7 @@ func schemaMessage(err *openapi3.SchemaError) string {
 	case "required":
 		return "is required"
 	case "type":
-		return sentence("must be of type %s", strings.Join(schema.Type.Slice(), " or "))
+		return fmt.Sprintf("must be of type %s", strings.Join(schema.Type.Slice(), " or "))
 	case "nullable":
 		return "must not be null"
 	case "enum":
@@ -123,21 +114,21 @@ func schemaMessage(err *openapi3.SchemaError) string {
 		}
 		return "must be one of " + strings.Join(values, ", ")
 	case "minLength":
-		return sentence("must have at least %d characters", schema.MinLength)
+		return fmt.Sprintf("must have at least %d characters", schema.MinLength)
 	case "maxLength":
-		return sentence("must have at most %d characters", *schema.MaxLength)
+		return fmt.Sprintf("must have at most %d characters", *schema.MaxLength)
 	case "minimum":
-		return sentence("must be at least %g", *schema.Min)
+		return fmt.Sprintf("must be at least %g", *schema.Min)
 	case "maximum":
-		return sentence("must be at most %g", *schema.Max)
+		return fmt.Sprintf("must be at most %g", *schema.Max)
 	case "minItems":
-		return sentence("must have at least %d items", schema.MinItems)
+		return fmt.Sprintf("must have at least %d items", schema.MinItems)
 	case "maxItems":
-		return sentence("must have at most %d items", *schema.MaxItems)
+		return fmt.Sprintf("must have at most %d items", *schema.MaxItems)
 	case "uniqueItems":
 		return "must not have an item twice"
 	case "maxProperties":
-		return sentence("must have at most %d keys", *schema.MaxProps)
+		return fmt.Sprintf("must have at most %d keys", *schema.MaxProps)
 	case "pattern":
 		return "must not be blank"
 	case "format":
@@ -147,7 +138,7 @@ func schemaMessage(err *openapi3.SchemaError) string {
 			}
 			return err.Origin.Error()
 		}
-		return sentence("must be a %s", schema.Format)
+		return fmt.Sprintf("must be a %s", schema.Format)
 	}
 	return "is not valid"
 }

@@ -69,19 +69,28 @@ type Field struct {
 
 // InvalidBody tells what is wrong with members of the body.
 func InvalidBody(fields ...Field) *Error {
-	return &Error{Kind: Invalid, Code: "invalid_body", Detail: count("The body has", len(fields)), Fields: fields}
+	detail, listed := describe("The body", fields)
+	return &Error{Kind: Invalid, Code: "invalid_body", Detail: detail, Fields: listed}
 }
 
 // InvalidRequest tells what is wrong with a request that cannot be understood.
 func InvalidRequest(fields ...Field) *Error {
-	return &Error{Kind: Malformed, Code: "invalid_request", Detail: count("The request has", len(fields)), Fields: fields}
+	detail, listed := describe("The request", fields)
+	return &Error{Kind: Malformed, Code: "invalid_request", Detail: detail, Fields: listed}
 }
 
-func count(prefix string, n int) string {
-	if n == 1 {
-		return prefix + " 1 fault."
+// maxFields is how many faults are listed: an answer is not to be larger than what it answers.
+const maxFields = 200
+
+func describe(subject string, fields []Field) (string, []Field) {
+	switch n := len(fields); {
+	case n == 1:
+		return subject + " has 1 fault.", fields
+	case n <= maxFields:
+		return fmt.Sprintf("%s has %d faults.", subject, n), fields
+	default:
+		return fmt.Sprintf("%s has %d faults; the first %d are listed.", subject, n, maxFields), fields[:maxFields]
 	}
-	return fmt.Sprintf("%s %d faults.", prefix, n)
 }
 
 // NoSuchResource is the answer for what is unknown and for what the caller may not know of.

@@ -76,10 +76,14 @@ func (l List) Decode(text string, place any) error {
 	return nil
 }
 
+var errForm = errors.New("must be the next_cursor of the page before, with the same filters and order")
+
 // CheckCursor tells whether the text has the form of a cursor, of whatever list.
 func CheckCursor(text string) error {
-	_, err := parse(text)
-	return err
+	if _, err := parse(text); err != nil {
+		return errForm
+	}
+	return nil
 }
 
 func parse(text string) (cursor, error) {
@@ -92,7 +96,7 @@ func parse(text string) (cursor, error) {
 		return decoded, err
 	}
 	if len(decoded.List) == 0 || len(decoded.Place) == 0 {
-		return decoded, errors.New("not a cursor")
+		return decoded, errForm
 	}
 	return decoded, nil
 }
