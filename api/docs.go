@@ -1,0 +1,142 @@
+package api
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+	"github.com/swaggest/swgui/v5/static"
+	"github.com/vearutop/statigz"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/parser"
+
+	"github.com/clientele-api/clientele/docs"
+	"github.com/clientele-api/clientele/gen/openapi"
+	"github.com/clientele-api/clientele/internal/fault"
+)
+
+//go:embed ui
+var uiFiles embed.FS
+
+const (
+	mediaYAML       = "application/yaml"
+	mediaHTML       = "text/html; charset=utf-8"
+	mediaCSS        = "text/css; charset=utf-8"
+	mediaJavaScript = "text/javascript; charset=utf-8"
+
+	// docsPolicy lets the pages run what this server serves and talk to this server, and nothing else. Swagger UI sets
+	// styles from its scripts.
+	docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+		"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+// registerDocs serves the contract, the page that shows it, and the pages for people. All of it is in the program:
+// nothing is loaded from anywhere else.
+func (s *Server) registerDocs(e *echo.Echo) error {
+	asJSON, err := s.contract.JSON()
+	if err != nil {
+		return fmt.Errorf("encoding the contract: %w", err)
+	}
+	e.GET("/openapi.yaml", content(mediaYAML, openapi.Spec))
+	e.GET("/openapi.json", content(mediaJSON, asJSON))
+	for path, file := range map[string]struct{ media, name string }{
+		"/docs":          {mediaHTML, "ui/index.html"},
+		"/docs/ui.js":    {mediaJavaScript, "ui/ui.js"},
+		"/docs/page.css": {mediaCSS, "ui/page.css"},
+	} {
+		body, err := uiFiles.ReadFile(file.name)
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", file.name, err)
+		}
+		e.GET(path, content(file.media, body))
+	}
+	assets := http.StripPrefix("/docs/assets", statigz.FileServer(static.FS))
+	e.GET("/docs/assets/*", func(c echo.Context) error {
+		c.Response().Header().Set("Cache-Control", "public, max-age=3600")
+		assets.ServeHTTP(c.Response(), c.Request())
+		return nil
+	})
+	pages, err := renderPages()
+	if err != nil {
+		return err
+	}
+	e.GET("/docs/:page", func(c echo.Context) error {
+		body, found := pages[c.Param("page")]
+		if !found {
+			return fault.NoSuchResource()
+		}
+		return content(mediaHTML, body)(c)
+	})
+	return nil
+}
+
+func content(media string, body []byte) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Response().Header().Set("Content-Security-Policy", docsPolicy)
+		return c.Blob(http.StatusOK, media, body)
+	}
+}
+
+// renderPages makes a page of HTML of each page for people, by its name without the ending.
+func renderPages() (map[string][]byte, error) {
+	layout, err := template.ParseFS(uiFiles, "ui/page.html")
+	if err != nil {
+		return nil, fmt.Errorf("reading the layout of pages: %w", err)
+	}
+	files, err := fs.Glob(docs.Pages, "*.md")
+	if err != nil {
+		return nil, fmt.Errorf("listing pages: %w", err)
+	}
+	names := make([]string, len(files))
+	for i, file := range files {
+		names[i] = strings.TrimSuffix(file, ".md")
+	}
+	markdown := goldmark.New(goldmark.WithExtensions(extension.GFM), goldmark.WithParserOptions(parser.WithAutoHeadingID()))
+	rendered := map[string][]byte{}
+	for i, file := range files {
+		source, err := docs.Pages.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", file, err)
+		}
+		var body, page bytes.Buffer
+		ids := parser.WithContext(parser.NewContext(parser.WithIDs(&headingIDs{})))
+		if err := markdown.Convert(source, &body, ids); err != nil {
+			return nil, fmt.Errorf("rendering %s: %w", file, err)
+		}
+		err = layout.Execute(&page, map[string]any{
+			"Title": names[i], "Pages": names, "Body": template.HTML(body.String()), //nolint:gosec // our own pages
+		})
+		if err != nil {
+			return nil, fmt.Errorf("rendering %s: %w", file, err)
+		}
+		rendered[names[i]] = page.Bytes()
+	}
+	return rendered, nil
+}
+
+// headingIDs gives headings the ids that code hosts give them, so that links lead there in both places. They keep the
+// underscores of error codes.
+type headingIDs struct{}
+
+// Generate makes the id of a heading from its text.
+func (*headingIDs) Generate(text []byte, _ ast.NodeKind) []byte {
+	return bytes.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '_' || r == '-':
+			return r
+		case r == ' ':
+			return '-'
+		}
+		return -1
+	}, bytes.ToLower(text))
+}
+
+// Put is told of ids that are given by hand, which there are none of.
+func (*headingIDs) Put([]byte) {}

@@ -1,0 +1,58 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/clientele-api/clientele/gen/db"
+	"github.com/clientele-api/clientele/gen/openapi"
+	"github.com/clientele-api/clientele/internal/events"
+)
+
+// EventList reads on in the feed of all changes.
+func (s *Server) EventList(ctx context.Context, request openapi.EventListRequestObject) (openapi.EventListResponseObject, error) {
+	params := request.Params
+	var rows []db.Event
+	var next string
+	var err error
+	if params.From != nil {
+		next, err = events.FeedEnd(ctx, s.db)
+	} else {
+		rows, next, err = events.Feed(ctx, s.db, callerOf(ctx), FromAPIPage(params.Limit, params.Cursor, nil))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return openapi.EventList200JSONResponse{
+		Body:    openapi.EventFeed{Data: convert(rows, ToAPIEvent), NextCursor: next},
+		Headers: openapi.EventList200ResponseHeaders{Link: nextLink(ctx, &next)},
+	}, nil
+}
+
+// CustomerEventList reads a customer's history.
+func (s *Server) CustomerEventList(ctx context.Context, request openapi.CustomerEventListRequestObject) (openapi.CustomerEventListResponseObject, error) {
+	page, err := events.History(ctx, s.db, callerOf(ctx), request.CustomerId,
+		FromAPIPage(request.Params.Limit, request.Params.Cursor, nil))
+	if err != nil {
+		return nil, err
+	}
+	return openapi.CustomerEventList200JSONResponse{
+		Body:    openapi.EventPage{Data: convert(page.Rows, ToAPIEvent), NextCursor: page.Next},
+		Headers: openapi.CustomerEventList200ResponseHeaders{Link: nextLink(ctx, page.Next)},
+	}, nil
+}
+
+// ToAPIEvent shows an event.
+func ToAPIEvent(event db.Event) openapi.Event {
+	shown := openapi.Event{
+		Id: event.ID, Position: event.Position, Type: event.Type, Version: event.Version, CustomerId: event.CustomerID,
+		Resource:  openapi.ResourceRef{Kind: event.ResourceKind, Id: event.ResourceID},
+		Actor:     openapi.Actor{Kind: event.ActorKind, Id: event.ActorID, Name: event.ActorName},
+		RequestId: event.RequestID, At: event.At,
+	}
+	if event.Data != nil {
+		data := json.RawMessage(event.Data)
+		shown.Data = &data
+	}
+	return shown
+}

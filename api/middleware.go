@@ -1,0 +1,165 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"runtime/debug"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"github.com/clientele-api/clientele/internal/etag"
+)
+
+const requestIDHeader = "X-Request-Id"
+
+// requestID is what a caller may choose as the id of its request: it goes into logs, answers and the change log.
+var requestID = regexp.MustCompile(`^[A-Za-z0-9._:/+=@-]{1,128}$`)
+
+// withRequest gives the request its id and the place where the rest of the chain keeps what it learns of it.
+func (s *Server) withRequest(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		id := r.Header.Get(requestIDHeader)
+		if !requestID.MatchString(id) {
+			id = uuid.Must(uuid.NewV7()).String()
+		}
+		c.Response().Header().Set(requestIDHeader, id)
+		known := &request{id: id, operation: s.contract.Operation(r.Method, c.Path())}
+		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, known))
+		known.http = r
+		c.SetRequest(r)
+		return next(c)
+	}
+}
+
+// logged writes a line for each request once it is answered.
+func (s *Server) logged(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		started := time.Now()
+		if err := next(c); err != nil {
+			c.Error(err) // written here, so that the line has the status
+		}
+		r := c.Request()
+		if !s.log.Enabled(r.Context(), slog.LevelInfo) {
+			return nil
+		}
+		attributes := []slog.Attr{
+			slog.String("request_id", requestOf(r.Context()).id),
+			slog.String("method", r.Method),
+			slog.String("path", r.URL.Path),
+			slog.Int("status", c.Response().Status),
+			slog.Int64("bytes", c.Response().Size),
+			slog.Duration("took", time.Since(started)),
+			slog.String("ip", c.RealIP()),
+		}
+		if caller := requestOf(r.Context()).caller; caller != nil {
+			attributes = append(attributes, slog.String("caller", caller.Kind+":"+caller.ID.String()))
+		}
+		s.log.LogAttrs(r.Context(), slog.LevelInfo, "request", attributes...)
+		return nil
+	}
+}
+
+// recovered turns a panic into an internal error. A stream that is broken off on purpose stays broken off.
+func (s *Server) recovered(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			switch cause := recover().(type) {
+			case nil:
+			case error:
+				if errors.Is(cause, http.ErrAbortHandler) {
+					panic(cause)
+				}
+				err = fmt.Errorf("panic: %w\n%s", cause, debug.Stack())
+			default:
+				err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+			}
+		}()
+		return next(c)
+	}
+}
+
+// secured sets the headers that keep browsers from making anything of an answer but what it is.
+func secured(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		header := c.Response().Header()
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Referrer-Policy", "no-referrer")
+		if c.Request().Header.Get("Authorization") != "" {
+			header.Set("Cache-Control", "no-store")
+		}
+		return next(c)
+	}
+}
+
+// conditional answers 304 where a read gives what the caller has already, by the ETag that the handler set.
+func conditional(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		header := c.Request().Header.Get("If-None-Match")
+		if header == "" || c.Request().Method != http.MethodGet {
+			return next(c)
+		}
+		response := c.Response()
+		writer := &conditionalWriter{ResponseWriter: response.Writer, ifNoneMatch: header}
+		response.Writer = writer
+		err := next(c)
+		response.Writer = writer.ResponseWriter
+		if writer.unmodified {
+			response.Status = http.StatusNotModified
+			response.Size = 0
+		}
+		return err
+	}
+}
+
+// conditionalWriter drops the body of an answer whose ETag the caller has.
+type conditionalWriter struct {
+	http.ResponseWriter
+	ifNoneMatch string
+	unmodified  bool
+}
+
+func (w *conditionalWriter) WriteHeader(status int) {
+	tag := w.Header().Get("ETag")
+	if status == http.StatusOK && tag != "" && etag.Matches(w.ifNoneMatch, tag) {
+		w.unmodified = true
+		w.Header().Del("Content-Type")
+		w.Header().Del("Content-Length")
+		status = http.StatusNotModified
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *conditionalWriter) Write(body []byte) (int, error) {
+	if w.unmodified {
+		return len(body), nil
+	}
+	return w.ResponseWriter.Write(body)
+}
+
+// Unwrap lets http.ResponseController reach what is below.
+func (w *conditionalWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// ipExtractor tells a caller's address: the peer's, unless that is a trusted proxy, whose word counts instead.
+func ipExtractor(trusted []netip.Prefix) echo.IPExtractor {
+	if len(trusted) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, prefix := range trusted {
+		_, network, err := net.ParseCIDR(prefix.Masked().String())
+		if err != nil {
+			panic(errors.New("api: a network that is none: " + prefix.String()))
+		}
+		options = append(options, echo.TrustIPRange(network))
+	}
+	return echo.ExtractIPFromXFFHeader(options...)
+}

@@ -1,0 +1,118 @@
+package api
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/clientele-api/clientele/internal/contract"
+	"github.com/clientele-api/clientele/internal/fault"
+)
+
+// maxBody is how large a body may be that is read into memory.
+const maxBody = 1 << 20
+
+// bodyTimeout is how long such a body may take to arrive.
+const bodyTimeout = 30 * time.Second
+
+const (
+	mediaJSON       = "application/json"
+	mediaMergePatch = "application/merge-patch+json"
+	mediaForm       = "application/x-www-form-urlencoded"
+)
+
+// validated lets a request through only when it is one that the contract describes.
+func (s *Server) validated(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		operation := requestOf(c.Request().Context()).operation
+		if operation == nil {
+			return next(c)
+		}
+		body, err := receive(c, operation)
+		if err != nil {
+			return err
+		}
+		path := map[string]string{}
+		for i, name := range c.ParamNames() {
+			path[name] = c.ParamValues()[i]
+		}
+		if err := operation.CheckRequest(c.Request(), path, body); err != nil {
+			return err
+		}
+		return next(c)
+	}
+}
+
+// receive checks the media type of the body and, where it is JSON, reads it and puts it back for the handler. Forms stay
+// as they are, but bounded.
+func receive(c echo.Context, operation *contract.Operation) ([]byte, error) {
+	r := c.Request()
+	if len(operation.MediaTypes) == 0 {
+		return nil, nil
+	}
+	media, err := mediaType(r, operation)
+	if err != nil {
+		return nil, err
+	}
+	body, err := readBody(c)
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if media == mediaMergePatch {
+		// They mean the same; the generated code knows the one.
+		r.Header.Set(echo.HeaderContentType, mediaJSON)
+	}
+	if operation.TakesJSON() {
+		return body, nil
+	}
+	return nil, nil
+}
+
+// readBody reads a body to its end, within bounds of size and time.
+func readBody(c echo.Context) ([]byte, error) {
+	r := c.Request()
+	if r.ContentLength > maxBody {
+		return nil, tooLarge()
+	}
+	connection := http.NewResponseController(c.Response())
+	_ = connection.SetReadDeadline(time.Now().Add(bodyTimeout)) // not every kind of connection has deadlines
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	_ = connection.SetReadDeadline(time.Time{})
+	var larger *http.MaxBytesError
+	if errors.As(err, &larger) {
+		return nil, tooLarge()
+	}
+	if err != nil {
+		return nil, &fault.Error{
+			Kind: fault.Malformed, Code: "body_incomplete", Detail: "The body ended before it was complete.", Cause: err,
+		}
+	}
+	return body, nil
+}
+
+func tooLarge() error {
+	return &fault.Error{
+		Kind: fault.TooLarge, Code: "content_too_large", Detail: fmt.Sprintf("The body is larger than %d bytes.", maxBody),
+	}
+}
+
+func mediaType(r *http.Request, operation *contract.Operation) (string, error) {
+	media, parameters, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
+	charset := strings.ToLower(parameters["charset"])
+	if err == nil && slices.Contains(operation.MediaTypes, media) && (charset == "" || charset == "utf-8") {
+		return media, nil
+	}
+	return "", &fault.Error{
+		Kind: fault.UnsupportedMedia, Code: "unsupported_media_type",
+		Detail: "The operation takes " + strings.Join(operation.MediaTypes, " or ") + ".",
+	}
+}

@@ -1,0 +1,286 @@
+// Package apitest runs the API for tests: the real router over a real database of the test's own, called over HTTP. Every
+// answer is checked against the contract, whatever the test itself looks at.
+package apitest
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/clientele-api/clientele/api"
+	"github.com/clientele-api/clientele/gen/openapi"
+	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/contract"
+	"github.com/clientele-api/clientele/internal/dbtest"
+	"github.com/clientele-api/clientele/internal/events"
+	"github.com/clientele-api/clientele/internal/passwords"
+	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/secrets"
+	"github.com/clientele-api/clientele/internal/staff"
+	"github.com/clientele-api/clientele/internal/tokens"
+)
+
+// Password is the password of the accounts that tests sign in with.
+const Password = "four words are better"
+
+// hashed is made once: hashing takes as long as it should.
+var hashed = sync.OnceValue(func() string {
+	hash, err := passwords.NewHasher().Hash(context.Background(), Password)
+	if err != nil {
+		panic(err)
+	}
+	return hash
+})
+
+var loaded = sync.OnceValue(func() *contract.Contract {
+	c, err := contract.Load(openapi.Spec)
+	if err != nil {
+		panic(err)
+	}
+	return c
+})
+
+// Contract gives the contract that answers are checked against.
+func Contract() *contract.Contract { return loaded() }
+
+// Clock is a clock that tests move. It starts at the real time and goes on with it.
+type Clock struct {
+	mu     sync.Mutex
+	offset time.Duration
+}
+
+// Now gives the time by the clock.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.offset)
+}
+
+// Advance moves the clock on.
+func (c *Clock) Advance(by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.offset += by
+}
+
+// Server is the API over a database of its own.
+type Server struct {
+	URL       string
+	DB        *postgres.DB
+	Clock     *Clock
+	Authority *tokens.Authority
+	Keyring   *secrets.Keyring
+}
+
+// New starts a server that ends with the test.
+func New(t testing.TB) *Server {
+	t.Helper()
+	return NewOn(t, dbtest.URL(t))
+}
+
+// Option changes how a server is started.
+type Option func(*options)
+
+type options struct{ publicURL string }
+
+// PublicURL makes the server a replica of the installation at that URL: it issues and takes the same tokens.
+func PublicURL(url string) Option { return func(o *options) { o.publicURL = url } }
+
+// NewOn starts a server on a database that is there, such as a second replica.
+func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
+	t.Helper()
+	var chosen options
+	for _, change := range changes {
+		change(&chosen)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var background sync.WaitGroup
+	s := &Server{Clock: &Clock{}}
+	var err error
+	s.DB, err = postgres.Open(ctx, databaseURL, s.Clock.Now)
+	require.NoError(t, err)
+	s.Keyring, err = secrets.Parse("a secret key that is only for tests")
+	require.NoError(t, err)
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	listener := httptest.NewUnstartedServer(nil)
+	s.URL = "http://" + listener.Listener.Addr().String()
+	s.Authority, err = tokens.NewAuthority(ctx, s.DB, s.Keyring, cmp.Or(chosen.publicURL, s.URL), log)
+	require.NoError(t, err)
+	listener.Config.Handler, err = api.New(api.Options{
+		DB: s.DB, Authority: s.Authority, Keyring: s.Keyring, Hasher: passwords.NewHasher(), Log: log,
+	})
+	require.NoError(t, err)
+	listener.Start()
+	background.Go(func() { events.Sequence(ctx, s.DB, log) })
+	t.Cleanup(func() {
+		listener.Close()
+		stop()
+		background.Wait()
+		s.DB.Close()
+	})
+	return s
+}
+
+// Anonymous gives a caller without a token.
+func (s *Server) Anonymous() *Caller { return &Caller{server: s, client: http.DefaultClient} }
+
+// Staff makes a staff account of the role and gives a caller with its token.
+func (s *Server) Staff(t testing.TB, role access.Role) *Caller {
+	t.Helper()
+	var account staff.Account
+	err := s.DB.Change(t.Context(), postgres.Change{Actor: postgres.Actor{Kind: access.KindSystem, Name: "test"}},
+		func(tx *postgres.Tx) (err error) {
+			account, err = staff.Create(t.Context(), tx, staff.New{
+				Name: "Test " + string(role), Role: role, PasswordHash: hashed(),
+				Email: string(role) + "-" + uuid.NewString() + "@example.com",
+			})
+			return err
+		})
+	require.NoError(t, err)
+	caller := s.Anonymous()
+	caller.ID, caller.Email = account.ID, account.Email
+	caller.Token = s.Token(t, &access.Principal{
+		Kind: access.KindStaff, ID: account.ID, Name: account.Name, SessionID: uuid.Must(uuid.NewV7()),
+		Epoch: account.TokenEpoch, Scopes: role.Scopes(),
+	})
+	return caller
+}
+
+// Token issues a token of the server's own.
+func (s *Server) Token(t testing.TB, principal *access.Principal) string {
+	t.Helper()
+	token, err := s.Authority.Issue(t.Context(), principal, "staff")
+	require.NoError(t, err)
+	return token
+}
+
+// Caller calls the API as somebody.
+type Caller struct {
+	ID     uuid.UUID
+	Email  string
+	Token  string // "" for none
+	server *Server
+	client *http.Client
+}
+
+// Response is an answer, read to its end.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// JSON decodes the body into a value.
+func (r *Response) JSON(t testing.TB, into any) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal(r.Body, into), string(r.Body))
+}
+
+// Problem decodes the body as a problem.
+func (r *Response) Problem(t testing.TB) openapi.Problem {
+	t.Helper()
+	require.Equal(t, "application/problem+json", r.Header.Get("Content-Type"), string(r.Body))
+	var problem openapi.Problem
+	r.JSON(t, &problem)
+	require.Equal(t, int32(r.Status), problem.Status)
+	require.Equal(t, r.Header.Get("X-Request-Id"), problem.RequestId)
+	return problem
+}
+
+// With changes a request before it is sent.
+type With func(*http.Request)
+
+// Header sets a header of a request.
+func Header(name, value string) With {
+	return func(r *http.Request) { r.Header.Set(name, value) }
+}
+
+// Do calls the API. A body that is a string or bytes is sent as it is, any other as JSON; nil sends none.
+func (c *Caller) Do(t testing.TB, method, path string, body any, with ...With) *Response {
+	t.Helper()
+	var reader io.Reader
+	switch given := body.(type) {
+	case nil:
+	case string:
+		reader = strings.NewReader(given)
+	case []byte:
+		reader = bytes.NewReader(given)
+	default:
+		encoded, err := json.Marshal(given)
+		require.NoError(t, err)
+		reader = bytes.NewReader(encoded)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), method, c.server.URL+path, reader)
+	require.NoError(t, err)
+	if reader != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if c.Token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.Token)
+	}
+	for _, change := range with {
+		change(request)
+	}
+	answer, err := c.client.Do(request)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	response := &Response{Status: answer.StatusCode, Header: answer.Header}
+	response.Body, err = io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	check(t, request, response)
+	return response
+}
+
+// Must calls the API and demands the status.
+func (c *Caller) Must(t testing.TB, status int, method, path string, body any, with ...With) *Response {
+	t.Helper()
+	response := c.Do(t, method, path, body, with...)
+	require.Equal(t, status, response.Status, "%s %s: %s", method, path, response.Body)
+	return response
+}
+
+// check holds an answer against the contract. What the contract has no operation for answers with a problem.
+func check(t testing.TB, request *http.Request, response *Response) {
+	t.Helper()
+	operation := Match(request.Method, request.URL.Path)
+	if operation == nil {
+		return
+	}
+	err := operation.CheckResponse(request, response.Status, response.Header, response.Body)
+	require.NoError(t, err, "%s %s answered %d: %s", request.Method, request.URL.Path, response.Status, response.Body)
+}
+
+// Match finds the operation that a request is for; nil when there is none.
+func Match(method, path string) *contract.Operation {
+	steps := strings.Split(path, "/")
+	for _, operation := range Contract().Operations() {
+		if operation.Method == method && matches(strings.Split(operation.Path, "/"), steps) {
+			return operation
+		}
+	}
+	return nil
+}
+
+func matches(template, steps []string) bool {
+	if len(template) != len(steps) {
+		return false
+	}
+	for i, step := range template {
+		if step != steps[i] && !strings.HasPrefix(step, "{") {
+			return false
+		}
+	}
+	return true
+}
