@@ -1,0 +1,125 @@
+// Package program is the command line: it reads what it is asked for, puts the parts together and runs them. It is the
+// one place that knows all of them; nothing imports it but main and the tests that run the whole.
+package program
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"golang.org/x/term"
+
+	"github.com/clientele-api/clientele/internal/config"
+)
+
+// Version of the program, as of the contract.
+const Version = "0.1.0"
+
+// Environment is what the program gets from outside.
+type Environment struct {
+	Args   []string // without the program's name
+	Getenv func(string) string
+	Stdin  *os.File
+	Stdout io.Writer // what the command answers
+	Stderr io.Writer // the log, and help
+}
+
+const usage = `Clientele keeps customers, behind one API.
+
+  clientele [serve] [flags]                 start the API; applies migrations first
+  clientele migrate up|down|status          migrations alone
+  clientele staff create --email E --role R create a staff account
+  clientele keys rotate                     make a new key for signing tokens
+  clientele version                         version, commit and Go version
+
+Every command takes the settings as environment variables or flags; clientele serve --help lists them.
+`
+
+// Run runs the command until it is done or the context ends, and gives the code to exit with.
+func Run(ctx context.Context, env Environment) int {
+	err := dispatch(ctx, env)
+	var wrong *config.Error
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.As(err, &wrong), errors.Is(err, errUsage):
+		fmt.Fprintln(env.Stderr, "clientele:", err)
+		return 2
+	default:
+		fmt.Fprintln(env.Stderr, "clientele:", err)
+		return 1
+	}
+}
+
+var errUsage = errors.New("unknown command; see clientele --help")
+
+func dispatch(ctx context.Context, env Environment) error {
+	args := env.Args
+	command, subcommand := "serve", ""
+	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
+		command, args = args[0], args[1:]
+	}
+	if command == "migrate" || command == "staff" || command == "keys" {
+		if len(args) == 0 {
+			return errUsage
+		}
+		subcommand, args = args[0], args[1:]
+	}
+	switch command + " " + subcommand {
+	case "serve ":
+		return serve(ctx, env, args)
+	case "migrate up", "migrate down", "migrate status":
+		return migrate(ctx, env, subcommand, args)
+	case "staff create":
+		return createStaff(ctx, env, args)
+	case "keys rotate":
+		return rotateKeys(ctx, env, args)
+	case "version ":
+		_, err := fmt.Fprintf(env.Stdout, "clientele %s, commit %s, %s\n", Version, commit(), runtime.Version())
+		return err
+	case "help ":
+		_, err := io.WriteString(env.Stdout, usage)
+		return err
+	}
+	return errUsage
+}
+
+// newFlags makes the flags of a command; its help goes where the log goes.
+func newFlags(env Environment, name string) *flag.FlagSet {
+	flags := flag.NewFlagSet("clientele "+name, flag.ContinueOnError)
+	flags.SetOutput(env.Stderr)
+	flags.Usage = func() {
+		fmt.Fprint(env.Stderr, usage, "\nFlags of ", flags.Name(), ":\n")
+		flags.PrintDefaults()
+	}
+	return flags
+}
+
+func newLog(env Environment, settings config.Config) *slog.Logger {
+	options := &slog.HandlerOptions{Level: settings.LogLevel}
+	format := settings.LogFormat
+	if file, ok := env.Stderr.(*os.File); format == "" && ok && term.IsTerminal(int(file.Fd())) {
+		format = "text"
+	}
+	if format == "text" {
+		return slog.New(slog.NewTextHandler(env.Stderr, options))
+	}
+	return slog.New(slog.NewJSONHandler(env.Stderr, options))
+}
+
+func commit() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				return setting.Value
+			}
+		}
+	}
+	return "unknown"
+}

@@ -1,0 +1,201 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/clientele-api/clientele/api"
+	"github.com/clientele-api/clientele/internal/config"
+	"github.com/clientele-api/clientele/internal/events"
+	"github.com/clientele-api/clientele/internal/passwords"
+	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/sessions"
+	"github.com/clientele-api/clientele/internal/tokens"
+)
+
+// shutdownTimeout is how long requests may take to end once the program is asked to.
+const shutdownTimeout = 15 * time.Second
+
+// sweepInterval is how often rows are deleted that nothing needs any more.
+const sweepInterval = 10 * time.Minute
+
+func serve(ctx context.Context, env Environment, args []string) (err error) {
+	flags := newFlags(env, "serve")
+	migrates := flags.Bool("migrate", true, "apply migrations first")
+	settings, err := config.Load(flags, args, env.Getenv)
+	if err != nil {
+		return err
+	}
+	log := newLog(env, settings)
+	// Whether the address is free is known at once; the database takes longer.
+	listener, err := listen(ctx, settings.Addr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	found, err := openSource(ctx, settings, true, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, found.close()) }()
+	if *migrates {
+		if err := postgres.MigrateUp(ctx, found.url, log); err != nil {
+			return err
+		}
+	}
+	database, err := postgres.Open(ctx, found.url, time.Now)
+	if err != nil {
+		return err
+	}
+	defer database.Close()
+	email, password, err := firstAdministrator(ctx, database, settings)
+	if err != nil {
+		return err
+	}
+	s := &server{settings: settings, log: log, database: database, ended: found.ended()}
+	return s.run(ctx, listener, func(url string) {
+		ready := fmt.Sprintf("Clientele is ready at %s, its documentation at %s/docs.", url, url)
+		if password != "" {
+			ready += fmt.Sprintf(" Sign in as %s with the password %s, which is shown only now.", email, password)
+		}
+		fmt.Fprintln(env.Stdout, ready)
+	})
+}
+
+// server is what runs while the API is served.
+type server struct {
+	settings config.Config
+	log      *slog.Logger
+	database *postgres.DB
+	ended    <-chan struct{} // closed when the embedded database ends by itself
+}
+
+// run serves until the context ends or something fails that cannot be done without.
+func (s *server) run(ctx context.Context, listener net.Listener, ready func(url string)) error {
+	ctx, stop := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	defer background.Wait()
+	defer stop()
+
+	url := s.settings.PublicURL
+	if url == "" {
+		url = urlOf(listener.Addr())
+	}
+	handler, metrics, err := s.handler(ctx, url)
+	if err != nil {
+		return err
+	}
+	background.Go(func() { events.Sequence(ctx, s.database, s.log) })
+	background.Go(func() { s.sweep(ctx) })
+
+	failed := make(chan error, 2)
+	main := newHTTPServer(handler, s.log)
+	servers := []*http.Server{main}
+	go func() { failed <- main.Serve(listener) }()
+	if metrics != nil {
+		metricsListener, err := listen(ctx, s.settings.MetricsAddr)
+		if err != nil {
+			return errors.Join(err, main.Close())
+		}
+		metricsServer := newHTTPServer(metrics, s.log)
+		servers = append(servers, metricsServer)
+		go func() { failed <- metricsServer.Serve(metricsListener) }()
+	}
+	s.log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "url", url)
+	ready(url)
+
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-failed:
+	case <-s.ended:
+		err = errors.New("the embedded database ended")
+	}
+	return errors.Join(err, shutDown(servers))
+}
+
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	return listener, nil
+}
+
+func shutDown(servers []*http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	var errs []error
+	for _, server := range servers {
+		if err := server.Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("shutting down: %w", err), server.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *server) handler(ctx context.Context, url string) (handler, metrics http.Handler, err error) {
+	keyring, err := openKeyring(s.settings)
+	if err != nil {
+		return nil, nil, err
+	}
+	authority, err := tokens.NewAuthority(ctx, s.database, keyring, url, s.log)
+	if err != nil {
+		return nil, nil, err
+	}
+	options := api.Options{
+		DB: s.database, Authority: authority, Keyring: keyring, Hasher: passwords.NewHasher(),
+		TrustedProxies: s.settings.TrustedProxies, Log: s.log,
+	}
+	if s.settings.MetricsAddr != "" {
+		options.Metrics = api.NewMetrics()
+		mux := http.NewServeMux()
+		mux.Handle("GET /metrics", options.Metrics.Handler())
+		metrics = mux
+	}
+	handler, err = api.New(options)
+	return handler, metrics, err
+}
+
+// sweep deletes what has expired, now and then.
+func (s *server) sweep(ctx context.Context) {
+	for {
+		err := errors.Join(sessions.Sweep(ctx, s.database), tokens.Sweep(ctx, s.database))
+		if err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "sweeping failed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(sweepInterval):
+		}
+	}
+}
+
+func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// urlOf gives the URL at which the address is reached from this machine.
+func urlOf(address net.Addr) string {
+	host, port, err := net.SplitHostPort(address.String())
+	if err != nil {
+		return "http://" + address.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
