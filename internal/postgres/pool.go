@@ -5,6 +5,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"runtime"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,12 +21,19 @@ type DB struct {
 	now func() time.Time
 }
 
+// defaultConns is how many connections a small machine's pool has at most: commits that wait for the disk together cost
+// it one write.
+const defaultConns = 16
+
 // Open makes a pool for the connection string. It does not connect; a database that is away now may be back for the
 // first query. Settings of the pool may be given in the string, such as pool_max_conns.
 func Open(ctx context.Context, url string, now func() time.Time) (*DB, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("reading the database URL: %w", err)
+	}
+	if !strings.Contains(url, "pool_max_conns") {
+		config.MaxConns = max(defaultConns, int32(4*runtime.GOMAXPROCS(0)))
 	}
 	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	if _, set := config.ConnConfig.RuntimeParams["application_name"]; !set {

@@ -203,7 +203,7 @@ func TestDownloadCanBeCancelled(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	asked := make(chan struct{}, 1)
-	source := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	source := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, _ *http.Request) {
 		asked <- struct{}{}
 		<-release
 	}))

@@ -147,8 +147,8 @@ func TestCommandsShareTheServerOfTheFirst(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- first.Stop(context.Background()) }()
 	select {
-	case <-stopped:
-		require.Fail(t, "stopped under the second command")
+	case err := <-stopped:
+		require.Fail(t, "stopped under the second command", "%v", err)
 	case <-time.After(200 * time.Millisecond):
 	}
 	execute(t, second.URL(), "SELECT 1")

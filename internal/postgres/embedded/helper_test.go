@@ -184,7 +184,11 @@ func newDirIn(t *testing.T, mode fs.FileMode) string {
 func tempDir() string {
 	const memory, plenty = "/dev/shm", 2 << 30
 	var stat unix.Statfs_t
-	if unix.Statfs(memory, &stat) == nil && int64(stat.Bavail)*int64(stat.Bsize) >= plenty && unix.Access(memory, unix.W_OK) == nil {
+	if unix.Statfs(memory, &stat) != nil || unix.Access(memory, unix.W_OK) != nil {
+		return os.TempDir()
+	}
+	free := int64(stat.Bavail) * int64(stat.Bsize) //nolint:unconvert // the types differ from system to system
+	if free >= plenty {
 		return memory
 	}
 	return os.TempDir()
