@@ -57,7 +57,7 @@ func (s *Server) logged(next echo.HandlerFunc) echo.HandlerFunc {
 			slog.String("path", r.URL.Path),
 			slog.Int("status", c.Response().Status),
 			slog.Int64("bytes", c.Response().Size),
-			slog.Duration("took", time.Since(started)),
+			slog.Float64("milliseconds", float64(time.Since(started).Microseconds())/1000),
 			slog.String("ip", c.RealIP()),
 		}
 		if caller := requestOf(r.Context()).caller; caller != nil {

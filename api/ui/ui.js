@@ -5,7 +5,7 @@ const ui = SwaggerUIBundle({
   dom_id: "#ui",
   deepLinking: true,
   displayRequestDuration: true,
-  docExpansion: "none",
+  docExpansion: "list",
   filter: true,
   tryItOutEnabled: true,
 });
