@@ -57,7 +57,7 @@ func (s *Server) writeError(err error, c echo.Context) {
 		writeOAuthError(c, status, known)
 		return
 	}
-	body, encodeErr := json.Marshal(toProblem(known, status, c.Request().URL.Path, requestOf(ctx).id))
+	body, encodeErr := encodeProblem(toProblem(known, status, c.Request().URL.Path, requestOf(ctx).id), known.Members)
 	if encodeErr != nil {
 		s.log.ErrorContext(ctx, "a problem does not encode", "error", encodeErr)
 	}
@@ -92,7 +92,6 @@ func toProblem(known *fault.Error, status int, path, requestID string) openapi.P
 	problem := openapi.Problem{
 		Type: "/docs/errors#" + known.Code, Title: http.StatusText(status), Status: int32(status),
 		Detail: known.Detail, Instance: path, Code: known.Code, RequestId: requestID,
-		AdditionalProperties: known.Members,
 	}
 	if status == http.StatusRequestEntityTooLarge {
 		problem.Title = "Content Too Large" // RFC 9110; net/http still has the older name
@@ -108,6 +107,20 @@ func toProblem(known *fault.Error, status int, path, requestID string) openapi.P
 		problem.Errors = &fields
 	}
 	return problem
+}
+
+// encodeProblem writes a problem, the members of its kind after the common ones.
+func encodeProblem(problem openapi.Problem, members map[string]any) ([]byte, error) {
+	body, err := json.Marshal(problem)
+	if err != nil || len(members) == 0 {
+		return body, err
+	}
+	more, err := json.Marshal(members)
+	if err != nil {
+		return body, err
+	}
+	body[len(body)-1] = ','
+	return append(body, more[1:]...), nil
 }
 
 func toFieldError(field fault.Field) openapi.FieldError {

@@ -3,6 +3,7 @@
 package gen
 
 //go:generate cp ../openapi.yaml openapi/openapi.yaml
-//go:generate go tool -modfile=../tools.mod oapi-codegen -config openapi/config.yaml ../openapi.yaml
+//go:generate go run -modfile=../tools.mod order.go ../openapi.yaml openapi/ordered.yaml
+//go:generate go tool -modfile=../tools.mod oapi-codegen -config openapi/config.yaml openapi/ordered.yaml
 //go:generate go tool -modfile=../tools.mod oapi-codegen -config client/config.yaml ../openapi.yaml
 //go:generate go tool -modfile=../tools.mod sqlc generate -f ../sqlc.yaml

@@ -172,57 +172,44 @@ func (e EventListParamsFrom) Valid() bool {
 
 // Actor Who did it, named as they were called then.
 type Actor struct {
-	// Id Null for the program itself.
-	Id *openapi_types.UUID `json:"id"`
-
 	// Kind `staff`, or `system` for the program itself. New kinds may appear.
 	Kind string `json:"kind"`
-	Name string `json:"name"`
+
+	// Id Null for the program itself.
+	Id   *openapi_types.UUID `json:"id"`
+	Name string              `json:"name"`
 }
 
 // AuthorizationServerMetadata defines model for AuthorizationServerMetadata.
 type AuthorizationServerMetadata struct {
-	GrantTypesSupported                    []string `json:"grant_types_supported"`
 	Issuer                                 string   `json:"issuer"`
-	JwksUri                                string   `json:"jwks_uri"`
-	ResponseTypesSupported                 []string `json:"response_types_supported"`
-	RevocationEndpoint                     string   `json:"revocation_endpoint"`
-	RevocationEndpointAuthMethodsSupported []string `json:"revocation_endpoint_auth_methods_supported"`
-	ScopesSupported                        []string `json:"scopes_supported"`
-	ServiceDocumentation                   string   `json:"service_documentation"`
 	TokenEndpoint                          string   `json:"token_endpoint"`
+	RevocationEndpoint                     string   `json:"revocation_endpoint"`
+	JwksUri                                string   `json:"jwks_uri"`
+	ScopesSupported                        []string `json:"scopes_supported"`
+	ResponseTypesSupported                 []string `json:"response_types_supported"`
+	GrantTypesSupported                    []string `json:"grant_types_supported"`
 	TokenEndpointAuthMethodsSupported      []string `json:"token_endpoint_auth_methods_supported"`
+	RevocationEndpointAuthMethodsSupported []string `json:"revocation_endpoint_auth_methods_supported"`
+	ServiceDocumentation                   string   `json:"service_documentation"`
 }
 
 // Customer defines model for Customer.
 type Customer struct {
-	Address *string `json:"address"`
-
-	// AllowedActions The actions that the status allows. What else an action needs is checked when it is called.
-	AllowedActions []CustomerAction `json:"allowed_actions"`
-
-	// Comments Free text about the customer, never shown to it.
-	Comments  *string   `json:"comments"`
-	Company   *string   `json:"company"`
-	CreatedAt time.Time `json:"created_at"`
+	Id   openapi_types.UUID `json:"id"`
+	Name string             `json:"name"`
 
 	// Email Where messages to the customer go. Customers may share one.
-	Email *string `json:"email"`
+	Email   *string `json:"email"`
+	Phone   *string `json:"phone"`
+	Company *string `json:"company"`
+	Address *string `json:"address"`
 
-	// ExternalId The customer's id in a system of yours. No two customers have the same.
-	ExternalId *string            `json:"external_id"`
-	Id         openapi_types.UUID `json:"id"`
-
-	// Locale The language of messages to the customer. New ones may appear.
-	Locale Locale `json:"locale"`
+	// Comments Free text about the customer, never shown to it.
+	Comments *string `json:"comments"`
 
 	// Modules Names of what the customer may use. Shown to the customer's portal, which enforces them.
 	Modules Modules `json:"modules"`
-	Name    string  `json:"name"`
-
-	// ParentId The customer that manages this one.
-	ParentId *openapi_types.UUID `json:"parent_id"`
-	Phone    *string             `json:"phone"`
 
 	// Properties Data of your own: any JSON object of up to 200 keys, 64 KiB and 8 levels. Customers are found by it at once, as
 	// `properties[key]=value`. Never shown to the customer.
@@ -231,13 +218,26 @@ type Customer struct {
 	// Example: {"country":"Mexico","tags":["vip","lunch"],"tier":"gold"}
 	Properties Properties `json:"properties"`
 
+	// ParentId The customer that manages this one.
+	ParentId *openapi_types.UUID `json:"parent_id"`
+
+	// ExternalId The customer's id in a system of yours. No two customers have the same.
+	ExternalId *string `json:"external_id"`
+
+	// Locale The language of messages to the customer. New ones may appear.
+	Locale Locale `json:"locale"`
+
 	// Status `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
 	// `deactivated`: was active, access is switched off for now.
-	Status    CustomerStatus `json:"status"`
-	UpdatedAt time.Time      `json:"updated_at"`
+	Status CustomerStatus `json:"status"`
+
+	// AllowedActions The actions that the status allows. What else an action needs is checked when it is called.
+	AllowedActions []CustomerAction `json:"allowed_actions"`
 
 	// Version Up by one with each change.
-	Version int64 `json:"version"`
+	Version   int64     `json:"version"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
 }
 
 // CustomerAction An action on a customer. New ones may appear.
@@ -245,30 +245,20 @@ type CustomerAction string
 
 // CustomerCreate defines model for CustomerCreate.
 type CustomerCreate struct {
+	// Name One line of text.
+	Name Name `json:"name"`
+
+	// Email An email address (RFC 5321), without a display name. Customers may share one.
+	Email   *string `json:"email,omitempty"`
+	Phone   *string `json:"phone,omitempty"`
+	Company *string `json:"company,omitempty"`
 	Address *string `json:"address,omitempty"`
 
 	// Comments Free text about the customer, never shown to it.
 	Comments *string `json:"comments,omitempty"`
-	Company  *string `json:"company,omitempty"`
-
-	// Email An email address (RFC 5321), without a display name. Customers may share one.
-	Email *string `json:"email,omitempty"`
-
-	// ExternalId The customer's id in a system of yours. No two customers have the same.
-	ExternalId *string `json:"external_id,omitempty"`
-
-	// Locale The language of messages to the customer. New ones may appear.
-	Locale *Locale `json:"locale,omitempty"`
 
 	// Modules Names of what the customer may use. Shown to the customer's portal, which enforces them.
 	Modules *Modules `json:"modules,omitempty"`
-
-	// Name One line of text.
-	Name Name `json:"name"`
-
-	// ParentId The customer that is to manage this one.
-	ParentId *openapi_types.UUID `json:"parent_id,omitempty"`
-	Phone    *string             `json:"phone,omitempty"`
 
 	// Properties Data of your own: any JSON object of up to 200 keys, 64 KiB and 8 levels. Customers are found by it at once, as
 	// `properties[key]=value`. Never shown to the customer.
@@ -276,6 +266,15 @@ type CustomerCreate struct {
 	//
 	// Example: {"country":"Mexico","tags":["vip","lunch"],"tier":"gold"}
 	Properties *Properties `json:"properties,omitempty"`
+
+	// ParentId The customer that is to manage this one.
+	ParentId *openapi_types.UUID `json:"parent_id,omitempty"`
+
+	// ExternalId The customer's id in a system of yours. No two customers have the same.
+	ExternalId *string `json:"external_id,omitempty"`
+
+	// Locale The language of messages to the customer. New ones may appear.
+	Locale *Locale `json:"locale,omitempty"`
 }
 
 // CustomerPage defines model for CustomerPage.
@@ -291,26 +290,25 @@ type CustomerPage struct {
 
 // CustomerPatch A JSON Merge Patch of a customer.
 type CustomerPatch struct {
-	Address    nullable.Nullable[string] `json:"address,omitempty"`
-	Comments   nullable.Nullable[string] `json:"comments,omitempty"`
-	Company    nullable.Nullable[string] `json:"company,omitempty"`
-	Email      nullable.Nullable[string] `json:"email,omitempty"`
-	ExternalId nullable.Nullable[string] `json:"external_id,omitempty"`
-
-	// Locale The language of messages to the customer. New ones may appear.
-	Locale *Locale `json:"locale,omitempty"`
+	// Name One line of text.
+	Name     *Name                     `json:"name,omitempty"`
+	Email    nullable.Nullable[string] `json:"email,omitempty"`
+	Phone    nullable.Nullable[string] `json:"phone,omitempty"`
+	Company  nullable.Nullable[string] `json:"company,omitempty"`
+	Address  nullable.Nullable[string] `json:"address,omitempty"`
+	Comments nullable.Nullable[string] `json:"comments,omitempty"`
 
 	// Modules The whole new list; `null` empties it.
 	Modules nullable.Nullable[[]string] `json:"modules,omitempty"`
 
-	// Name One line of text.
-	Name     *Name                                 `json:"name,omitempty"`
-	ParentId nullable.Nullable[openapi_types.UUID] `json:"parent_id,omitempty"`
-	Phone    nullable.Nullable[string]             `json:"phone,omitempty"`
-
 	// Properties Keys to set, and with `null`, keys to remove. `null` for the whole removes all of them. The limits hold for
 	// the outcome.
-	Properties nullable.Nullable[json.RawMessage] `json:"properties,omitempty"`
+	Properties nullable.Nullable[json.RawMessage]    `json:"properties,omitempty"`
+	ParentId   nullable.Nullable[openapi_types.UUID] `json:"parent_id,omitempty"`
+	ExternalId nullable.Nullable[string]             `json:"external_id,omitempty"`
+
+	// Locale The language of messages to the customer. New ones may appear.
+	Locale *Locale `json:"locale,omitempty"`
 }
 
 // CustomerStatus `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
@@ -320,11 +318,11 @@ type CustomerStatus string
 // DeletionBlocker defines model for DeletionBlocker.
 type DeletionBlocker struct {
 	// Code `child_customer`. New ones may appear.
-	Code    string `json:"code"`
-	Message string `json:"message"`
+	Code string `json:"code"`
 
 	// Resource A resource by kind and id.
 	Resource ResourceRef `json:"resource"`
+	Message  string      `json:"message"`
 }
 
 // DeletionCounts How much would go with the customer. New kinds may appear.
@@ -334,26 +332,26 @@ type DeletionCounts struct {
 
 // DeletionPlan What deleting a customer would do.
 type DeletionPlan struct {
-	// Blockers What stands in the way; the first hundred. Nothing is deleted while there is one.
-	Blockers []DeletionBlocker `json:"blockers"`
-
-	// ConfirmationToken What to send as `confirm`. Absent while something stands in the way.
-	ConfirmationToken *string `json:"confirmation_token,omitempty"`
-
-	// Counts How much would go with the customer. New kinds may appear.
-	Counts DeletionCounts `json:"counts"`
-
 	// Customer The customer, as the plan saw it.
 	Customer struct {
-		ExternalId *string            `json:"external_id"`
 		Id         openapi_types.UUID `json:"id"`
 		Name       string             `json:"name"`
+		ExternalId *string            `json:"external_id"`
 
 		// Status `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
 		// `deactivated`: was active, access is switched off for now.
 		Status  CustomerStatus `json:"status"`
 		Version int64          `json:"version"`
 	} `json:"customer"`
+
+	// Counts How much would go with the customer. New kinds may appear.
+	Counts DeletionCounts `json:"counts"`
+
+	// Blockers What stands in the way; the first hundred. Nothing is deleted while there is one.
+	Blockers []DeletionBlocker `json:"blockers"`
+
+	// ConfirmationToken What to send as `confirm`. Absent while something stands in the way.
+	ConfirmationToken *string `json:"confirmation_token,omitempty"`
 }
 
 // Email An email address (RFC 5321), without a display name.
@@ -364,31 +362,32 @@ type Empty = map[string]interface{}
 
 // Event defines model for Event.
 type Event struct {
-	// Actor Who did it, named as they were called then.
-	Actor Actor     `json:"actor"`
-	At    time.Time `json:"at"`
-
-	// CustomerId The customer that the resource belongs to.
-	CustomerId *openapi_types.UUID `json:"customer_id"`
-
-	// Data What changed. Null once the data is erased, because the customer was deleted.
-	Data *EventData         `json:"data"`
-	Id   openapi_types.UUID `json:"id"`
+	Id openapi_types.UUID `json:"id"`
 
 	// Position The place in the feed, without gaps. Null in a customer's history for the moment until the event has got its place.
 	Position *int64 `json:"position"`
 
-	// RequestId The request that made the change.
-	RequestId *string `json:"request_id"`
+	// Type `customer.created|updated|deleted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may appear.
+	Type string `json:"type"`
 
 	// Resource A resource by kind and id.
 	Resource ResourceRef `json:"resource"`
 
-	// Type `customer.created|updated|deleted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may appear.
-	Type string `json:"type"`
-
 	// Version The version that the change made.
 	Version int64 `json:"version"`
+
+	// CustomerId The customer that the resource belongs to.
+	CustomerId *openapi_types.UUID `json:"customer_id"`
+
+	// Actor Who did it, named as they were called then.
+	Actor Actor `json:"actor"`
+
+	// RequestId The request that made the change.
+	RequestId *string   `json:"request_id"`
+	At        time.Time `json:"at"`
+
+	// Data What changed. Null once the data is erased, because the customer was deleted.
+	Data *EventData `json:"data"`
 }
 
 // EventData What changed. Null once the data is erased, because the customer was deleted.
@@ -412,20 +411,20 @@ type EventPage struct {
 
 // FieldError One fault. Exactly one of `pointer`, `parameter` and `header` says where it is.
 type FieldError struct {
-	// Code The kind of fault, for programs.
-	Code string `json:"code"`
-
-	// Header The name of a header.
-	Header *string `json:"header,omitempty"`
-
-	// Message The fault in words.
-	Message string `json:"message"`
+	// Pointer JSON pointer (RFC 6901) into the body; empty for the body as a whole.
+	Pointer *string `json:"pointer,omitempty"`
 
 	// Parameter The name of a query or path parameter.
 	Parameter *string `json:"parameter,omitempty"`
 
-	// Pointer JSON pointer (RFC 6901) into the body; empty for the body as a whole.
-	Pointer *string `json:"pointer,omitempty"`
+	// Header The name of a header.
+	Header *string `json:"header,omitempty"`
+
+	// Code The kind of fault, for programs.
+	Code string `json:"code"`
+
+	// Message The fault in words.
+	Message string `json:"message"`
 }
 
 // Health defines model for Health.
@@ -439,12 +438,12 @@ type HealthStatus string
 
 // JWK An RSA public key (RFC 7518).
 type JWK struct {
-	Alg string `json:"alg"`
-	E   string `json:"e"`
-	Kid string `json:"kid"`
 	Kty string `json:"kty"`
-	N   string `json:"n"`
 	Use string `json:"use"`
+	Alg string `json:"alg"`
+	Kid string `json:"kid"`
+	N   string `json:"n"`
+	E   string `json:"e"`
 }
 
 // JWKSet defines model for JWKSet.
@@ -457,12 +456,11 @@ type Locale string
 
 // Me defines model for Me.
 type Me struct {
-	Email *string            `json:"email"`
-	Id    openapi_types.UUID `json:"id"`
-
 	// Kind `staff`. New kinds may appear.
-	Kind string `json:"kind"`
-	Name string `json:"name"`
+	Kind  string             `json:"kind"`
+	Id    openapi_types.UUID `json:"id"`
+	Name  string             `json:"name"`
+	Email *string            `json:"email"`
 
 	// Role The role that gives the scopes.
 	Role *string `json:"role"`
@@ -487,12 +485,13 @@ type NextCursor = string
 
 // Note defines model for Note.
 type Note struct {
-	// Author Who did it, named as they were called then.
-	Author     Actor              `json:"author"`
-	CreatedAt  time.Time          `json:"created_at"`
-	CustomerId openapi_types.UUID `json:"customer_id"`
 	Id         openapi_types.UUID `json:"id"`
+	CustomerId openapi_types.UUID `json:"customer_id"`
 	Text       string             `json:"text"`
+
+	// Author Who did it, named as they were called then.
+	Author    Actor     `json:"author"`
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // NoteCreate defines model for NoteCreate.
@@ -537,11 +536,32 @@ type PasswordConfirmation = string
 // Problem What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type Problem struct {
+	// Type Where this kind of problem is explained, relative to the installation.
+	Type string `json:"type"`
+
+	// Title The name of the status.
+	Title string `json:"title"`
+
+	// Status The HTTP status.
+	Status int32 `json:"status"`
+
+	// Detail What happened, in words for people.
+	Detail string `json:"detail"`
+
+	// Instance The path that was called.
+	Instance string `json:"instance"`
+
 	// Code What happened, in a word for programs. Stable; new ones may appear.
 	Code string `json:"code"`
 
-	// ConfirmationToken With `confirmation_required`, what to send as `confirm`.
-	ConfirmationToken *string `json:"confirmation_token,omitempty"`
+	// RequestId Under which the log has this request; also in the header `X-Request-Id`.
+	RequestId string `json:"request_id"`
+
+	// Errors Every fault of the request.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// RequiredScopes With `insufficient_scope`, the scopes that the operation asks for.
+	RequiredScopes *[]string `json:"required_scopes,omitempty"`
 
 	// CurrentVersion With `stale_version`, the version that the resource has.
 	CurrentVersion *int64 `json:"current_version,omitempty"`
@@ -549,30 +569,8 @@ type Problem struct {
 	// DeletionPlan What deleting a customer would do.
 	DeletionPlan *DeletionPlan `json:"deletion_plan,omitempty"`
 
-	// Detail What happened, in words for people.
-	Detail string `json:"detail"`
-
-	// Errors Every fault of the request.
-	Errors *[]FieldError `json:"errors,omitempty"`
-
-	// Instance The path that was called.
-	Instance string `json:"instance"`
-
-	// RequestId Under which the log has this request; also in the header `X-Request-Id`.
-	RequestId string `json:"request_id"`
-
-	// RequiredScopes With `insufficient_scope`, the scopes that the operation asks for.
-	RequiredScopes *[]string `json:"required_scopes,omitempty"`
-
-	// Status The HTTP status.
-	Status int32 `json:"status"`
-
-	// Title The name of the status.
-	Title string `json:"title"`
-
-	// Type Where this kind of problem is explained, relative to the installation.
-	Type                 string                 `json:"type"`
-	AdditionalProperties map[string]interface{} `json:"-"`
+	// ConfirmationToken With `confirmation_required`, what to send as `confirm`.
+	ConfirmationToken *string `json:"confirmation_token,omitempty"`
 }
 
 // Properties Data of your own: any JSON object of up to 200 keys, 64 KiB and 8 levels. Customers are found by it at once, as
@@ -583,58 +581,57 @@ type Properties = json.RawMessage
 
 // ResourceRef A resource by kind and id.
 type ResourceRef struct {
-	Id openapi_types.UUID `json:"id"`
-
 	// Kind `customer`, `note`, `staff`. New kinds may appear.
-	Kind string `json:"kind"`
+	Kind string             `json:"kind"`
+	Id   openapi_types.UUID `json:"id"`
 }
 
 // RevocationRequest defines model for RevocationRequest.
 type RevocationRequest struct {
-	// ClientId `staff`. May be sent as the user of HTTP Basic instead.
-	ClientId *string `json:"client_id,omitempty"`
-
 	// Token A refresh token or an access token.
 	Token string `json:"token"`
 
 	// TokenTypeHint Not needed; ignored.
 	TokenTypeHint *string `json:"token_type_hint,omitempty"`
+
+	// ClientId `staff`. May be sent as the user of HTTP Basic instead.
+	ClientId *string `json:"client_id,omitempty"`
 }
 
 // Staff defines model for Staff.
 type Staff struct {
-	CreatedAt time.Time          `json:"created_at"`
-	Email     string             `json:"email"`
-	Id        openapi_types.UUID `json:"id"`
-
-	// LastLoginAt The last time a password opened a session. Does not raise `version`.
-	LastLoginAt *time.Time `json:"last_login_at"`
-	Name        string     `json:"name"`
+	Id    openapi_types.UUID `json:"id"`
+	Name  string             `json:"name"`
+	Email string             `json:"email"`
 
 	// Role `administrator` may do everything. `operator` everything but staff, API clients, publishing terms, changing
 	// webhooks and restoring backups. `viewer` may read, except staff, API clients and backups.
-	Role      StaffRole `json:"role"`
-	UpdatedAt time.Time `json:"updated_at"`
-	Version   int64     `json:"version"`
+	Role StaffRole `json:"role"`
+
+	// LastLoginAt The last time a password opened a session. Does not raise `version`.
+	LastLoginAt *time.Time `json:"last_login_at"`
+	Version     int64      `json:"version"`
+	CreatedAt   time.Time  `json:"created_at"`
+	UpdatedAt   time.Time  `json:"updated_at"`
 }
 
 // StaffCreate defines model for StaffCreate.
 type StaffCreate struct {
+	// Name One line of text.
+	Name Name `json:"name"`
+
 	// Email An email address (RFC 5321), without a display name.
 	Email Email `json:"email"`
 
-	// Name One line of text.
-	Name Name `json:"name"`
+	// Role `administrator` may do everything. `operator` everything but staff, API clients, publishing terms, changing
+	// webhooks and restoring backups. `viewer` may read, except staff, API clients and backups.
+	Role StaffRole `json:"role"`
 
 	// Password 10 to 128 characters. Common and easily guessed ones are refused.
 	Password NewPassword `json:"password"`
 
 	// PasswordConfirmation When sent, it must be the same as `password`.
 	PasswordConfirmation *PasswordConfirmation `json:"password_confirmation,omitempty"`
-
-	// Role `administrator` may do everything. `operator` everything but staff, API clients, publishing terms, changing
-	// webhooks and restoring backups. `viewer` may read, except staff, API clients and backups.
-	Role StaffRole `json:"role"`
 }
 
 // StaffPage defines model for StaffPage.
@@ -650,21 +647,21 @@ type StaffPage struct {
 
 // StaffPatch defines model for StaffPatch.
 type StaffPatch struct {
+	// Name One line of text.
+	Name *Name `json:"name,omitempty"`
+
 	// Email An email address (RFC 5321), without a display name.
 	Email *Email `json:"email,omitempty"`
 
-	// Name One line of text.
-	Name *Name `json:"name,omitempty"`
+	// Role `administrator` may do everything. `operator` everything but staff, API clients, publishing terms, changing
+	// webhooks and restoring backups. `viewer` may read, except staff, API clients and backups.
+	Role *StaffRole `json:"role,omitempty"`
 
 	// Password 10 to 128 characters. Common and easily guessed ones are refused.
 	Password *NewPassword `json:"password,omitempty"`
 
 	// PasswordConfirmation When sent, it must be the same as `password`.
 	PasswordConfirmation *PasswordConfirmation `json:"password_confirmation,omitempty"`
-
-	// Role `administrator` may do everything. `operator` everything but staff, API clients, publishing terms, changing
-	// webhooks and restoring backups. `viewer` may read, except staff, API clients and backups.
-	Role *StaffRole `json:"role,omitempty"`
 }
 
 // StaffRole `administrator` may do everything. `operator` everything but staff, API clients, publishing terms, changing
@@ -673,11 +670,14 @@ type StaffRole string
 
 // TokenRequest Parameters that are not listed are ignored, as RFC 6749 asks.
 type TokenRequest struct {
+	// GrantType `password` or `refresh_token`.
+	GrantType string `json:"grant_type"`
+
 	// ClientId `staff`. May be sent as the user of HTTP Basic instead.
 	ClientId *string `json:"client_id,omitempty"`
 
-	// GrantType `password` or `refresh_token`.
-	GrantType string `json:"grant_type"`
+	// Username The email address of the login, for `grant_type=password`.
+	Username *string `json:"username,omitempty"`
 
 	// Password For `grant_type=password`.
 	Password *string `json:"password,omitempty"`
@@ -687,15 +687,13 @@ type TokenRequest struct {
 
 	// Scope Scopes, separated by spaces, when fewer are wanted than the role gives.
 	Scope *string `json:"scope,omitempty"`
-
-	// Username The email address of the login, for `grant_type=password`.
-	Username *string `json:"username,omitempty"`
 }
 
 // TokenResponse defines model for TokenResponse.
 type TokenResponse struct {
 	// AccessToken A JWT after RFC 9068.
-	AccessToken string `json:"access_token"`
+	AccessToken string                 `json:"access_token"`
+	TokenType   TokenResponseTokenType `json:"token_type"`
 
 	// ExpiresIn Seconds until the access token expires.
 	ExpiresIn int32 `json:"expires_in"`
@@ -707,8 +705,7 @@ type TokenResponse struct {
 	RefreshTokenExpiresIn int32 `json:"refresh_token_expires_in"`
 
 	// Scope The scopes granted, separated by spaces.
-	Scope     string                 `json:"scope"`
-	TokenType TokenResponseTokenType `json:"token_type"`
+	Scope string `json:"scope"`
 }
 
 // TokenResponseTokenType defines model for TokenResponse.TokenType.
@@ -987,225 +984,6 @@ type StaffCreateJSONRequestBody = StaffCreate
 
 // StaffUpdateJSONRequestBody defines body for StaffUpdate for application/json ContentType.
 type StaffUpdateJSONRequestBody = StaffPatch
-
-// Getter for additional properties for Problem. Returns the specified
-// element and whether it was found
-func (a Problem) Get(fieldName string) (value interface{}, found bool) {
-	if a.AdditionalProperties != nil {
-		value, found = a.AdditionalProperties[fieldName]
-	}
-	return
-}
-
-// Setter for additional properties for Problem
-func (a *Problem) Set(fieldName string, value interface{}) {
-	if a.AdditionalProperties == nil {
-		a.AdditionalProperties = make(map[string]interface{})
-	}
-	a.AdditionalProperties[fieldName] = value
-}
-
-// Override default JSON handling for Problem to handle AdditionalProperties
-func (a *Problem) UnmarshalJSON(b []byte) error {
-	object := make(map[string]json.RawMessage)
-	err := json.Unmarshal(b, &object)
-	if err != nil {
-		return err
-	}
-
-	if raw, found := object["code"]; found {
-		err = json.Unmarshal(raw, &a.Code)
-		if err != nil {
-			return fmt.Errorf("error reading 'code': %w", err)
-		}
-		delete(object, "code")
-	}
-
-	if raw, found := object["confirmation_token"]; found {
-		err = json.Unmarshal(raw, &a.ConfirmationToken)
-		if err != nil {
-			return fmt.Errorf("error reading 'confirmation_token': %w", err)
-		}
-		delete(object, "confirmation_token")
-	}
-
-	if raw, found := object["current_version"]; found {
-		err = json.Unmarshal(raw, &a.CurrentVersion)
-		if err != nil {
-			return fmt.Errorf("error reading 'current_version': %w", err)
-		}
-		delete(object, "current_version")
-	}
-
-	if raw, found := object["deletion_plan"]; found {
-		err = json.Unmarshal(raw, &a.DeletionPlan)
-		if err != nil {
-			return fmt.Errorf("error reading 'deletion_plan': %w", err)
-		}
-		delete(object, "deletion_plan")
-	}
-
-	if raw, found := object["detail"]; found {
-		err = json.Unmarshal(raw, &a.Detail)
-		if err != nil {
-			return fmt.Errorf("error reading 'detail': %w", err)
-		}
-		delete(object, "detail")
-	}
-
-	if raw, found := object["errors"]; found {
-		err = json.Unmarshal(raw, &a.Errors)
-		if err != nil {
-			return fmt.Errorf("error reading 'errors': %w", err)
-		}
-		delete(object, "errors")
-	}
-
-	if raw, found := object["instance"]; found {
-		err = json.Unmarshal(raw, &a.Instance)
-		if err != nil {
-			return fmt.Errorf("error reading 'instance': %w", err)
-		}
-		delete(object, "instance")
-	}
-
-	if raw, found := object["request_id"]; found {
-		err = json.Unmarshal(raw, &a.RequestId)
-		if err != nil {
-			return fmt.Errorf("error reading 'request_id': %w", err)
-		}
-		delete(object, "request_id")
-	}
-
-	if raw, found := object["required_scopes"]; found {
-		err = json.Unmarshal(raw, &a.RequiredScopes)
-		if err != nil {
-			return fmt.Errorf("error reading 'required_scopes': %w", err)
-		}
-		delete(object, "required_scopes")
-	}
-
-	if raw, found := object["status"]; found {
-		err = json.Unmarshal(raw, &a.Status)
-		if err != nil {
-			return fmt.Errorf("error reading 'status': %w", err)
-		}
-		delete(object, "status")
-	}
-
-	if raw, found := object["title"]; found {
-		err = json.Unmarshal(raw, &a.Title)
-		if err != nil {
-			return fmt.Errorf("error reading 'title': %w", err)
-		}
-		delete(object, "title")
-	}
-
-	if raw, found := object["type"]; found {
-		err = json.Unmarshal(raw, &a.Type)
-		if err != nil {
-			return fmt.Errorf("error reading 'type': %w", err)
-		}
-		delete(object, "type")
-	}
-
-	if len(object) != 0 {
-		a.AdditionalProperties = make(map[string]interface{})
-		for fieldName, fieldBuf := range object {
-			var fieldVal interface{}
-			err := json.Unmarshal(fieldBuf, &fieldVal)
-			if err != nil {
-				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
-			}
-			a.AdditionalProperties[fieldName] = fieldVal
-		}
-	}
-	return nil
-}
-
-// Override default JSON handling for Problem to handle AdditionalProperties
-func (a Problem) MarshalJSON() ([]byte, error) {
-	var err error
-	object := make(map[string]json.RawMessage)
-
-	object["code"], err = json.Marshal(a.Code)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'code': %w", err)
-	}
-
-	if a.ConfirmationToken != nil {
-		object["confirmation_token"], err = json.Marshal(a.ConfirmationToken)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling 'confirmation_token': %w", err)
-		}
-	}
-
-	if a.CurrentVersion != nil {
-		object["current_version"], err = json.Marshal(a.CurrentVersion)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling 'current_version': %w", err)
-		}
-	}
-
-	if a.DeletionPlan != nil {
-		object["deletion_plan"], err = json.Marshal(a.DeletionPlan)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling 'deletion_plan': %w", err)
-		}
-	}
-
-	object["detail"], err = json.Marshal(a.Detail)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'detail': %w", err)
-	}
-
-	if a.Errors != nil {
-		object["errors"], err = json.Marshal(a.Errors)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling 'errors': %w", err)
-		}
-	}
-
-	object["instance"], err = json.Marshal(a.Instance)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'instance': %w", err)
-	}
-
-	object["request_id"], err = json.Marshal(a.RequestId)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'request_id': %w", err)
-	}
-
-	if a.RequiredScopes != nil {
-		object["required_scopes"], err = json.Marshal(a.RequiredScopes)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling 'required_scopes': %w", err)
-		}
-	}
-
-	object["status"], err = json.Marshal(a.Status)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'status': %w", err)
-	}
-
-	object["title"], err = json.Marshal(a.Title)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'title': %w", err)
-	}
-
-	object["type"], err = json.Marshal(a.Type)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'type': %w", err)
-	}
-
-	for fieldName, field := range a.AdditionalProperties {
-		object[fieldName], err = json.Marshal(field)
-		if err != nil {
-			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
-		}
-	}
-	return json.Marshal(object)
-}
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
