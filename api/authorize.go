@@ -47,12 +47,16 @@ func (s *Server) authenticate(c echo.Context) (*access.Principal, error) {
 	}
 	caller, err := s.authority.Verify(c.Request().Context(), token)
 	if errors.Is(err, tokens.ErrInvalid) {
-		return nil, &fault.Error{
-			Kind: fault.Unauthenticated, Code: "invalid_token", Header: challenge + `, error="invalid_token"`,
-			Detail: "The access token is not valid or has expired.", Cause: err,
-		}
+		return nil, invalidToken(err)
 	}
 	return caller, err
+}
+
+func invalidToken(cause error) error {
+	return &fault.Error{
+		Kind: fault.Unauthenticated, Code: "invalid_token", Header: challenge + `, error="invalid_token"`,
+		Detail: "The access token is not valid or has expired.", Cause: cause,
+	}
 }
 
 // admit lets the caller in when one of the requirements is met: its token is of that scheme and has all the scopes.

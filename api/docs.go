@@ -16,6 +16,8 @@ import (
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
 	"github.com/yuin/goldmark/parser"
+	"github.com/yuin/goldmark/text"
+	"github.com/yuin/goldmark/util"
 
 	"github.com/clientele-api/clientele/docs"
 	"github.com/clientele-api/clientele/gen/openapi"
@@ -98,7 +100,8 @@ func renderPages() (map[string][]byte, error) {
 	for i, file := range files {
 		names[i] = strings.TrimSuffix(file, ".md")
 	}
-	markdown := goldmark.New(goldmark.WithExtensions(extension.GFM), goldmark.WithParserOptions(parser.WithAutoHeadingID()))
+	markdown := goldmark.New(goldmark.WithExtensions(extension.GFM), goldmark.WithParserOptions(
+		parser.WithAutoHeadingID(), parser.WithASTTransformers(util.Prioritized(pageLinks{}, 0))))
 	rendered := map[string][]byte{}
 	for i, file := range files {
 		source, err := docs.Pages.ReadFile(file)
@@ -140,3 +143,23 @@ func (*headingIDs) Generate(text []byte, _ ast.NodeKind) []byte {
 
 // Put is told of ids that are given by hand, which there are none of.
 func (*headingIDs) Put([]byte) {}
+
+// pageLinks turns links between the pages as the repository has them, errors.md#not_found, into those of the server,
+// which shows pages without the ending.
+type pageLinks struct{}
+
+// Transform goes through the links of a page.
+func (pageLinks) Transform(page *ast.Document, _ text.Reader, _ parser.Context) {
+	_ = ast.Walk(page, func(node ast.Node, entering bool) (ast.WalkStatus, error) { // the function never fails
+		if link, ok := node.(*ast.Link); ok && entering {
+			file, heading, deep := strings.Cut(string(link.Destination), "#")
+			if name, found := strings.CutSuffix(file, ".md"); found && !strings.Contains(name, "/") {
+				link.Destination = []byte(name)
+				if deep {
+					link.Destination = append(link.Destination, "#"+heading...)
+				}
+			}
+		}
+		return ast.WalkContinue, nil
+	})
+}

@@ -36,18 +36,22 @@ func (s *Server) grant(ctx context.Context, body openapi.TokenRequest) (sessions
 	if !knownClient(ctx, body.ClientId) {
 		return sessions.Grant{}, errUnknownClient
 	}
-	scope := orEmpty(body.Scope)
+	if name := repeated(ctx); name != "" {
+		return sessions.Grant{}, invalidRequest("The parameter " + name + " is there more than once.")
+	}
+	// A parameter without a value counts as absent (RFC 6749, section 3.2).
+	scope, username, password, refresh := orEmpty(body.Scope), orEmpty(body.Username), orEmpty(body.Password), orEmpty(body.RefreshToken)
 	switch body.GrantType {
 	case "password":
-		if body.Username == nil || body.Password == nil {
+		if username == "" || password == "" {
 			return sessions.Grant{}, invalidRequest("The parameters username and password are needed.")
 		}
-		return s.sessions.SignIn(ctx, *body.Username, *body.Password, scope)
+		return s.sessions.SignIn(ctx, username, password, scope)
 	case "refresh_token":
-		if body.RefreshToken == nil {
+		if refresh == "" {
 			return sessions.Grant{}, invalidRequest("The parameter refresh_token is needed.")
 		}
-		return s.sessions.Refresh(ctx, *body.RefreshToken, scope)
+		return s.sessions.Refresh(ctx, refresh, scope)
 	case "":
 		return sessions.Grant{}, invalidRequest("The parameter grant_type is needed.")
 	}
@@ -79,6 +83,11 @@ func (s *Server) TokenRevoke(ctx context.Context, request openapi.TokenRevokeReq
 			Headers: openapi.TokenRevoke401ResponseHeaders{WWWAuthenticate: basicChallenge},
 		}, nil
 	}
+	if name := repeated(ctx); name != "" {
+		return openapi.TokenRevoke400JSONResponse{
+			Error: "invalid_request", ErrorDescription: "The parameter " + name + " is there more than once.",
+		}, nil
+	}
 	if request.Body.Token == "" {
 		return openapi.TokenRevoke400JSONResponse{
 			Error: "invalid_request", ErrorDescription: "The parameter token is missing.",
@@ -108,6 +117,23 @@ func knownClient(ctx context.Context, formClient *string) bool {
 		client = user
 	}
 	return client == sessions.StaffClient
+}
+
+// formParameters are the parameters of RFC 6749 and RFC 7009 that are known here. Others are ignored, however often
+// they are there.
+var formParameters = []string{
+	"grant_type", "client_id", "username", "password", "refresh_token", "scope", "token", "token_type_hint",
+}
+
+// repeated names a parameter that is there more than once, which RFC 6749, section 3.2, refuses; "" for none.
+func repeated(ctx context.Context) string {
+	form := requestOf(ctx).http.PostForm
+	for _, name := range formParameters {
+		if len(form[name]) > 1 {
+			return name
+		}
+	}
+	return ""
 }
 
 func orEmpty(text *string) string {

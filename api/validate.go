@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -73,6 +74,9 @@ func receive(c echo.Context, operation *contract.Operation) ([]byte, error) {
 	}
 	if operation.TakesJSON() {
 		return body, nil
+	}
+	if _, err := url.ParseQuery(string(body)); media == mediaForm && err != nil {
+		return nil, &fault.Error{Kind: fault.Malformed, Code: "invalid_form", Detail: "The body is not a form.", Cause: err}
 	}
 	return nil, nil
 }

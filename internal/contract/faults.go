@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/google/uuid"
 
 	"github.com/clientele-api/clientele/internal/email"
 	"github.com/clientele-api/clientele/internal/etag"
@@ -25,6 +27,8 @@ var formats = map[string]openapi3.StringFormatValidator{
 	"line":         openapi3.NewCallbackValidator(checkLine),
 	"new-password": openapi3.NewCallbackValidator(passwords.Check),
 	"cursor":       openapi3.NewCallbackValidator(paging.CheckCursor),
+	"uuid":         openapi3.NewCallbackValidator(checkUUID),
+	"date-time":    openapi3.NewCallbackValidator(checkMoment),
 	"entity-tags": openapi3.NewCallbackValidator(func(text string) error {
 		_, err := etag.Parse(text)
 		return err
@@ -45,6 +49,22 @@ func checkLine(text string) error {
 	}
 	if strings.TrimSpace(text) == "" {
 		return errors.New("must not be blank")
+	}
+	return nil
+}
+
+// checkUUID takes the one way to write an id that RFC 9562 has; the parser knows others.
+func checkUUID(text string) error {
+	if len(text) != len(uuid.Nil.String()) || uuid.Validate(text) != nil {
+		return errors.New("must be a UUID")
+	}
+	return nil
+}
+
+// checkMoment takes a day and time that there is.
+func checkMoment(text string) error {
+	if _, err := time.Parse(time.RFC3339, text); err != nil || strings.Contains(text, ",") {
+		return errors.New("must be a date and time such as 2026-11-22T09:00:00Z")
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/paging"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/rawjson"
 	"github.com/clientele-api/clientele/internal/textfold"
 )
 
@@ -178,8 +179,11 @@ func isJSONScalar(text string) bool {
 	if text == "true" || text == "false" {
 		return true
 	}
-	_, err := strconv.ParseFloat(text, 64)
-	return err == nil && len(text) <= 100 && json.Valid([]byte(text))
+	if _, err := strconv.ParseFloat(text, 64); err != nil {
+		return false
+	}
+	refused, err := rawjson.Check([]byte(text), 1)
+	return err == nil && len(refused) == 0
 }
 
 // The text that customers are searched by is a line of words, each after a space, the fields apart by a line break: what

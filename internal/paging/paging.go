@@ -11,6 +11,7 @@ import (
 	"errors"
 
 	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/rawjson"
 )
 
 // Request is what a caller asks of a list.
@@ -86,11 +87,18 @@ func CheckCursor(text string) error {
 	return nil
 }
 
+// maxDepth is how deep a cursor is nested at most.
+const maxDepth = 8
+
 func parse(text string) (cursor, error) {
 	var decoded cursor
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {
 		return decoded, err
+	}
+	// Anybody can write one: what a database could not take as a value must not get that far.
+	if refused, err := rawjson.Check(raw, maxDepth); err != nil || len(refused) > 0 {
+		return decoded, errForm
 	}
 	if err := json.Unmarshal(raw, &decoded); err != nil {
 		return decoded, err

@@ -12,6 +12,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 )
 
@@ -39,6 +40,9 @@ func Parse(setting string) (*Keyring, error) {
 	}
 	return keyring, nil
 }
+
+// Format keeps the keys out of logs and messages, however a keyring is printed.
+func (Keyring) Format(to fmt.State, _ rune) { _, _ = io.WriteString(to, "a keyring") }
 
 // Generate makes a new secret key, as text.
 func Generate() string { return rand.Text() + rand.Text() }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -76,8 +77,8 @@ func New(database *postgres.DB, authority *tokens.Authority, hasher *passwords.H
 // SignIn opens a session for a staff login. The scope narrows what the role gives; "" is all of it. The password is
 // compared before the transaction; what is read in it, under lock, decides.
 func (s *Service) SignIn(ctx context.Context, email, password, scope string) (Grant, error) {
-	candidate, err := db.New().StaffGetByEmail(ctx, s.db, textfold.CaseKey(email))
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+	candidate, err := s.find(ctx, email)
+	if err != nil {
 		return Grant{}, err
 	}
 	matches, err := s.hasher.Matches(ctx, candidate.PasswordHash, password)
@@ -103,6 +104,18 @@ func (s *Service) SignIn(ctx context.Context, email, password, scope string) (Gr
 		return Grant{}, err
 	}
 	return s.grant(ctx, opened)
+}
+
+// find reads the account of a login. Of an unknown one it gives an account whose password nothing matches.
+func (s *Service) find(ctx context.Context, email string) (db.Staff, error) {
+	if !utf8.ValidString(email) || strings.ContainsRune(email, 0) {
+		return db.Staff{}, nil // a text that the database cannot hold
+	}
+	account, err := db.New().StaffGetByEmail(ctx, s.db, textfold.CaseKey(email))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return db.Staff{}, nil
+	}
+	return account, err
 }
 
 // opening is a session with a refresh token that was just stored.

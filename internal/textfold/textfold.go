@@ -26,7 +26,7 @@ func Key(text string) string {
 	}
 	// A transformer has state, so each call has its own.
 	strip := transform.Chain(norm.NFKD, runes.Remove(runes.In(unicode.Mn)), norm.NFC)
-	folded, _, err := transform.String(strip, cases.Fold().String(norm.NFKC.String(text)))
+	folded, _, err := transform.String(strip, fold(norm.NFKC.String(text)))
 	if err != nil {
 		folded = strings.ToLower(text)
 	}
@@ -46,7 +46,11 @@ func isPlain(text string) bool {
 	return !space || text == ""
 }
 
+// fold folds case. Cherokee, which Unicode folds to capitals, comes out of the folding with its cases exchanged; lowering
+// what is folded leaves all other scripts as they are.
+func fold(text string) string { return strings.ToLower(cases.Fold().String(text)) }
+
 // CaseKey folds case alone: for email addresses, in which accents tell people apart.
 func CaseKey(text string) string {
-	return cases.Fold().String(norm.NFC.String(text))
+	return fold(norm.NFC.String(text))
 }

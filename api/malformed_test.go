@@ -1,0 +1,336 @@
+package api_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/clientele-api/clientele/gen/openapi"
+	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/apitest"
+)
+
+// requireFaults demands exactly these faults of a problem, each written as its place and its code.
+func requireFaults(t *testing.T, response *apitest.Response, expected ...string) {
+	t.Helper()
+	problem := response.Problem(t)
+	require.NotNil(t, problem.Errors, string(response.Body))
+	var found []string
+	for _, one := range *problem.Errors {
+		place := ""
+		for _, part := range []*string{one.Pointer, one.Parameter, one.Header} {
+			if part != nil {
+				place += *part
+			}
+		}
+		found = append(found, place+" "+one.Code)
+	}
+	require.ElementsMatch(t, expected, found, string(response.Body))
+}
+
+// TestMalformedRequests sends every operation whatever the contract does not describe. It is made of the contract: an
+// operation, a parameter or a member that is added to it is tried with the next run.
+func TestMalformedRequests(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	for _, aimed := range targets(t, s) {
+		t.Run(aimed.ID, func(t *testing.T) {
+			t.Parallel()
+			caller := s.Staff(t, access.Administrator)
+			for _, one := range aimed.mutations() {
+				send(t, caller, aimed, one)
+			}
+		})
+	}
+}
+
+func (o target) mutations() []mutation {
+	all := slices.Concat(o.pathMutations(), o.queryMutations(), o.headerMutations(), o.mediaMutations(), o.formMutations())
+	for _, media := range o.MediaTypes {
+		for _, one := range o.jsonMutations() {
+			one.name, one.with = media+" "+one.name, append(one.with, apitest.Header("Content-Type", media))
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+// send makes the request and holds the answer, which the contract is held against already, to what it must be.
+func send(t *testing.T, caller *apitest.Caller, aimed target, one mutation) {
+	t.Helper()
+	path, body, with := aimed.path, one.body, one.with
+	if one.path != "" {
+		path = one.path
+	}
+	if one.query != "" {
+		path += "?" + one.query
+	}
+	if body == nil && aimed.body != nil {
+		body = aimed.encoded()
+	}
+	if len(aimed.MediaTypes) > 0 {
+		with = slices.Concat([]apitest.With{apitest.Header("Content-Type", aimed.MediaTypes[0])}, with)
+	}
+	response := caller.Do(t, aimed.Method, path, body, with...)
+	what := fmt.Sprintf("%s, %s: %s", aimed.ID, one.name, response.Body)
+	assert.Less(t, response.Status, 500, what)
+	if one.status == nil {
+		return
+	}
+	if !assert.Contains(t, one.status, response.Status, what) {
+		return
+	}
+	if strings.HasPrefix(aimed.Path, "/oauth/") {
+		var refusal openapi.OAuthError
+		response.JSON(t, &refusal)
+		assert.Contains(t, []string{
+			"invalid_request", "invalid_client", "invalid_grant", "invalid_scope", "unsupported_grant_type",
+		}, refusal.Error, what)
+		return
+	}
+	problem := response.Problem(t)
+	if one.place == "" || !assert.NotNil(t, problem.Errors, what) {
+		return
+	}
+	assert.True(t, slices.ContainsFunc(*problem.Errors, func(found openapi.FieldError) bool {
+		place := found.Pointer
+		switch {
+		case one.header:
+			place = found.Header
+		case one.query != "":
+			place = found.Parameter
+		}
+		return place != nil && (*place == one.place || strings.HasSuffix(one.place, "*") && strings.HasPrefix(*place, one.place[:len(one.place)-1]))
+	}), "no fault at %s of %s", one.place, what)
+}
+
+func TestMethodsThatAPathDoesNotHave(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	methods := map[string][]string{}
+	for _, operation := range apitest.Contract().Operations() {
+		methods[operation.Path] = append(methods[operation.Path], operation.Method)
+	}
+	for template, known := range methods {
+		path := pathStep.ReplaceAllStringFunc(template, func(string) string { return uuid.NewString() })
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"} {
+			if slices.Contains(known, method) || method == "HEAD" || method == "OPTIONS" {
+				continue
+			}
+			response := s.Anonymous().Do(t, method, path, nil)
+			require.Equal(t, 405, response.Status, "%s %s", method, path)
+			for _, one := range known {
+				require.Contains(t, response.Header.Get("Allow"), one, "%s %s", method, path)
+			}
+			if !strings.HasPrefix(path, "/oauth/") {
+				require.Equal(t, "method_not_allowed", response.Problem(t).Code)
+			}
+		}
+	}
+}
+
+func TestPathsThatAreNotThere(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	for _, path := range []string{
+		"/", "/v1", "/v1/", "/v2/customers", "/V1/customers", "/v1/Customers", "//v1/customers", "/v1//customers", "/v1/customers/",
+		"/v1/customers.json", "/v1/customers%2f", "/v1/customers;a=b", "/v1/staff/", "/v1/me/", "/%00", "/%FF", "/v1/../v1/nothing",
+		"/docs/nothing", "/docs/%2e%2e%2fgo.mod", "/docs/assets/nothing.js", "/docs/assets/..%2f..%2fgo.mod", "/metrics", "/debug/pprof/",
+		"/" + strings.Repeat("a", 5000), "/v1/customers/" + uuid.NewString() + "/", "/v1/customers/" + uuid.NewString() + "/nothing",
+	} {
+		response := admin.Do(t, "GET", path, nil)
+		require.Equal(t, 404, response.Status, "%s: %s", path, response.Body)
+		if !strings.HasPrefix(path, "/docs/assets/") {
+			require.Equal(t, "not_found", response.Problem(t).Code, path)
+		}
+	}
+}
+
+// TestAllFaultsAtOnce: whoever has five things wrong learns of five.
+func TestAllFaultsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	customer := "/v1/customers/" + admin.Customer(t, nil).Id.String()
+
+	query := "?limit=0&colour=red&status=gone&created_before=yesterday&include_total=maybe&cursor=!&parent_id=42&q=%20&sort=name&sort=name"
+	requireFaults(t, admin.Must(t, 400, "GET", "/v1/customers"+query, nil),
+		"limit too_small", "colour unknown_parameter", "status unknown_value", "created_before invalid_format",
+		"include_total invalid_type", "cursor invalid_cursor", "parent_id invalid_format", "q invalid_format", "sort repeated")
+
+	wrong := apitest.Fields{
+		"name": "", "email": "nobody", "phone": 42, "colour": "red", "modules": []any{"a", 1, " "}, "locale": "xx",
+		"properties": map[string]any{"a/b": raw("1e999")}, "parent_id": "42",
+	}
+	members := []string{
+		"/name too_short", "/name invalid_format", "/email invalid_email", "/phone invalid_type", "/colour unknown_member",
+		"/modules/1 invalid_type", "/modules/2 invalid_format", "/locale unknown_value", "/properties/a~1b number_too_long",
+		"/parent_id invalid_format",
+	}
+	body := admin.Must(t, 422, "PATCH", customer, wrong)
+	requireFaults(t, body, members...)
+	require.Equal(t, "invalid_body", body.Problem(t).Code)
+
+	everything := admin.Must(t, 400, "PATCH", customer+"?colour=red", wrong, apitest.Header("If-Match", "3"))
+	requireFaults(t, everything, append(members, "colour unknown_parameter", "If-Match invalid_format")...)
+	require.Equal(t, "invalid_request", everything.Problem(t).Code)
+
+	unreadable := admin.Must(t, 400, "PATCH", customer+"?colour=red", "{", apitest.Header("If-Match", "3"))
+	requireFaults(t, unreadable, "colour unknown_parameter", "If-Match invalid_format", " invalid_json")
+
+	account := admin.Must(t, 422, "POST", "/v1/staff", apitest.Fields{"role": "king", "password": "short"})
+	requireFaults(t, account, "/name required", "/email required", "/role unknown_value", "/password too_short",
+		"/password weak_password")
+}
+
+func TestFaultsOfBodies(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	for body, faults := range map[string][]string{
+		`null`:                             {" not_nullable"},
+		`[]`:                               {" invalid_type"},
+		`{}`:                               {"/name required"},
+		`{"name":null}`:                    {"/name not_nullable"},
+		`{"NAME":"x"}`:                     {"/name required", "/NAME unknown_member"},
+		`{"name":"x","na/me~":1}`:          {"/na~1me~0 unknown_member"},
+		`{"name":"x","name":"y"}`:          {"/name duplicate_member"},
+		`{"name":"x","n\u0061me":"y"}`:     {"/name duplicate_member"},
+		`{"name":"a\u0000b"}`:              {"/name nul_character", "/name invalid_format"},
+		`{"name":"\ud83d"}`:                {"/name lone_surrogate"},
+		`{"name":"x","locale":"de"}`:       {"/locale unknown_value"},
+		`{"name":"x","modules":["a","a"]}`: {"/modules repeated_item"},
+		`{"name":"x","properties":{"a":{"b":[1,2e200]}}}`:     {"/properties/a/b/1 number_too_long"},
+		`{"name":"x","parent_id":"` + uuid.NewString() + `"}`: {"/parent_id reference_not_found"},
+	} {
+		requireFaults(t, admin.Must(t, 422, "POST", "/v1/customers", body), faults...)
+	}
+	// What only looks like the above.
+	kept := `{"name":"x","comments":"\\u0000 \ud83d\ude42 \u0009","properties":{"n":1e99,"":null,"\\":-0.1}}`
+	admin.Must(t, 201, "POST", "/v1/customers", kept)
+}
+
+// TestManyFaults: an answer is not much larger than what it answers, and does not take for ever.
+func TestManyFaults(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	unknown := strings.Builder{}
+	for i := range 90_000 {
+		fmt.Fprintf(&unknown, `"m%d":1,`, i)
+	}
+	for name, body := range map[string]string{
+		"unknown members": "{" + unknown.String() + `"name":"x"}`,
+		"wrong items":     `{"name":"x","modules":[` + strings.Repeat("1,", 400_000) + "1]}",
+		"long numbers":    `{"name":"x","properties":[` + strings.Repeat("1e999,", 150_000) + "1]}",
+		"NUL characters":  `{"name":"` + strings.Repeat(`\u0000`, 170_000) + `"}`,
+	} {
+		started := time.Now()
+		problem := admin.Must(t, 422, "POST", "/v1/customers", body).Problem(t)
+		require.NotEmpty(t, *problem.Errors, name)
+		require.LessOrEqual(t, len(*problem.Errors), 200, name)
+		require.Less(t, time.Since(started), 10*time.Second, name)
+	}
+}
+
+// TestForgedCursors: a cursor is no secret, and whoever makes one up gets a page or a refusal.
+func TestForgedCursors(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	s.Staff(t, access.Viewer)
+	other := admin.Customer(t, nil)
+	var foreign string
+	for _, aimed := range targets(t, s) {
+		if !slices.ContainsFunc(aimed.in("query"), func(p *openapi3.Parameter) bool { return p.Name == "cursor" }) {
+			continue
+		}
+		if aimed.ID == "noteList" || aimed.ID == "customerEventList" {
+			id, err := uuid.Parse(strings.Split(aimed.path, "/")[3])
+			require.NoError(t, err)
+			admin.Note(t, id, "another")
+		}
+		orders := []string{""}
+		for _, parameter := range aimed.in("query") {
+			if parameter.Name == "sort" {
+				for _, order := range parameter.Schema.Value.Enum {
+					orders = append(orders, "&sort="+order.(string))
+				}
+			}
+		}
+		for _, order := range orders {
+			cursor := nextCursor(t, admin, aimed.path+"?limit=1"+order)
+			for _, forged := range forgeries(t, cursor) {
+				response := admin.Do(t, "GET", aimed.path+"?limit=1"+order+"&cursor="+forged, nil)
+				raw, _ := base64.RawURLEncoding.DecodeString(forged)
+				if assert.Contains(t, []int{200, 400}, response.Status, "%s %s: %s", aimed.ID, raw, response.Body) && response.Status == 400 {
+					requireFaults(t, response, "cursor invalid_cursor")
+				}
+			}
+			if foreign != "" {
+				requireFaults(t, admin.Must(t, 400, "GET", aimed.path+"?cursor="+foreign+order, nil), "cursor invalid_cursor")
+			}
+			foreign = cursor
+		}
+	}
+	cursor := nextCursor(t, admin, "/v1/customers?limit=1")
+	for _, query := range []string{"q=a", "status=active", "sort=name", "sort=created_at", "properties[a]=b"} {
+		requireFaults(t, admin.Must(t, 400, "GET", "/v1/customers?"+query+"&cursor="+cursor, nil), "cursor invalid_cursor")
+	}
+	admin.Must(t, 200, "GET", "/v1/customers?limit=7&include_total=true&cursor="+cursor, nil)
+	requireFaults(t, admin.Must(t, 400, "GET", "/v1/customers/"+other.Id.String()+"/notes?cursor="+cursor, nil), "cursor invalid_cursor")
+}
+
+func nextCursor(t *testing.T, caller *apitest.Caller, path string) string {
+	t.Helper()
+	var page struct {
+		Next *string `json:"next_cursor"`
+	}
+	require.Eventually(t, func() bool { // the feed's events get their places a moment later
+		caller.Must(t, 200, "GET", path, nil).JSON(t, &page)
+		return page.Next != nil
+	}, 3*time.Second, 20*time.Millisecond, "%s has no second page", path)
+	return *page.Next
+}
+
+// forgeries are cursors of the same list with another place.
+func forgeries(t *testing.T, cursor string) (all []string) {
+	t.Helper()
+	text, err := base64.RawURLEncoding.DecodeString(cursor)
+	require.NoError(t, err)
+	var parts map[string]any
+	require.NoError(t, json.Unmarshal(text, &parts))
+	values := []any{
+		nil, true, 0, -1, 1.5, raw("1e400"), int64(math.MaxInt64), int64(math.MinInt64), "", "x", nul, raw(`"\ud800"`), "0000-01-01T00:00:00Z",
+		"9999-12-31T23:59:59.999999999-23:59", "0001-01-01T00:00:00+23:59", "294277-01-01T00:00:00Z", uuid.Nil, uuid.Max, []any{}, []any{nul},
+		map[string]any{}, map[string]any{"unknown": 1}, raw(nested(500)), strings.Repeat("x", 1000),
+	}
+	for name := range parts {
+		for _, value := range values {
+			all = append(all, encode(without(parts, name, value)))
+		}
+	}
+	if place, isObject := parts["p"].(map[string]any); isObject {
+		for name := range place {
+			for _, value := range values {
+				all = append(all, encode(without(parts, "p", without(place, name, value))))
+			}
+		}
+	}
+	all = append(all, string(text)+"x", string(text[:len(text)-1]), "null", "[]", "1", nul, notUTF8)
+	for i, one := range all {
+		all[i] = base64.RawURLEncoding.EncodeToString([]byte(one))
+	}
+	return append(all, cursor+"A", "A"+cursor, cursor[1:], cursor+"%3D", cursor+"%0A")
+}

@@ -1,0 +1,286 @@
+package api_test
+
+import (
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/clientele-api/clientele/api"
+	"github.com/clientele-api/clientele/gen/openapi"
+	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/apitest"
+	"github.com/clientele-api/clientele/internal/contract"
+	"github.com/clientele-api/clientele/internal/passwords"
+)
+
+// What an operation asks of a caller, beside the name of a scope.
+const (
+	anybody  = "anybody"
+	anyStaff = "any staff"
+)
+
+// permissions says who may call what. It is written by hand, as are the roles below: read from the contract or from the
+// program it could not disagree with them.
+var permissions = map[string]string{
+	"authorizationServerMetadataGet": anybody,
+	"healthGet":                      anybody,
+	"jwksGet":                        anybody,
+	"readinessGet":                   anybody,
+	"tokenCreate":                    anybody,
+	"tokenRevoke":                    anybody,
+
+	"meGet":            anyStaff,
+	"mePasswordUpdate": anyStaff,
+
+	"customerList":            "customers:read",
+	"customerGet":             "customers:read",
+	"noteList":                "customers:read",
+	"customerCreate":          "customers:write",
+	"customerUpdate":          "customers:write",
+	"customerDelete":          "customers:write",
+	"customerDeletionPlanGet": "customers:write",
+	"noteCreate":              "customers:write",
+	"noteDelete":              "customers:write",
+
+	"customerEventList": "events:read",
+	"eventList":         "events:read",
+
+	"staffList":   "staff:read",
+	"staffGet":    "staff:read",
+	"staffCreate": "staff:write",
+	"staffUpdate": "staff:write",
+	"staffDelete": "staff:write",
+}
+
+var viewerScopes = []string{
+	"customers:read", "identities:read", "jobs:read", "domains:read", "publishings:read", "terms:read", "events:read",
+	"webhooks:read",
+}
+
+var operatorScopes = append([]string{
+	"customers:write", "identities:write", "jobs:write", "domains:write", "backups:read",
+}, viewerScopes...)
+
+var administratorScopes = append([]string{
+	"terms:write", "backups:write", "webhooks:write", "staff:read", "staff:write", "api-clients:read", "api-clients:write",
+}, operatorScopes...)
+
+// knock is somebody at the door: a token, and what it opens.
+type knock struct {
+	name   string
+	token  string
+	scopes []string
+	// refusal is the code of the 401 or 403 that every operation answers that is not for anybody; "" for a good token.
+	refusal string
+}
+
+func knocks(t *testing.T, s *apitest.Server) []knock {
+	t.Helper()
+	admin := s.Staff(t, access.Administrator)
+	issue := func(kind string, scopes ...string) string {
+		principal := &access.Principal{Kind: kind, ID: admin.ID, Name: "Test", SessionID: uuid.Must(uuid.NewV7()), Epoch: 1}
+		for _, scope := range scopes {
+			principal.Scopes = append(principal.Scopes, access.Scope(scope))
+		}
+		return s.Token(t, principal)
+	}
+	expired := issue(access.KindStaff, administratorScopes...)
+	s.Clock.Advance(10*time.Minute + time.Second)
+	all := []knock{
+		{name: "nobody", refusal: "token_missing"},
+		{name: "expired", token: expired, refusal: "invalid_token"},
+		{name: "garbage", token: "garbage", refusal: "invalid_token"},
+		{name: "garbled", token: issue(access.KindStaff, administratorScopes...) + "x", refusal: "invalid_token"},
+		{name: "another kind", token: issue("portal", administratorScopes...), refusal: "wrong_kind_of_caller"},
+		{name: "viewer", token: signIn(t, s, s.Staff(t, access.Viewer).Email).AccessToken, scopes: viewerScopes},
+		{name: "operator", token: signIn(t, s, s.Staff(t, access.Operator).Email).AccessToken, scopes: operatorScopes},
+		{name: "administrator", token: signIn(t, s, admin.Email).AccessToken, scopes: administratorScopes},
+		{name: "no scope", token: issue(access.KindStaff)},
+	}
+	for _, scope := range administratorScopes {
+		all = append(all, knock{name: scope + " alone", token: issue(access.KindStaff, scope), scopes: []string{scope}})
+	}
+	return all
+}
+
+func TestWhoMayCallWhat(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	callers := knocks(t, s)
+	seen := map[string]bool{}
+	for _, operation := range apitest.Contract().Operations() {
+		seen[operation.ID] = true
+		permission, known := permissions[operation.ID]
+		require.True(t, known, "the table does not say who may call %s", operation.ID)
+		t.Run(operation.ID, func(t *testing.T) {
+			t.Parallel()
+			for _, caller := range callers {
+				checkDoor(t, s, operation, permission, caller)
+			}
+		})
+	}
+	for id := range permissions {
+		require.True(t, seen[id], "the contract has no %s", id)
+	}
+}
+
+func checkDoor(t *testing.T, s *apitest.Server, operation *contract.Operation, permission string, caller knock) {
+	t.Helper()
+	response := harmless(t, s, operation, caller.token)
+	challenge := response.Header.Get("WWW-Authenticate")
+	what := operation.ID + " by " + caller.name + ": " + string(response.Body)
+	switch {
+	case permission == anybody, caller.refusal == "" && (permission == anyStaff || slices.Contains(caller.scopes, permission)):
+		require.NotContains(t, []int{401, 403}, response.Status, what)
+		require.Less(t, response.Status, 500, what)
+	case caller.refusal == "":
+		require.Equal(t, 403, response.Status, what)
+		problem := response.Problem(t)
+		require.Equal(t, "insufficient_scope", problem.Code, what)
+		require.Equal(t, []string{permission}, *problem.RequiredScopes, what)
+		require.Contains(t, problem.Detail, permission)
+		require.Equal(t, `Bearer realm="clientele", error="insufficient_scope", scope="`+permission+`"`, challenge, what)
+	case caller.refusal == "wrong_kind_of_caller":
+		require.Equal(t, 403, response.Status, what)
+		require.Equal(t, caller.refusal, response.Problem(t).Code, what)
+	default:
+		require.Equal(t, 401, response.Status, what)
+		require.Equal(t, caller.refusal, response.Problem(t).Code, what)
+		expected := `Bearer realm="clientele"` // RFC 6750: without a token there is no error to name
+		if caller.refusal != "token_missing" {
+			expected += `, error="invalid_token"`
+		}
+		require.Equal(t, expected, challenge, what)
+	}
+}
+
+var pathStep = regexp.MustCompile(`\{[^}]+\}`)
+
+// harmless calls an operation so that it changes nothing even when it lets the caller in: on resources that are not
+// there, with bodies that lack everything.
+func harmless(t *testing.T, s *apitest.Server, operation *contract.Operation, token string) *apitest.Response {
+	t.Helper()
+	path := pathStep.ReplaceAllStringFunc(operation.Path, func(string) string { return uuid.NewString() })
+	caller := s.Anonymous()
+	caller.Token = token
+	var body any
+	var with []apitest.With
+	if len(operation.MediaTypes) > 0 {
+		body, with = "", append(with, apitest.Header("Content-Type", operation.MediaTypes[0]))
+		if operation.TakesJSON() {
+			body, with = "{}", nil
+		}
+		if slices.Contains(operation.MediaTypes, formType) {
+			body = "client_id=staff" // a client that is known, and nothing of what it wants
+		}
+	}
+	return caller.Do(t, operation.Method, path, body, with...)
+}
+
+func TestWhatIsOpenToAnybody(t *testing.T) {
+	t.Parallel()
+	var open []string
+	for _, operation := range apitest.Contract().Operations() {
+		if len(operation.Requirements) == 0 {
+			open = append(open, operation.ID)
+		}
+	}
+	require.ElementsMatch(t, []string{
+		"tokenCreate", "tokenRevoke", "authorizationServerMetadataGet", "jwksGet", "healthGet", "readinessGet",
+	}, open)
+}
+
+func TestScopesOfTheContract(t *testing.T) {
+	t.Parallel()
+	offered := document().Components.SecuritySchemes["staff"].Value.Flows.Password.Scopes
+	require.ElementsMatch(t, administratorScopes, slices.Collect(maps.Keys(offered)))
+	for _, operation := range apitest.Contract().Operations() {
+		for _, requirement := range operation.Requirements {
+			for _, scope := range requirement.Scopes {
+				require.Contains(t, administratorScopes, string(scope), operation.ID)
+			}
+		}
+	}
+}
+
+// TestNothingIsServedBesideTheContract: a route that is no operation would be open to anybody, unseen.
+func TestNothingIsServedBesideTheContract(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	router, err := api.New(api.Options{
+		DB: s.DB, Authority: s.Authority, Keyring: s.Keyring, Hasher: passwords.NewHasher(),
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	require.NoError(t, err)
+	served := map[string]bool{}
+	for _, route := range router.Routes() {
+		served[route.Method+" "+route.Path] = true
+	}
+	for _, operation := range apitest.Contract().Operations() {
+		route := operation.Method + " " + operation.Route
+		require.True(t, served[route], "%s is not served", route)
+		delete(served, route)
+	}
+	for _, route := range []string{
+		"GET /openapi.yaml", "GET /openapi.json", "GET /docs", "GET /docs/:page", "GET /docs/ui.js", "GET /docs/page.css",
+		"GET /docs/assets/*",
+	} {
+		require.True(t, served[route], "%s is not served", route)
+		delete(served, route)
+	}
+	require.Empty(t, served)
+}
+
+func TestContractMustSayWhoMayCall(t *testing.T) {
+	t.Parallel()
+	for _, operation := range apitest.Contract().Operations() {
+		doc, err := openapi3.NewLoader().LoadFromData(openapi.Spec)
+		require.NoError(t, err)
+		doc.Paths.Value(operation.Path).GetOperation(operation.Method).Security = nil
+		silent, err := doc.MarshalJSON()
+		require.NoError(t, err)
+		_, err = contract.Load(silent)
+		require.ErrorContains(t, err, operation.Method+" "+operation.Path)
+		require.ErrorContains(t, err, "does not say who may call it")
+	}
+}
+
+func TestTokenIsTakenFromTheHeaderAlone(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	token := s.Staff(t, access.Viewer).Token
+	for name, test := range map[string]struct {
+		header, query string
+		status        int
+	}{
+		"as RFC 6750 has it":        {header: "Bearer " + token, status: 200},
+		"scheme in another case":    {header: "bEARER " + token, status: 200},
+		"without a scheme":          {header: token, status: 401},
+		"another scheme":            {header: "Token " + token, status: 401},
+		"Basic with the token":      {header: "Basic " + token, status: 401},
+		"scheme alone":              {header: "Bearer", status: 401},
+		"scheme and space":          {header: "Bearer ", status: 401},
+		"in the query":              {query: "?access_token=" + token, status: 401},
+		"bytes that are not ASCII":  {header: "Bearer \xff\xfe" + token, status: 401},
+		"two tokens in one header":  {header: "Bearer " + token + ", Bearer " + token, status: 401},
+		"a token of a megabyte":     {header: "Bearer " + strings.Repeat("a", 500_000), status: 401},
+		"a header of dots and dash": {header: "Bearer ..-..", status: 401},
+	} {
+		response := s.Anonymous().Do(t, "GET", "/v1/me"+test.query, nil, func(r *http.Request) {
+			if test.header != "" {
+				r.Header.Set("Authorization", test.header)
+			}
+		})
+		require.Equal(t, test.status, response.Status, name)
+	}
+}

@@ -1,0 +1,446 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/clientele-api/clientele/gen/openapi"
+	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/apitest"
+	"github.com/clientele-api/clientele/internal/contract"
+	"github.com/clientele-api/clientele/internal/rawjson"
+)
+
+// mutation is a request that differs in one thing from one the contract describes.
+type mutation struct {
+	name   string
+	path   string // "" for the good one
+	query  string
+	body   any // nil for the good one
+	with   []apitest.With
+	status []int  // that it may be answered with; none for anything but a 5xx
+	place  string // where a fault must be: a pointer, a parameter or a header; "" when that does not matter
+	header bool   // place is a header
+}
+
+// target is an operation, as its contract has it and as the router has it.
+type target struct {
+	*contract.Operation
+	operation  *openapi3.Operation
+	parameters openapi3.Parameters
+	path       string // to resources that exist
+	body       any    // a good one, nil for none
+}
+
+var document = sync.OnceValue(func() *openapi3.T {
+	doc, err := openapi3.NewLoader().LoadFromData(openapi.Spec)
+	if err != nil {
+		panic(err)
+	}
+	return doc
+})
+
+// targets gives every operation, aimed at resources of its own.
+func targets(t *testing.T, s *apitest.Server) []target {
+	t.Helper()
+	admin := s.Staff(t, access.Administrator)
+	var all []target
+	for _, operation := range apitest.Contract().Operations() {
+		customer := admin.Customer(t, apitest.Fields{"external_id": uuid.NewString()})
+		ids := map[string]string{
+			"customer_id": customer.Id.String(),
+			"note_id":     admin.Note(t, customer.Id, "text").Id.String(),
+			"staff_id":    s.Staff(t, access.Viewer).ID.String(),
+		}
+		item := document().Paths.Value(operation.Path)
+		aimed := target{Operation: operation, operation: item.GetOperation(operation.Method)}
+		aimed.parameters = slices.Concat(item.Parameters, aimed.operation.Parameters)
+		aimed.path = pathStep.ReplaceAllStringFunc(operation.Path, func(step string) string {
+			id, known := ids[strings.Trim(step, "{}")]
+			require.True(t, known, "no resource to aim %s at: add one for %s", operation.ID, step)
+			return id
+		})
+		if aimed.operation.RequestBody != nil {
+			for _, media := range operation.MediaTypes {
+				aimed.body = example(aimed.operation.RequestBody.Value.Content[media])
+			}
+			require.NotNil(t, aimed.body, "%s has no example of its body", operation.ID)
+		}
+		all = append(all, aimed)
+	}
+	return all
+}
+
+func example(media *openapi3.MediaType) any {
+	if media.Example != nil {
+		return media.Example
+	}
+	for _, name := range slices.Sorted(maps.Keys(media.Examples)) {
+		return media.Examples[name].Value.Value
+	}
+	return nil
+}
+
+func (o target) in(place string) (found []*openapi3.Parameter) {
+	for _, parameter := range o.parameters {
+		if parameter.Value.In == place {
+			found = append(found, parameter.Value)
+		}
+	}
+	return found
+}
+
+// encoded gives the good body as it is sent.
+func (o target) encoded() string {
+	if o.body == nil || o.TakesJSON() {
+		text, _ := json.Marshal(o.body)
+		return string(text)
+	}
+	values := url.Values{}
+	if members, isObject := o.body.(map[string]any); isObject {
+		for name, value := range members {
+			values.Set(name, fmt.Sprint(value))
+		}
+	}
+	return values.Encode()
+}
+
+var (
+	nul       = "a\x00b"
+	notUTF8   = "a\xff\xfeb"
+	longText  = strings.Repeat("long ", 2000)
+	oddTexts  = []string{`'; DROP TABLE customers; --`, `%_\`, `"quoted"`, "\u2028", "\u202eright to left", "﷽", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "İıſK", "\ufeff", "${jndi:ldap://x}", "../../etc/passwd", "\u0085"}
+	notFound  = []int{404}
+	malformed = []int{400}
+	invalid   = []int{422}
+)
+
+// pathMutations have ids that are none.
+func (o target) pathMutations() (all []mutation) {
+	for _, parameter := range o.in("path") {
+		step := "{" + parameter.Name + "}"
+		before, after, _ := strings.Cut(o.Path, step)
+		before = o.path[:len(pathStep.ReplaceAllString(before, uuid.Nil.String()))]
+		after = pathStep.ReplaceAllStringFunc(after, func(string) string { return o.path[len(o.path)-36:] })
+		known := o.path[len(before) : len(before)+36]
+		for _, id := range []string{
+			"42", "not-an-id", "%00", "%FF%FE", "%20", "null", "..%2f..%2fstaff", "%2e%2e", strings.Repeat("9", 3000),
+			known + "0", known[:35], "%20" + known, "%7B" + known + "%7D", "urn:uuid:" + known,
+			strings.ReplaceAll(known, "-", ""), strings.Replace(known, "-", "_", 1), strings.Replace(known, known[:1], "g", 1),
+		} {
+			all = append(all, mutation{name: "id " + abbreviated(id), path: before + id + after, status: notFound})
+		}
+		all = append(all, mutation{name: "id of nothing", path: before + uuid.NewString() + after, status: nil})
+	}
+	return all
+}
+
+func abbreviated(text string) string {
+	if len(text) > 40 {
+		text = text[:40] + "…"
+	}
+	return fmt.Sprintf("%q", text)
+}
+
+// queryMutations have parameters that there are not, or not so.
+func (o target) queryMutations() []mutation {
+	all := []mutation{
+		{name: "unknown parameter", query: "no_such_parameter=1", status: malformed, place: "no_such_parameter"},
+		{name: "unknown parameter without a value", query: "no_such_parameter", status: malformed, place: "no_such_parameter"},
+		{name: "object that is not one", query: "limit[a]=1", status: malformed, place: "limit[a]"},
+		{name: "query that is none", query: "%zz", status: malformed},
+		{name: "query with a semicolon", query: "a=1;b=2", status: malformed},
+	}
+	for _, parameter := range o.in("query") {
+		add := func(what, value string) {
+			all = append(all, mutation{
+				name: parameter.Name + " " + what, query: parameter.Name + "=" + value, status: malformed, place: parameter.Name,
+			})
+		}
+		if parameter.Style == "deepObject" {
+			all = append(all, objectMutations(parameter)...)
+			continue
+		}
+		add("empty", "")
+		add("with NUL", url.QueryEscape(nul))
+		add("that is not UTF-8", url.QueryEscape(notUTF8))
+		add("very long", url.QueryEscape(longText))
+		for _, value := range wrongValues(parameter.Schema.Value) {
+			add(abbreviated(value), url.QueryEscape(value))
+		}
+		good := goodValue(parameter)
+		add("twice", good+"&"+parameter.Name+"="+good)
+		upper := strings.ToUpper(parameter.Name)
+		all = append(all, mutation{name: upper, query: upper + "=" + good, status: malformed, place: upper})
+		for _, odd := range oddTexts {
+			all = append(all, mutation{name: parameter.Name + " odd " + odd, query: parameter.Name + "=" + url.QueryEscape(odd)})
+		}
+	}
+	return all
+}
+
+func goodValue(parameter *openapi3.Parameter) string {
+	schema := parameter.Schema.Value
+	switch {
+	case parameter.Example != nil:
+		return url.QueryEscape(fmt.Sprint(parameter.Example))
+	case len(schema.Enum) > 0:
+		return url.QueryEscape(fmt.Sprint(schema.Enum[0]))
+	}
+	return "1"
+}
+
+// wrongValues are texts that a parameter of the schema does not take.
+func wrongValues(schema *openapi3.Schema) (values []string) {
+	if schema.Type.Is("integer") {
+		values = append(values, "abc", "1.5", "1e400", "99999999999999999999", "NaN", "1 000", "null", "true", "0x10", "١")
+		if schema.Min != nil {
+			values = append(values, fmt.Sprint(int64(*schema.Min)-1), fmt.Sprint(math.MinInt64))
+		}
+		if schema.Max != nil {
+			values = append(values, fmt.Sprint(int64(*schema.Max)+1), fmt.Sprint(math.MaxInt32), fmt.Sprint(math.MaxInt64))
+		}
+	}
+	if schema.Type.Is("boolean") {
+		values = append(values, "maybe", "2", "null", "yes", "[]")
+	}
+	if len(schema.Enum) > 0 {
+		values = append(values, "no such value", strings.ToUpper(fmt.Sprint(schema.Enum[0])), fmt.Sprint(schema.Enum[0])+",")
+	}
+	return append(values, wrongStrings(schema)...)
+}
+
+// wrongStrings are texts that a string of the schema must not be.
+func wrongStrings(schema *openapi3.Schema) (values []string) {
+	switch schema.Format {
+	case "uuid":
+		values = append(values, "42", strings.Repeat("z", 36), "{"+uuid.NewString()+"}", "urn:uuid:"+uuid.NewString())
+	case "date-time":
+		values = append(values, "yesterday", "2026-01-01", "2026-02-30T00:00:00Z", "2026-13-01T00:00:00Z", "2026-01-01T24:00:00Z",
+			"99999-01-01T00:00:00Z", "2026-01-01 00:00:00", "1700000000")
+	case "email":
+		values = append(values, "nobody", "@example.com", "a@b@c", "Ada <ada@example.com>", "a b@example.com", "ada@example.com\n")
+	case "cursor":
+		values = append(values, "!", "e30", "bnVsbA", "W10", "eyJsIjoiIiwicCI6bnVsbH0")
+	case "line":
+		values = append(values, " ", "two\nlines", "tab\there", "\u0085")
+	case "new-password":
+		values = append(values, "short", "password123", "aaaaaaaaaaaaaaaa")
+	}
+	if schema.MaxLength != nil {
+		values = append(values, strings.Repeat("é", int(*schema.MaxLength)+1))
+	}
+	if schema.MinLength > 0 {
+		values = append(values, "")
+	}
+	if schema.Pattern == `\S` {
+		values = append(values, " ", "\t\n ")
+	}
+	return values
+}
+
+// objectMutations are for parameters written as name[key]=value.
+func objectMutations(parameter *openapi3.Parameter) (all []mutation) {
+	name := parameter.Name
+	add := func(what, query, place string) {
+		all = append(all, mutation{name: name + " " + what, query: query, status: malformed, place: place})
+	}
+	add("without a key", name+"=1", name)
+	add("with half a bracket", name+"[a=1", name+"[a")
+	add("twice", name+"[a]=1&"+name+"[a]=2", name+"[a]")
+	add("with NUL", name+"[a]="+url.QueryEscape(nul), name)
+	add("that is not UTF-8", name+"[a]="+url.QueryEscape(notUTF8), name)
+	add("with NUL in the key", name+"["+url.QueryEscape(nul)+"]=1", name)
+	add("with a key that is not UTF-8", name+"["+url.QueryEscape(notUTF8)+"]=1", name)
+	add("very long", name+"[a]="+url.QueryEscape(longText), name)
+	if most := parameter.Schema.Value.MaxProps; most != nil {
+		query := ""
+		for i := range *most + 1 {
+			query += fmt.Sprintf("&%s[k%d]=1", name, i)
+		}
+		add("with too many keys", query[1:], name)
+	}
+	for _, query := range []string{
+		"[a][b]=1", "[]=1", "[[]]=1", "[a]]=1", "[a]", "[a]=", "[a.b]=1", "[" + url.QueryEscape(longText) + "]=1", "[%25]=%25",
+		"[a]=1e308", "[a]=1e-400", "[a]=1e131000", "[a]=1e-131000", "[a]=-0", "[a]=1e-20000", "[a]=NaN", "[a]=null",
+		"[a]=true", "[a]={}", "[a]=" + strings.Repeat("9", 100), "[a]=0." + strings.Repeat("9", 98), "[a]=" + url.QueryEscape(`"`),
+	} {
+		all = append(all, mutation{name: name + " odd " + abbreviated(query), query: name + query})
+	}
+	return all
+}
+
+// headerMutations have declared headers that are not so.
+func (o target) headerMutations() (all []mutation) {
+	for _, parameter := range o.in("header") {
+		for _, value := range []string{
+			"", "abc", `"open`, `W/`, `W/abc`, `"a" "b"`, `,`, `"a",`, `,"a"`, `"a";"b"`, `""a`, `"` + strings.Repeat("a", 5000) + `"`,
+		} {
+			all = append(all, mutation{
+				name: parameter.Name + " " + abbreviated(value), status: malformed, place: parameter.Name, header: true,
+				with: []apitest.With{apitest.Header(parameter.Name, value)},
+			})
+		}
+		for _, value := range []string{"*", `""`, `W/"1.a"`, `"-1.a"`, `"99999999999999999999.a"`, "\"\xff\"", `"1.a", "2.b"`} {
+			all = append(all, mutation{
+				name: parameter.Name + " odd " + abbreviated(value), with: []apitest.With{apitest.Header(parameter.Name, value)},
+			})
+		}
+		all = append(all, mutation{name: parameter.Name + " twice", with: []apitest.With{func(r *http.Request) {
+			r.Header[http.CanonicalHeaderKey(parameter.Name)] = []string{`"1.a"`, `"2.b"`}
+		}}})
+	}
+	return all
+}
+
+// mediaMutations are bodies that are not of the right kind, or too much of it.
+func (o target) mediaMutations() (all []mutation) {
+	if len(o.MediaTypes) == 0 {
+		return nil
+	}
+	for _, media := range []string{
+		"", "text/plain", "application/xml", "multipart/form-data; boundary=x", "application", "garbage;;;=", "*/*",
+		"application/json; charset=utf-16", "application/x-www-form-urlencoded; charset=latin1", "application/json-patch+json",
+		"application/json, application/json",
+	} {
+		all = append(all, mutation{
+			name: "media type " + media, status: []int{415}, with: []apitest.With{apitest.Header("Content-Type", media)},
+		})
+	}
+	wrong := formType
+	if slices.Contains(o.MediaTypes, formType) {
+		wrong = "application/json"
+	}
+	all = append(all, mutation{name: "media type " + wrong, status: []int{415}, with: []apitest.With{apitest.Header("Content-Type", wrong)}})
+	large := strings.Repeat(" ", 2<<20)
+	return append(all,
+		mutation{name: "2 MB", body: large, status: []int{413}},
+		mutation{name: "2 MB of unknown length", body: large, status: []int{413}, with: []apitest.With{func(r *http.Request) {
+			r.ContentLength = -1
+		}}},
+		mutation{name: "the body of a good request, then 2 MB", body: o.encoded() + large, status: []int{413}},
+	)
+}
+
+// formMutations are forms that are none, or whose members are not so. The login and the tokens of the contract's examples
+// are nobody's.
+func (o target) formMutations() (all []mutation) {
+	if !slices.Contains(o.MediaTypes, formType) {
+		return nil
+	}
+	refused, good := []int{400, 401}, o.encoded()
+	for name, body := range map[string]string{
+		"empty": "", "no form": "{}", "with half an escape": good + "&a=%z", "with semicolons": strings.ReplaceAll(good, "&", ";"),
+		"not UTF-8": "\xff=\xff", "NUL bytes": "\x00=\x00", "of ampersands": strings.Repeat("&", 1000),
+	} {
+		all = append(all, mutation{name: "form " + name, body: body, status: refused})
+	}
+	schema := o.operation.RequestBody.Value.Content[formType].Schema.Value
+	for name := range schema.Properties {
+		for what, value := range map[string]string{"empty": "", "with NUL": nul, "not UTF-8": notUTF8, "very long": longText} {
+			values, _ := url.ParseQuery(good)
+			values.Set(name, value)
+			all = append(all, mutation{name: "form " + name + " " + what, body: values.Encode()})
+		}
+		values, _ := url.ParseQuery(good)
+		values[name] = []string{values.Get(name), values.Get(name)}
+		all = append(all, mutation{name: "form " + name + " twice", body: values.Encode(), status: refused})
+		if slices.Contains(schema.Required, name) {
+			values.Del(name)
+			all = append(all, mutation{name: "form without " + name, body: values.Encode(), status: refused})
+		}
+	}
+	return all
+}
+
+// raw stands in an encoded body for text that is no value of Go's.
+func raw(text string) json.RawMessage { return json.RawMessage(text) }
+
+// mediaJSON is what the bodies below are.
+const mediaJSON = "application/json"
+
+// jsonMutations are bodies that are not JSON, or not that JSON.
+func (o target) jsonMutations() (all []mutation) {
+	if !o.TakesJSON() {
+		return nil
+	}
+	good := o.encoded()
+	for name, body := range map[string]string{
+		"empty": "", "space": " \n", "no JSON": "no JSON", "cut short": good[:len(good)-1], "more after it": good + "x",
+		"twice": good + good, "not UTF-8": "{\"\xff\":1}", "with a byte order mark": "\ufeff" + good, "in UTF-16": "{\x00}\x00",
+		"single quotes": "{'name':'x'}", "a trailing comma": good[:len(good)-1] + ",}", "a comment": "/**/" + good, "NaN": "NaN",
+		"control characters": "{\"name\":\"a\nb\"}", "nested for ever": strings.Repeat("[", 500_000), "NUL bytes": "\x00" + good,
+		"a half escape": `{"name":"\u12"}`, "an unknown escape": `{"name":"\x"}`, "a form": "name=x", "a leading zero": `{"name":01}`,
+	} {
+		all = append(all, mutation{name: "body " + name, body: body, status: malformed})
+	}
+	for name, body := range map[string]string{
+		"null": "null", "an array": "[]", "the good one in an array": "[" + good + "]", "a string": `"x"`, "a number": "1",
+		"true": "true", "a page of a number": "1e131000", "40 deep": nested(40), "9000 deep": nested(9000), "40 objects deep": objects(40),
+	} {
+		all = append(all, mutation{name: "body " + name, body: body, status: invalid})
+	}
+	members, isObject := o.body.(map[string]any)
+	schema := o.operation.RequestBody.Value.Content[mediaJSON].Schema.Value
+	if !isObject {
+		return all
+	}
+	for _, name := range []string{"no_such_member", "", "a/b~c", "\u2028", "__proto__"} {
+		all = append(all,
+			mutation{name: "unknown member alone", body: objectOf(name, "1"), status: invalid, place: rawjson.Pointer(name)},
+			mutation{name: "unknown member", body: without(members, name, 1), status: invalid, place: rawjson.Pointer(name)})
+	}
+	for name := range members {
+		pointer := rawjson.Pointer(name)
+		all = append(all,
+			mutation{name: name + " in capitals", body: without(members, strings.ToUpper(name), 1), status: invalid, place: rawjson.Pointer(strings.ToUpper(name))},
+			mutation{name: name + " twice", body: "{" + member(name, members[name]) + "," + good[1:], status: invalid, place: pointer},
+			mutation{name: name + " twice, escaped", body: fmt.Sprintf(`{"\u%04x%s":1,%s`, name[0], name[1:], good[1:]), status: invalid, place: pointer})
+	}
+	return append(all, o.schemaMutations(schema, "", func(value any) any { return value }, members)...)
+}
+
+func nested(depth int) string { return strings.Repeat("[", depth) + strings.Repeat("]", depth) }
+
+func objects(depth int) string {
+	return strings.Repeat(`{"a":`, depth) + "1" + strings.Repeat("}", depth)
+}
+
+func member(name string, value any) string {
+	text := objectOf(name, encode(value))
+	return text[1 : len(text)-1]
+}
+
+func objectOf(name, value string) string { return "{" + encode(name) + ":" + value + "}" }
+
+func encode(value any) string {
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// without gives the members with one of them replaced or, with nil, taken away.
+func without(members map[string]any, name string, value any) map[string]any {
+	changed := maps.Clone(members)
+	if changed == nil {
+		changed = map[string]any{}
+	}
+	if changed[name] = value; value == nil {
+		delete(changed, name)
+	}
+	return changed
+}

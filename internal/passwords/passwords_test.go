@@ -1,0 +1,108 @@
+package passwords_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/clientele-api/clientele/internal/passwords"
+)
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	for _, good := range []string{
+		"four words are better", "Tr0ub4dor&3-horse", "zażółć gęślą jaźń", "正しい馬の電池のホッチキス止め", strings.Repeat("Aq9$xW2!", 16),
+	} {
+		require.NoError(t, passwords.Check(good), good)
+	}
+	for _, bad := range []string{
+		"", "short", "123456789", "żółćżółćż", "password123", "1234567890", "qwertyuiop", "aaaaaaaaaaaaaaa", "Password1!", strings.Repeat("Aq9$xW2!", 16) + "x",
+	} {
+		err := passwords.Check(bad)
+		require.Error(t, err, bad)
+		if bad != "" {
+			require.NotContains(t, err.Error(), bad)
+		}
+	}
+	require.ErrorIs(t, passwords.Check("password123"), passwords.ErrCommon)
+}
+
+// TestCheckIsQuick: what it is given comes from anybody.
+func TestCheckIsQuick(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{strings.Repeat("ab1", 42), strings.Repeat("password", 16), strings.Repeat("🙂", 128), strings.Repeat("x", 1<<20)} {
+		started := time.Now()
+		_ = passwords.Check(text)
+		require.Less(t, time.Since(started), 2*time.Second)
+	}
+}
+
+func TestGenerate(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for range 100 {
+		password := passwords.Generate()
+		require.NoError(t, passwords.Check(password))
+		require.Regexp(t, `^[a-z2-7]{5}(-[a-z2-7]{5}){3}$`, password)
+		require.False(t, seen[password])
+		seen[password] = true
+	}
+}
+
+func TestHashes(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	hasher := passwords.NewHasher()
+	const password = "four words are better"
+	hash, err := hasher.Hash(ctx, password)
+	require.NoError(t, err)
+	require.Regexp(t, `^\$argon2id\$v=19\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$`, hash)
+	other, err := hasher.Hash(ctx, password)
+	require.NoError(t, err)
+	require.NotEqual(t, hash, other, "each has a salt of its own")
+	for candidate, expected := range map[string]bool{password: true, password + " ": false, "Four words are better": false, "": false} {
+		matches, err := hasher.Matches(ctx, hash, candidate)
+		require.NoError(t, err)
+		require.Equal(t, expected, matches, candidate)
+	}
+	matches, err := hasher.Matches(ctx, "", password)
+	require.NoError(t, err)
+	require.False(t, matches, "nothing matches an account without a password")
+	matches, err = hasher.Matches(ctx, "", "")
+	require.NoError(t, err)
+	require.False(t, matches)
+
+	// A hash of other parameters carries them with it.
+	matches, err = hasher.Matches(ctx, "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$qKKwElYW18d1hHrqn8bB0mCxQqJlkmEkqTyWD6L4Ijk", password)
+	require.NoError(t, err)
+	require.False(t, matches)
+	for _, damaged := range []string{"x", "$2a$10$abc", strings.Replace(hash, "v=19", "v=16", 1), strings.Replace(hash, "m=", "n=", 1), hash[:len(hash)-3] + "!!!"} {
+		_, err := hasher.Matches(ctx, damaged, password)
+		require.Error(t, err, damaged)
+		require.NotContains(t, err.Error(), password)
+	}
+}
+
+func TestHashingWaitsItsTurnNoLongerThanTheCaller(t *testing.T) {
+	t.Parallel()
+	hasher := passwords.NewHasher()
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	for range 40 {
+		group.Go(func() {
+			if _, err := hasher.Hash(ctx, "four words are better"); err != nil {
+				require.ErrorIs(t, err, context.Canceled)
+			}
+		})
+	}
+	started := time.Now()
+	cancel()
+	group.Wait()
+	require.Less(t, time.Since(started), 20*time.Second)
+	_, err := hasher.Hash(t.Context(), "the places are free again")
+	require.NoError(t, err)
+}
