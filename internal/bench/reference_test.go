@@ -1,0 +1,178 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/clientele-api/clientele/gen/db"
+)
+
+// The reference is what nobody can be much faster than with this router, this driver and this database: net/http and a
+// pool, the statements that the product sends, the same columns scanned, the same members encoded. It checks no token
+// and no input, answers no error properly, and has no entity tags, cursors or links.
+
+const (
+	allColumns = `id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale,
+		status, version, created_at, updated_at, name_key, email_key, search_text`
+	listedColumns = `id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id,
+		locale, status, version, created_at, updated_at, name_key`
+
+	getSQL    = `SELECT ` + allColumns + ` FROM customers WHERE id = $1`
+	listSQL   = `SELECT ` + listedColumns + ` FROM customers ORDER BY created_at DESC, id DESC LIMIT 21`
+	insertSQL = `INSERT INTO customers (id, name, email, phone, company, address, comments, modules, properties, parent_id,
+			external_id, locale, created_at, updated_at, name_key, email_key, search_text)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15, $16)
+		RETURNING ` + allColumns
+	eventSQL = `INSERT INTO events (id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id,
+			actor_name, request_id, at, data)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+)
+
+// shown is a customer as the API shows it.
+type shown struct {
+	db.Customer
+	AllowedActions []string `json:"allowed_actions"`
+}
+
+type shownPage struct {
+	Data       []shown `json:"data"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+var actions = []string{"delete"}
+
+// newReference serves the reference over a database.
+func newReference(b testing.TB, databaseURL string) (addr string) {
+	b.Helper()
+	pool, err := pgxpool.New(context.Background(), poolURL(b, databaseURL))
+	must(b, err)
+	b.Cleanup(pool.Close)
+	r := reference{pool: pool, actor: uuid.Must(uuid.NewV7())}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/customers/{customer_id}", r.get)
+	mux.HandleFunc("GET /v1/customers", r.list)
+	mux.HandleFunc("POST /v1/customers", r.create)
+	return serve(b, mux)
+}
+
+type reference struct {
+	pool  *pgxpool.Pool
+	actor uuid.UUID
+}
+
+func (r reference) get(w http.ResponseWriter, request *http.Request) {
+	id, err := uuid.Parse(request.PathValue("customer_id"))
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	customer := shown{AllowedActions: actions}
+	if err := scanAll(r.pool.QueryRow(request.Context(), getSQL, id), &customer.Customer); err != nil {
+		fail(w, err)
+		return
+	}
+	answer(w, http.StatusOK, customer)
+}
+
+func (r reference) list(w http.ResponseWriter, request *http.Request) {
+	rows, err := r.pool.Query(request.Context(), listSQL)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	defer rows.Close()
+	page := shownPage{Data: make([]shown, 0, 21)}
+	for rows.Next() {
+		c := shown{AllowedActions: actions}
+		if err := rows.Scan(&c.ID, &c.Name, &c.Email, &c.Phone, &c.Company, &c.Address, &c.Comments, &c.Modules,
+			&c.Properties, &c.ParentID, &c.ExternalID, &c.Locale, &c.Status, &c.Version, &c.CreatedAt, &c.UpdatedAt,
+			&c.NameKey); err != nil {
+			fail(w, err)
+			return
+		}
+		c.CreatedAt, c.UpdatedAt = c.CreatedAt.UTC(), c.UpdatedAt.UTC()
+		page.Data = append(page.Data, c)
+	}
+	if err := rows.Err(); err != nil {
+		fail(w, err)
+		return
+	}
+	if len(page.Data) == 21 {
+		page.Data = page.Data[:20]
+		cursor := page.Data[19].ID.String()
+		page.NextCursor = &cursor
+	}
+	answer(w, http.StatusOK, page)
+}
+
+func (r reference) create(w http.ResponseWriter, request *http.Request) {
+	var customer db.Customer
+	if err := json.NewDecoder(request.Body).Decode(&customer); err != nil {
+		fail(w, err)
+		return
+	}
+	created := shown{AllowedActions: actions}
+	err := pgx.BeginFunc(request.Context(), r.pool, func(tx pgx.Tx) error {
+		return r.insert(request.Context(), tx, customer, &created.Customer)
+	})
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	answer(w, http.StatusCreated, created)
+}
+
+func (r reference) insert(ctx context.Context, tx pgx.Tx, c db.Customer, created *db.Customer) error {
+	now := time.Now().UTC()
+	fold(&c)
+	c.Modules = []string{}
+	err := scanAll(tx.QueryRow(ctx, insertSQL, uuid.Must(uuid.NewV7()), c.Name, c.Email, c.Phone, c.Company, c.Address,
+		c.Comments, c.Modules, c.Properties, c.ParentID, c.ExternalID, "en", now, c.NameKey, c.EmailKey,
+		c.SearchText), created)
+	if err != nil {
+		return err
+	}
+	encoded, err := json.Marshal(created)
+	if err != nil {
+		return err
+	}
+	data := append(append([]byte(`{"before":null,"after":`), encoded...), '}')
+	_, err = tx.Exec(ctx, eventSQL, uuid.Must(uuid.NewV7()), "customer.created", "customer", created.ID, created.Version,
+		created.ID, "staff", r.actor, "Grace Hopper", uuid.NewString(), now, json.RawMessage(data))
+	return err
+}
+
+func scanAll(row pgx.Row, c *db.Customer) error {
+	err := row.Scan(&c.ID, &c.Name, &c.Email, &c.Phone, &c.Company, &c.Address, &c.Comments, &c.Modules, &c.Properties,
+		&c.ParentID, &c.ExternalID, &c.Locale, &c.Status, &c.Version, &c.CreatedAt, &c.UpdatedAt, &c.NameKey, &c.EmailKey,
+		&c.SearchText)
+	c.CreatedAt, c.UpdatedAt = c.CreatedAt.UTC(), c.UpdatedAt.UTC()
+	return err
+}
+
+// answer writes a body as the product does, whole.
+func answer(w http.ResponseWriter, status int, body any) {
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(encoded)))
+	w.WriteHeader(status)
+	_, _ = w.Write(encoded)
+}
+
+func fail(w http.ResponseWriter, err error) {
+	slog.Error("the reference failed", "error", err)
+	http.Error(w, err.Error(), http.StatusInternalServerError)
+}

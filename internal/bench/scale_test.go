@@ -1,0 +1,199 @@
+package bench
+
+import (
+	"encoding/json"
+	"flag"
+	"math/rand/v2"
+	"net/url"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/clientele-api/clientele/internal/customers"
+	"github.com/clientele-api/clientele/internal/dbtest"
+	"github.com/clientele-api/clientele/internal/paging"
+)
+
+var million = flag.Bool("million", false, "let BenchmarkScale measure 1,000,000 customers as well, which takes some minutes to prepare")
+
+const (
+	fewCustomers  = 10_000
+	manyCustomers = 1_000_000
+
+	// minSamples is how many requests of a kind there are at least; -benchtime asks for more.
+	minSamples = 40
+)
+
+// question is a kind of request, which is asked of data sets of every size.
+type question struct {
+	name   string
+	target func(set dataset, random *rand.Rand) string
+	total  int  // how many customers it finds, 0 where that depends on the size
+	counts bool // reads the whole table, as it was asked to
+}
+
+// list gives a question for the first page of a list with these parameters, a name and a value each.
+func list(name string, total int, parameters ...string) question {
+	query := url.Values{"limit": {"20"}}
+	for i := 0; i < len(parameters); i += 2 {
+		query.Set(parameters[i], parameters[i+1])
+	}
+	target := "/v1/customers?" + query.Encode()
+	return question{name: name, total: total, target: func(dataset, *rand.Rand) string { return target }}
+}
+
+func questions() []question {
+	asked := []question{
+		{name: "get", target: func(set dataset, random *rand.Rand) string {
+			return "/v1/customers/" + set.id(random.IntN(set.size)).String()
+		}},
+		list("page/first", 0),
+		{name: "page/deep", target: deepPage},
+		list("page/by-name", 0, "sort", "name"),
+	}
+	for _, p := range planted {
+		asked = append(asked, list("search/"+strconv.Itoa(p.count), p.count, "q", p.surname))
+	}
+	for _, p := range planted {
+		asked = append(asked, list("property/"+strconv.Itoa(p.count), p.count, "properties[manager]", p.manager))
+	}
+	for _, p := range planted {
+		asked = append(asked, list("property-by-name/"+strconv.Itoa(p.count), p.count, "properties[manager]", p.manager, "sort", "name"))
+	}
+	tree := func(more string) func(dataset, *rand.Rand) string {
+		return func(set dataset, _ *rand.Rand) string {
+			return "/v1/customers?limit=20&ancestor_id=" + set.id(rootIndex).String() + more
+		}
+	}
+	total := list("total", 0, "include_total", "true")
+	total.counts = true
+	return append(asked,
+		list("search/none", 0, "q", "zyxomma"),
+		list("search/part-of-name", 0, "q", "lindb"), // of 4 in 1,000
+		list("search/first-name", 0, "q", "katarzyna"),
+		list("search/two-letters", 0, "q", "zo"),
+		list("search/one-letter", 0, "q", "b"),
+		list("property/broad", 0, "properties["+broadKey+"]", broadValue),
+		list("property/broad-by-name", 0, "properties["+broadKey+"]", broadValue, "sort", "name"),
+		list("property/oldest", 0, "properties["+oldKey+"]", oldValue),
+		question{name: "tree", total: 1000, target: tree("")},
+		question{name: "tree/by-name", total: 1000, target: tree("&sort=name")},
+		question{name: "tree/total", target: tree("&include_total=true")},
+		total,
+	)
+}
+
+// deepPage asks for the page after nine tenths of all rows.
+func deepPage(set dataset, _ *rand.Rand) string {
+	last := set.size / 10
+	at, _ := json.Marshal(set.createdAt(last))
+	cursor := paging.NewList("customers", customers.Filter{}, "-created_at").
+		Encode(map[string]any{"v": json.RawMessage(at), "i": set.id(last)})
+	return "/v1/customers?limit=20&cursor=" + cursor
+}
+
+// BenchmarkScale asks the same of a small and a large number of customers, in turns, one request after another.
+func BenchmarkScale(b *testing.B) {
+	sets := []*scaled{newScaled(b, fewCustomers)}
+	if *million {
+		sets = append(sets, newScaled(b, manyCustomers))
+	}
+	for _, q := range questions() {
+		b.Run(q.name, func(b *testing.B) {
+			for _, set := range sets {
+				set.client = dial(b, set.product.addr)
+				set.check(b, q)
+			}
+			measure(b, q, sets)
+			if *million {
+				sets[1].plans(b, q)
+			}
+		})
+	}
+}
+
+// scaled is the product over a data set.
+type scaled struct {
+	dataset
+	product *product
+	tracer  *tracer
+	client  *connection
+	random  *rand.Rand
+}
+
+func newScaled(b testing.TB, size int) *scaled {
+	b.Helper()
+	s := &scaled{dataset: dataset{size: size}, tracer: &tracer{}, random: rand.New(rand.NewPCG(1, 2))}
+	s.product = newProduct(b, dbtest.URL(b), s.tracer)
+	started := time.Now()
+	s.fill(b, s.product.db)
+	b.Logf("%d customers made in %s", size, time.Since(started).Round(time.Second))
+	return s
+}
+
+// check makes sure that the question finds what it is meant to find.
+func (s *scaled) check(b testing.TB, q question) {
+	b.Helper()
+	if q.total == 0 {
+		return
+	}
+	var page struct {
+		Data  []json.RawMessage `json:"data"`
+		Total int               `json:"total"`
+	}
+	target := q.target(s.dataset, s.random) + "&include_total=true"
+	must(b, json.Unmarshal(s.client.get(b, target, s.product.token(b)), &page))
+	if page.Total != q.total || len(page.Data) != min(q.total, 20) {
+		b.Fatalf("of %d customers it finds %d and shows %d, not %d", s.size, page.Total, len(page.Data), q.total)
+	}
+}
+
+// measure reports the median latencies and, of two sets, their ratio.
+func measure(b *testing.B, q question, sets []*scaled) {
+	b.Helper()
+	took := make([][]float64, len(sets))
+	tokens := make([]string, len(sets))
+	for i, set := range sets {
+		tokens[i] = set.product.token(b)
+		for range 10 { // statements are prepared and what is needed is in memory
+			set.client.get(b, q.target(set.dataset, set.random), tokens[i])
+		}
+	}
+	ask := func() {
+		for i, set := range sets {
+			target := q.target(set.dataset, set.random)
+			started := time.Now()
+			set.client.get(b, target, tokens[i])
+			took[i] = append(took[i], float64(time.Since(started).Nanoseconds())/1000)
+		}
+	}
+	for b.Loop() {
+		ask()
+	}
+	for len(took[0]) < minSamples {
+		ask()
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(median(took[0]), "µs-at-10k")
+	if len(sets) == 2 {
+		b.ReportMetric(median(took[1]), "µs-at-1M")
+		b.ReportMetric(median(took[1])/median(took[0]), "ratio")
+	}
+}
+
+// plans logs how the database answers the question, and fails when it reads the whole table for it.
+func (s *scaled) plans(b *testing.B, q question) {
+	b.Helper()
+	target, token := q.target(s.dataset, s.random), s.product.token(b)
+	statements := s.tracer.record(func() { s.client.get(b, target, token) })
+	for i, statement := range statements {
+		plan := explain(b, s.product, statement)
+		b.Logf("%s, statement %d of %d at %d customers:\n%s\n%s", q.name, i+1, len(statements), s.size, statement.sql, plan)
+		if wholeTable.MatchString(plan) && !q.counts {
+			b.Errorf("%s reads the whole table", q.name)
+		}
+	}
+	if len(statements) == 0 {
+		b.Errorf("no statement was seen for %s", target)
+	}
+}
