@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
@@ -34,7 +35,7 @@ func TestCustomerEveryField(t *testing.T) {
 	require.Equal(t, "/v1/customers/"+created.Id.String(), response.Header.Get("Location"))
 	require.Equal(t, uuid.Version(7), created.Id.Version())
 	require.EqualValues(t, "unregistered", created.Status)
-	require.Equal(t, []openapi.CustomerAction{"delete"}, created.AllowedActions)
+	require.Equal(t, []string{"delete"}, created.AllowedActions)
 	require.EqualValues(t, 1, created.Version)
 	require.Equal(t, "Info@Example.com", *created.Email)
 	require.Equal(t, parent.Id, *created.ParentId)
@@ -71,6 +72,14 @@ func TestCustomerMergePatch(t *testing.T) {
 	require.Equal(t, patched, same)
 	admin.Must(t, 200, "PATCH", path(customer), `{}`).JSON(t, &same)
 	require.Equal(t, patched, same)
+
+	// Arrays are values: what is in them is not merged. Text is kept as it was, and measured so.
+	admin.Must(t, 200, "PATCH", path(customer),
+		`{"properties":{"list":[1,null,{"a":null}],"text":"`+strings.Repeat("<", 60_000)+`"}}`)
+	admin.Must(t, 200, "PATCH", path(customer), `{"properties":{"one more":1}}`).JSON(t, &patched)
+	var properties map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(patched.Properties, &properties))
+	require.JSONEq(t, `[1,null,{"a":null}]`, string(properties["list"]))
 
 	admin.Must(t, 200, "PATCH", path(customer), `{"properties":null,"modules":null}`).JSON(t, &patched)
 	require.JSONEq(t, `{}`, string(patched.Properties))
@@ -464,4 +473,18 @@ func remove(t *testing.T, caller *apitest.Caller, customer openapi.Customer) {
 	t.Helper()
 	token := *caller.Must(t, 428, "DELETE", path(customer), nil).Problem(t).ConfirmationToken
 	caller.Must(t, 204, "DELETE", path(customer)+"?confirm="+token, nil)
+}
+
+func TestHeadIsWhereGetIs(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	customer := admin.Customer(t, nil)
+	get, head := admin.Must(t, 200, "GET", path(customer), nil), admin.Must(t, 200, "HEAD", path(customer), nil)
+	require.Empty(t, head.Body)
+	require.Equal(t, get.Header.Get("ETag"), head.Header.Get("ETag"))
+	require.Equal(t, get.Header.Get("Content-Length"), head.Header.Get("Content-Length"))
+	admin.Must(t, 304, "HEAD", path(customer), nil, apitest.Header("If-None-Match", get.Header.Get("ETag")))
+	s.Anonymous().Must(t, 401, "HEAD", path(customer), nil)
+	s.Anonymous().Must(t, 200, "HEAD", "/healthz", nil)
 }

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"html/template"
 	"io/fs"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -39,15 +41,30 @@ const (
 		"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-// registerDocs serves the contract, the page that shows it, and the pages for people. All of it is in the program:
-// nothing is loaded from anywhere else.
-func (s *Server) registerDocs(e *echo.Echo) error {
+// registerDocs serves the contract, the page that shows it, and the pages for people, and gives their routes. All of it is
+// in the program: nothing is loaded from anywhere else.
+func (s *Server) registerDocs(e *echo.Echo) ([]string, error) {
 	asJSON, err := s.contract.JSON()
 	if err != nil {
-		return fmt.Errorf("encoding the contract: %w", err)
+		return nil, fmt.Errorf("encoding the contract: %w", err)
 	}
-	e.GET("/openapi.yaml", content(mediaYAML, openapi.Spec))
-	e.GET("/openapi.json", content(mediaJSON, asJSON))
+	pages, err := renderPages()
+	if err != nil {
+		return nil, err
+	}
+	open := map[string]echo.HandlerFunc{
+		"/":              func(c echo.Context) error { return c.Redirect(http.StatusFound, "/docs") },
+		"/openapi.yaml":  content(mediaYAML, openapi.Spec),
+		"/openapi.json":  content(mediaJSON, asJSON),
+		"/docs/assets/*": serveAssets(),
+		"/docs/:page": func(c echo.Context) error {
+			body, found := pages[c.Param("page")]
+			if !found {
+				return fault.NoSuchResource()
+			}
+			return content(mediaHTML, body)(c)
+		},
+	}
 	for path, file := range map[string]struct{ media, name string }{
 		"/docs":          {mediaHTML, "ui/index.html"},
 		"/docs/ui.js":    {mediaJavaScript, "ui/ui.js"},
@@ -55,28 +72,24 @@ func (s *Server) registerDocs(e *echo.Echo) error {
 	} {
 		body, err := uiFiles.ReadFile(file.name)
 		if err != nil {
-			return fmt.Errorf("reading %s: %w", file.name, err)
+			return nil, fmt.Errorf("reading %s: %w", file.name, err)
 		}
-		e.GET(path, content(file.media, body))
+		open[path] = content(file.media, body)
 	}
+	for path, handler := range open {
+		e.GET(path, handler)
+	}
+	return slices.Collect(maps.Keys(open)), nil
+}
+
+// serveAssets serves Swagger UI's own files.
+func serveAssets() echo.HandlerFunc {
 	assets := http.StripPrefix("/docs/assets", statigz.FileServer(static.FS))
-	e.GET("/docs/assets/*", func(c echo.Context) error {
+	return func(c echo.Context) error {
 		c.Response().Header().Set("Cache-Control", "public, max-age=3600")
 		assets.ServeHTTP(c.Response(), c.Request())
 		return nil
-	})
-	pages, err := renderPages()
-	if err != nil {
-		return err
 	}
-	e.GET("/docs/:page", func(c echo.Context) error {
-		body, found := pages[c.Param("page")]
-		if !found {
-			return fault.NoSuchResource()
-		}
-		return content(mediaHTML, body)(c)
-	})
-	return nil
 }
 
 func content(media string, body []byte) echo.HandlerFunc {

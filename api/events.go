@@ -7,26 +7,39 @@ import (
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/events"
+	"github.com/clientele-api/clientele/internal/fault"
 )
 
 // EventList reads on in the feed of all changes.
 func (s *Server) EventList(ctx context.Context, request openapi.EventListRequestObject) (openapi.EventListResponseObject, error) {
 	params := request.Params
-	var rows []db.Event
-	var next string
-	var err error
 	if params.From != nil {
-		next, err = events.FeedEnd(ctx, s.db)
-	} else {
-		rows, next, err = events.Feed(ctx, s.db, callerOf(ctx), FromAPIPage(params.Limit, params.Cursor, nil))
+		return s.eventListFromNow(ctx, params)
 	}
+	rows, next, full, err := events.Feed(ctx, s.db, callerOf(ctx), FromAPIPage(params.Limit, params.Cursor, nil))
 	if err != nil {
 		return nil, err
 	}
-	return openapi.EventList200JSONResponse{
-		Body:    openapi.EventFeed{Data: convert(rows, ToAPIEvent), NextCursor: next},
-		Headers: openapi.EventList200ResponseHeaders{Link: nextLink(ctx, &next)},
-	}, nil
+	answer := openapi.EventList200JSONResponse{
+		Body: openapi.EventFeed{Data: convert(rows, ToAPIEvent), NextCursor: next},
+	}
+	if full { // else a client that follows links would never come to an end
+		answer.Headers.Link = nextLink(ctx, &next)
+	}
+	return answer, nil
+}
+
+func (s *Server) eventListFromNow(ctx context.Context, params openapi.EventListParams) (openapi.EventListResponseObject, error) {
+	if params.Cursor != nil {
+		return nil, fault.InvalidRequest(fault.Field{
+			Parameter: "from", Code: "contradiction", Message: "does not go together with cursor",
+		})
+	}
+	next, err := events.FeedEnd(ctx, s.db)
+	if err != nil {
+		return nil, err
+	}
+	return openapi.EventList200JSONResponse{Body: openapi.EventFeed{Data: []openapi.Event{}, NextCursor: next}}, nil
 }
 
 // CustomerEventList reads a customer's history.

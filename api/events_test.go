@@ -129,8 +129,12 @@ func TestFeedFromNow(t *testing.T) {
 	admin.Customer(t, nil)
 	time.Sleep(200 * time.Millisecond) // until the event has its place
 	var feed openapi.EventFeed
-	admin.Must(t, 200, "GET", "/v1/events?from=now", nil).JSON(t, &feed)
+	end := admin.Must(t, 200, "GET", "/v1/events?from=now", nil)
+	end.JSON(t, &feed)
 	require.Empty(t, feed.Data)
+	require.Empty(t, end.Header.Get("Link"), "who follows links comes to an end")
+	require.NotEmpty(t, admin.Must(t, 200, "GET", "/v1/events?limit=1", nil).Header.Get("Link"))
+	admin.Must(t, 400, "GET", "/v1/events?from=now&cursor="+feed.NextCursor, nil)
 	customer := admin.Customer(t, nil)
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		var next openapi.EventFeed

@@ -28,15 +28,13 @@ func FromAPIPage(limit *int32, cursor *string, includeTotal *bool) paging.Reques
 
 // nextLink gives the Link header of a page: the same request with the next cursor; nil on the last page.
 func nextLink(ctx context.Context, next *string) *string {
-	r := requestOf(ctx).http
-	if next == nil || r == nil {
+	if next == nil {
 		return nil
 	}
+	r := requestOf(ctx).http
 	query := r.URL.Query()
 	query.Set("cursor", *next)
-	query.Del("from")
-	link := (&url.URL{Path: r.URL.Path, RawQuery: query.Encode()}).String()
-	link = "<" + link + `>; rel="next"`
+	link := "<" + (&url.URL{Path: r.URL.Path, RawQuery: query.Encode()}).String() + `>; rel="next"`
 	return &link
 }
 

@@ -144,7 +144,7 @@ func TestPathsThatAreNotThere(t *testing.T) {
 	s := apitest.New(t)
 	admin := s.Staff(t, access.Administrator)
 	for _, path := range []string{
-		"/", "/v1", "/v1/", "/v2/customers", "/V1/customers", "/v1/Customers", "//v1/customers", "/v1//customers", "/v1/customers/",
+		"/v1", "/v1/", "/v2/customers", "/V1/customers", "/v1/Customers", "//v1/customers", "/v1//customers", "/v1/customers/",
 		"/v1/customers.json", "/v1/customers%2f", "/v1/customers;a=b", "/v1/staff/", "/v1/me/", "/%00", "/%FF", "/v1/../v1/nothing",
 		"/docs/nothing", "/docs/%2e%2e%2fgo.mod", "/docs/assets/nothing.js", "/docs/assets/..%2f..%2fgo.mod", "/metrics", "/debug/pprof/",
 		"/" + strings.Repeat("a", 5000), "/v1/customers/" + uuid.NewString() + "/", "/v1/customers/" + uuid.NewString() + "/nothing",
@@ -221,7 +221,7 @@ func TestFaultsOfBodies(t *testing.T) {
 	admin.Must(t, 201, "POST", "/v1/customers", kept)
 }
 
-// TestManyFaults: an answer is not much larger than what it answers, and does not take for ever.
+// TestManyFaults: an answer is no larger than what it answers, and does not take for ever.
 func TestManyFaults(t *testing.T) {
 	t.Parallel()
 	s := apitest.New(t)
@@ -232,15 +232,17 @@ func TestManyFaults(t *testing.T) {
 	}
 	for name, body := range map[string]string{
 		"unknown members": "{" + unknown.String() + `"name":"x"}`,
-		"wrong items":     `{"name":"x","modules":[` + strings.Repeat("1,", 400_000) + "1]}",
+		"wrong items":     `{"name":"x","modules":[` + strings.Repeat("1,", 500_000) + "1]}",
 		"long numbers":    `{"name":"x","properties":[` + strings.Repeat("1e999,", 150_000) + "1]}",
 		"NUL characters":  `{"name":"` + strings.Repeat(`\u0000`, 170_000) + `"}`,
 	} {
 		started := time.Now()
-		problem := admin.Must(t, 422, "POST", "/v1/customers", body).Problem(t)
-		require.NotEmpty(t, *problem.Errors, name)
-		require.LessOrEqual(t, len(*problem.Errors), 200, name)
+		response := admin.Must(t, 422, "POST", "/v1/customers", body)
 		require.Less(t, time.Since(started), 10*time.Second, name)
+		require.Less(t, len(response.Body), 64<<10, name)
+		errors := *response.Problem(t).Errors
+		require.NotEmpty(t, errors, name)
+		require.LessOrEqual(t, len(errors), 200, name)
 	}
 }
 

@@ -31,7 +31,7 @@ func (o target) schemaMutations(
 			all = append(all, mutation{name: at + " missing", body: around(without(good, name, nil)), status: invalid, place: at})
 		}
 		if property.Value.Type.Is("string") {
-			for _, odd := range append(oddTexts, longest(property.Value)...) {
+			for _, odd := range slices.Concat(oddTexts, longest(property.Value)) {
 				all = append(all, mutation{name: at + " odd " + abbreviated(odd), body: spoiled(odd)})
 			}
 		}

@@ -43,15 +43,17 @@ func (m *Metrics) measured(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 	return func(c echo.Context) error {
 		started := time.Now()
-		err := next(c)
-		if err != nil {
+		defer func() {
+			operation := "none" // paths are not labels: anybody can make up any number of them
+			if known := requestOf(c.Request().Context()).operation; known != nil {
+				operation = known.ID
+			}
+			status := strconv.Itoa(c.Response().Status)
+			m.requests.WithLabelValues(operation, status).Observe(time.Since(started).Seconds())
+		}()
+		if err := next(c); err != nil {
 			c.Error(err) // written here, so that the status is known
 		}
-		operation := "none" // paths are not labels: anybody can make up any number of them
-		if known := requestOf(c.Request().Context()).operation; known != nil {
-			operation = known.ID
-		}
-		m.requests.WithLabelValues(operation, strconv.Itoa(c.Response().Status)).Observe(time.Since(started).Seconds())
 		return nil
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"regexp"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,32 +41,37 @@ func (s *Server) withRequest(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// logged writes a line for each request once it is answered.
+// logged writes a line for each request once it is answered, or broken off.
 func (s *Server) logged(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		started := time.Now()
+		defer func() { s.logRequest(c, time.Since(started)) }()
 		if err := next(c); err != nil {
 			c.Error(err) // written here, so that the line has the status
 		}
-		r := c.Request()
-		if !s.log.Enabled(r.Context(), slog.LevelInfo) {
-			return nil
-		}
-		attributes := []slog.Attr{
-			slog.String("request_id", requestOf(r.Context()).id),
-			slog.String("method", r.Method),
-			slog.String("path", r.URL.Path),
-			slog.Int("status", c.Response().Status),
-			slog.Int64("bytes", c.Response().Size),
-			slog.Float64("milliseconds", float64(time.Since(started).Microseconds())/1000),
-			slog.String("ip", c.RealIP()),
-		}
-		if caller := requestOf(r.Context()).caller; caller != nil {
-			attributes = append(attributes, slog.String("caller", caller.Kind+":"+caller.ID.String()))
-		}
-		s.log.LogAttrs(r.Context(), slog.LevelInfo, "request", attributes...)
 		return nil
 	}
+}
+
+func (s *Server) logRequest(c echo.Context, took time.Duration) {
+	r := c.Request()
+	if !s.log.Enabled(r.Context(), slog.LevelInfo) {
+		return
+	}
+	known := requestOf(r.Context())
+	attributes := []slog.Attr{
+		slog.String("request_id", known.id),
+		slog.String("method", r.Method),
+		slog.String("path", r.URL.Path),
+		slog.Int("status", c.Response().Status),
+		slog.Int64("bytes", c.Response().Size),
+		slog.Float64("milliseconds", float64(took.Microseconds())/1000),
+		slog.String("ip", c.RealIP()),
+	}
+	if known.caller != nil {
+		attributes = append(attributes, slog.String("caller", known.caller.Kind+":"+known.caller.ID.String()))
+	}
+	s.log.LogAttrs(r.Context(), slog.LevelInfo, "request", attributes...)
 }
 
 // recovered turns a panic into an internal error. A stream that is broken off on purpose stays broken off.
@@ -103,7 +109,7 @@ func secured(next echo.HandlerFunc) echo.HandlerFunc {
 // conditional answers 304 where a read gives what the caller has already, by the ETag that the handler set.
 func conditional(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		header := c.Request().Header.Get("If-None-Match")
+		header := strings.Join(c.Request().Header.Values("If-None-Match"), ", ")
 		if header == "" || c.Request().Method != http.MethodGet {
 			return next(c)
 		}

@@ -24,24 +24,20 @@ func (s *Server) NoteList(ctx context.Context, request openapi.NoteListRequestOb
 
 // NoteCreate adds a note about a customer.
 func (s *Server) NoteCreate(ctx context.Context, request openapi.NoteCreateRequestObject) (openapi.NoteCreateResponseObject, error) {
-	note, err := change(ctx, s, func(tx *postgres.Tx) (db.Note, error) {
-		return notes.Create(ctx, tx, request.CustomerId, request.Body.Text)
+	return change(ctx, s, func(tx *postgres.Tx) (openapi.NoteCreateResponseObject, error) {
+		note, err := notes.Create(ctx, tx, request.CustomerId, request.Body.Text)
+		if err != nil {
+			return nil, err
+		}
+		return openapi.NoteCreate201JSONResponse(ToAPINote(note)), nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return openapi.NoteCreate201JSONResponse(ToAPINote(note)), nil
 }
 
 // NoteDelete deletes a note.
 func (s *Server) NoteDelete(ctx context.Context, request openapi.NoteDeleteRequestObject) (openapi.NoteDeleteResponseObject, error) {
-	_, err := change(ctx, s, func(tx *postgres.Tx) (struct{}, error) {
-		return struct{}{}, notes.Delete(ctx, tx, request.CustomerId, request.NoteId)
+	return change(ctx, s, func(tx *postgres.Tx) (openapi.NoteDeleteResponseObject, error) {
+		return openapi.NoteDelete204Response{}, notes.Delete(ctx, tx, request.CustomerId, request.NoteId)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return openapi.NoteDelete204Response{}, nil
 }
 
 // ToAPINote shows a note.

@@ -33,7 +33,8 @@ func (s *Server) TokenCreate(ctx context.Context, request openapi.TokenCreateReq
 }
 
 func (s *Server) grant(ctx context.Context, body openapi.TokenRequest) (sessions.Grant, error) {
-	if !knownClient(ctx, body.ClientId) {
+	client, known := knownClient(ctx, body.ClientId)
+	if !known {
 		return sessions.Grant{}, errUnknownClient
 	}
 	if name := repeated(ctx); name != "" {
@@ -46,12 +47,12 @@ func (s *Server) grant(ctx context.Context, body openapi.TokenRequest) (sessions
 		if username == "" || password == "" {
 			return sessions.Grant{}, invalidRequest("The parameters username and password are needed.")
 		}
-		return s.sessions.SignIn(ctx, username, password, scope)
+		return s.sessions.SignIn(ctx, client, username, password, scope)
 	case "refresh_token":
 		if refresh == "" {
 			return sessions.Grant{}, invalidRequest("The parameter refresh_token is needed.")
 		}
-		return s.sessions.Refresh(ctx, refresh, scope)
+		return s.sessions.Refresh(ctx, client, refresh, scope)
 	case "":
 		return sessions.Grant{}, invalidRequest("The parameter grant_type is needed.")
 	}
@@ -77,7 +78,7 @@ func refusedGrant(refused *sessions.Error) openapi.TokenCreateResponseObject {
 
 // TokenRevoke ends the session of a token.
 func (s *Server) TokenRevoke(ctx context.Context, request openapi.TokenRevokeRequestObject) (openapi.TokenRevokeResponseObject, error) {
-	if !knownClient(ctx, request.Body.ClientId) {
+	if _, known := knownClient(ctx, request.Body.ClientId); !known {
 		return openapi.TokenRevoke401JSONResponse{
 			Body:    openapi.OAuthError{Error: errUnknownClient.Code, ErrorDescription: errUnknownClient.Description},
 			Headers: openapi.TokenRevoke401ResponseHeaders{WWWAuthenticate: basicChallenge},
@@ -107,16 +108,17 @@ func invalidRequest(description string) error {
 	return &sessions.Error{Code: "invalid_request", Description: description}
 }
 
-// knownClient lets the public clients through, named in the form or as the user of HTTP Basic without a password.
-func knownClient(ctx context.Context, formClient *string) bool {
+// knownClient lets the public clients through, named in the form or as the user of HTTP Basic without a password, and
+// tells which it is.
+func knownClient(ctx context.Context, formClient *string) (string, bool) {
 	client := orEmpty(formClient)
 	if user, password, found := requestOf(ctx).http.BasicAuth(); found {
 		if password != "" || client != "" && client != user {
-			return false
+			return "", false
 		}
 		client = user
 	}
-	return client == sessions.StaffClient
+	return client, client == sessions.StaffClient
 }
 
 // formParameters are the parameters of RFC 6749 and RFC 7009 that are known here. Others are ignored, however often

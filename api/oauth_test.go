@@ -1,8 +1,10 @@
 package api_test
 
 import (
+	"context"
 	"net/http"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -253,6 +255,49 @@ func TestRefreshTokenIsReplacedByEachUse(t *testing.T) {
 	whoIs(t, s, first.AccessToken) // lives on until it expires
 }
 
+// TestRefreshTokenOfAnotherClient: there is one client so far; the session is made to be another's.
+func TestRefreshTokenOfAnotherClient(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	first := signIn(t, s, s.Staff(t, access.Viewer).Email)
+	belongTo := func(client string) {
+		_, err := s.DB.Exec(t.Context(), "UPDATE sessions SET client_id = $1", client)
+		require.NoError(t, err)
+	}
+	belongTo("other")
+	refreshRefused(t, s, first.RefreshToken)
+	belongTo("staff")
+	second := refreshed(t, s, first.RefreshToken) // it was not spent
+	belongTo("other")
+	refreshRefused(t, s, first.RefreshToken)
+	belongTo("staff")
+	whoIs(t, s, refreshed(t, s, first.RefreshToken).AccessToken) // nor does that count as its second use
+	refreshed(t, s, second.RefreshToken)
+}
+
+// TestSignInsThatAreTooMany: the queue for hashing has an end.
+func TestSignInsThatAreTooMany(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	email := s.Staff(t, access.Viewer).Email
+	waiting, leave := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer leave()
+	var response *apitest.Response
+	for response == nil || response.Status == 200 { // when a place was free just then
+		for range 50 * runtime.GOMAXPROCS(0) {
+			group.Go(func() { _, _ = s.Hasher.Hash(waiting, "x") })
+		}
+		response = postForm(t, s, "/oauth/token", passwordForm(email, apitest.Password))
+	}
+	refusedGrant(t, response, 503, "temporarily_unavailable")
+	require.Equal(t, "2", response.Header.Get("Retry-After"))
+	leave()
+	group.Wait()
+	signIn(t, s, email)
+}
+
 func TestSpentRefreshTokenMayBeUsedOnceMore(t *testing.T) {
 	t.Parallel()
 	s := apitest.New(t)
@@ -352,11 +397,13 @@ func TestRefreshesAtOnce(t *testing.T) {
 		refreshed(t, s, tab.RefreshToken)
 	}
 
-	crowd := refreshAtOnce(signIn(t, s, email).RefreshToken, 12)
-	require.LessOrEqual(t, len(crowd), 2)
-	for _, one := range crowd {
-		refreshRefused(t, s, one.RefreshToken)
-		soonRefused(t, s, one.AccessToken)
+	for range 6 {
+		crowd := refreshAtOnce(signIn(t, s, email).RefreshToken, 12)
+		require.LessOrEqual(t, len(crowd), 2)
+		for _, one := range crowd {
+			refreshRefused(t, s, one.RefreshToken)
+			soonRefused(t, s, one.AccessToken)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -12,8 +13,11 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/clientele-api/clientele/gen/openapi"
+	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/customers"
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/tokens"
 )
 
 // statuses is the one table of what each kind of fault is in HTTP.
@@ -37,19 +41,16 @@ var statuses = map[fault.Kind]int{
 // writeError is the only writer of problems. Under /oauth it writes errors as RFC 6749 has them instead.
 func (s *Server) writeError(err error, c echo.Context) {
 	ctx := c.Request().Context()
-	if c.Response().Committed || errors.Is(err, context.Canceled) && ctx.Err() != nil {
-		return // nobody is there to read it
-	}
-	known := faultOf(err)
+	known := s.faultOf(ctx, err)
 	status := statuses[known.Kind]
-	if status >= http.StatusInternalServerError {
+	if status >= http.StatusInternalServerError || c.Response().Committed {
 		s.log.LogAttrs(ctx, slog.LevelError, "a request failed", slog.Any("error", err),
 			slog.String("request_id", requestOf(ctx).id), slog.String("path", c.Request().URL.Path))
 	}
-	header := c.Response().Header()
-	if known.Header != "" {
-		header.Set("WWW-Authenticate", known.Header)
+	if c.Response().Committed {
+		return // too late to tell the caller
 	}
+	header := c.Response().Header()
 	if known.RetryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(max(1, int(known.RetryAfter.Seconds()))))
 	}
@@ -57,35 +58,69 @@ func (s *Server) writeError(err error, c echo.Context) {
 		writeOAuthError(c, status, known)
 		return
 	}
-	body, encodeErr := encodeProblem(toProblem(known, status, c.Request().URL.Path, requestOf(ctx).id), known.Members)
+	if challenge := challengeOf(known); challenge != "" {
+		header.Set("WWW-Authenticate", challenge)
+	}
+	body, encodeErr := json.Marshal(toProblem(known, status, c.Request().URL.EscapedPath(), requestOf(ctx).id))
 	if encodeErr != nil {
 		s.log.ErrorContext(ctx, "a problem does not encode", "error", encodeErr)
 	}
 	_ = c.Blob(status, "application/problem+json", body) // an error here is the connection's
 }
 
-// faultOf gives the fault that an error is. What is not known is internal, and nothing of it is shown.
-func faultOf(err error) *fault.Error {
+// faultOf gives the fault that an error is. What is not known is internal, and nothing of it is shown; so is what the
+// contract does not know of the operation, such as a row that is missing where none can be: that hides a mistake of ours.
+func (s *Server) faultOf(ctx context.Context, err error) *fault.Error {
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return &fault.Error{Kind: fault.Unavailable, Code: "cancelled", Detail: "The caller went away.", Cause: err}
+	}
+	internal := &fault.Error{Kind: fault.Internal, Code: "internal", Detail: "Something went wrong on our side.", Cause: err}
 	err = postgres.Translate(err)
 	var known *fault.Error
-	if errors.As(err, &known) {
-		return known
-	}
 	var routing *echo.HTTPError
-	if errors.As(err, &routing) {
-		switch routing.Code {
-		case http.StatusNotFound:
-			return fault.NoSuchResource()
-		case http.StatusMethodNotAllowed:
-			return &fault.Error{
-				Kind: fault.MethodNotAllowed, Code: "method_not_allowed",
-				Detail: "The path does not have this method; Allow names those it has.",
-			}
-		case http.StatusBadRequest:
-			return &fault.Error{Kind: fault.Malformed, Code: "invalid_request", Detail: "The request cannot be read.", Cause: err}
+	switch {
+	case errors.As(err, &known):
+	case errors.As(err, &routing):
+		known = routingFault(routing)
+	}
+	operation := requestOf(ctx).operation
+	if known == nil || operation != nil && !operation.HasAnswer(statuses[known.Kind]) {
+		return internal
+	}
+	return known
+}
+
+// routingFault gives the fault of a request that the router or the generated code refused; nil for any other.
+func routingFault(refused *echo.HTTPError) *fault.Error {
+	switch refused.Code {
+	case http.StatusNotFound:
+		return fault.NoSuchResource()
+	case http.StatusMethodNotAllowed:
+		return &fault.Error{
+			Kind: fault.MethodNotAllowed, Code: "method_not_allowed",
+			Detail: "The path does not have this method; Allow names those it has.",
+		}
+	case http.StatusBadRequest:
+		return &fault.Error{
+			Kind: fault.Malformed, Code: "invalid_request", Detail: "The request cannot be read.", Cause: refused,
 		}
 	}
-	return &fault.Error{Kind: fault.Internal, Code: "internal", Detail: "Something went wrong on our side.", Cause: err}
+	return nil
+}
+
+// challengeOf says how to get in (RFC 6750), to callers who did not.
+func challengeOf(known *fault.Error) string {
+	const challenge = `Bearer realm="clientele"`
+	switch {
+	case known.Code == "invalid_token":
+		return challenge + `, error="invalid_token"`
+	case known.Kind == fault.Unauthenticated:
+		return challenge
+	case known.Kind == fault.Forbidden:
+		scopes, _ := known.About.(lacking)
+		return fmt.Sprintf(`%s, error="insufficient_scope", scope="%s"`, challenge, tokens.JoinScopes(scopes))
+	}
+	return ""
 }
 
 func toProblem(known *fault.Error, status int, path, requestID string) openapi.Problem {
@@ -93,34 +128,27 @@ func toProblem(known *fault.Error, status int, path, requestID string) openapi.P
 		Type: "/docs/errors#" + known.Code, Title: http.StatusText(status), Status: int32(status),
 		Detail: known.Detail, Instance: path, Code: known.Code, RequestId: requestID,
 	}
-	if status == http.StatusRequestEntityTooLarge {
-		problem.Title = "Content Too Large" // RFC 9110; net/http still has the older name
-	}
-	if status == http.StatusUnprocessableEntity {
+	switch status { // RFC 9110 has newer names than net/http
+	case http.StatusRequestEntityTooLarge:
+		problem.Title = "Content Too Large"
+	case http.StatusUnprocessableEntity:
 		problem.Title = "Unprocessable Content"
 	}
 	if len(known.Fields) > 0 {
-		fields := make([]openapi.FieldError, len(known.Fields))
-		for i, field := range known.Fields {
-			fields[i] = toFieldError(field)
-		}
+		fields := convert(known.Fields, toFieldError)
 		problem.Errors = &fields
 	}
+	switch about := known.About.(type) {
+	case fault.CurrentVersion:
+		problem.CurrentVersion = (*int64)(&about)
+	case lacking:
+		scopes := convert(about, func(s access.Scope) string { return string(s) })
+		problem.RequiredScopes = &scopes
+	case customers.DeletionPlan:
+		plan := ToAPIDeletionPlan(about)
+		problem.DeletionPlan, problem.ConfirmationToken = &plan, plan.ConfirmationToken
+	}
 	return problem
-}
-
-// encodeProblem writes a problem, the members of its kind after the common ones.
-func encodeProblem(problem openapi.Problem, members map[string]any) ([]byte, error) {
-	body, err := json.Marshal(problem)
-	if err != nil || len(members) == 0 {
-		return body, err
-	}
-	more, err := json.Marshal(members)
-	if err != nil {
-		return body, err
-	}
-	body[len(body)-1] = ','
-	return append(body, more[1:]...), nil
 }
 
 func toFieldError(field fault.Field) openapi.FieldError {

@@ -20,29 +20,31 @@ type request struct {
 
 type requestKey struct{}
 
-// requestOf gives the request that the context belongs to.
+// requestOf gives the request that the context belongs to. There is one in every context that the middleware gave out.
 func requestOf(ctx context.Context) *request {
-	known, _ := ctx.Value(requestKey{}).(*request)
-	if known == nil {
-		return &request{}
+	known, found := ctx.Value(requestKey{}).(*request)
+	if !found {
+		panic("api: a context without its request")
 	}
 	return known
 }
 
-// callerOf gives who makes the request; authorization has let only known callers through to where it is asked.
+// callerOf gives who makes the request. Only operations that are not public may ask: authorization has let nobody
+// through to them without a token.
 func callerOf(ctx context.Context) *access.Principal {
 	caller := requestOf(ctx).caller
 	if caller == nil {
-		panic(errNoCaller)
+		panic("api: an operation that needs a caller was reached without one")
 	}
 	return caller
 }
 
 // change says who changes something on this request.
 func (r *request) change() postgres.Change {
-	change := postgres.Change{RequestID: r.id, Actor: postgres.Actor{Kind: access.KindSystem, Name: "system"}}
-	if r.caller != nil {
-		change.Actor = postgres.Actor{Kind: r.caller.Kind, ID: &r.caller.ID, Name: r.caller.Name}
+	if r.caller == nil {
+		panic("api: a change by nobody")
 	}
-	return change
+	return postgres.Change{
+		RequestID: r.id, Actor: postgres.Actor{Kind: r.caller.Kind, ID: &r.caller.ID, Name: r.caller.Name},
+	}
 }

@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/apitest"
 	"github.com/clientele-api/clientele/internal/dbtest"
+	"github.com/clientele-api/clientele/internal/sessions"
 )
 
 // soonRefused demands that access tokens are refused which something has just made invalid: a request that is made more
@@ -22,7 +24,7 @@ func soonRefused(t *testing.T, s *apitest.Server, tokens ...string) {
 	for _, token := range tokens {
 		for {
 			asked := time.Now()
-			response := bearing(s, token).Do(t, "GET", "/v1/me", nil)
+			response := bearing(s, token).Do(t, "GET", "/v1/customers?limit=1", nil)
 			if response.Status == 401 {
 				require.Equal(t, "invalid_token", response.Problem(t).Code)
 				break
@@ -59,6 +61,88 @@ func TestRevocation(t *testing.T) {
 			refreshed(t, s, other.RefreshToken)
 		})
 	}
+}
+
+// TestRevocationsDoNotPileUp: every replica reads all of them, four times a second.
+func TestRevocationsDoNotPileUp(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	first := signIn(t, s, s.Staff(t, access.Viewer).Email)
+	second := refreshed(t, s, first.RefreshToken)
+	last := refreshed(t, s, second.RefreshToken)
+	for range 20 {
+		refreshRefused(t, s, first.RefreshToken) // reuse of a spent token ends the session
+		for _, token := range []string{first.RefreshToken, last.RefreshToken, last.AccessToken} {
+			require.Equal(t, 200, postForm(t, s, "/oauth/revoke", form("client_id", "staff", "token", token)).Status)
+		}
+	}
+	var rows int
+	require.NoError(t, s.DB.QueryRow(t.Context(), "SELECT count(*) FROM token_revocations").Scan(&rows))
+	require.Equal(t, 1, rows)
+	soonRefused(t, s, first.AccessToken, last.AccessToken)
+}
+
+// TestRevocationAfterTheEndOfASession: its last access token may live a little longer than the session itself.
+func TestRevocationAfterTheEndOfASession(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	current := signIn(t, s, s.Staff(t, access.Viewer).Email)
+	opened := s.Clock.Now()
+	for range 5 {
+		s.Clock.Advance(143 * time.Hour)
+		current = refreshed(t, s, current.RefreshToken)
+	}
+	s.Clock.Advance(30*24*time.Hour - time.Minute - s.Clock.Now().Sub(opened))
+	current = refreshed(t, s, current.RefreshToken)
+	s.Clock.Advance(2 * time.Minute)
+	require.NoError(t, sessions.Sweep(t.Context(), s.DB))
+	whoIs(t, s, current.AccessToken)
+	require.Equal(t, 200, postForm(t, s, "/oauth/revoke", form("client_id", "staff", "token", current.AccessToken)).Status)
+	soonRefused(t, s, current.AccessToken)
+
+	s.Clock.Advance(time.Hour)
+	require.NoError(t, sessions.Sweep(t.Context(), s.DB))
+	var left int
+	require.NoError(t, s.DB.QueryRow(t.Context(), "SELECT count(*) FROM sessions").Scan(&left))
+	require.Zero(t, left)
+}
+
+// TestTokensAreJudgedThoughThePoolIsBusy: requests that keep every connection busy, such as slow queries, must not keep
+// replicas from hearing of revocations, nor events from getting their places.
+func TestTokensAreJudgedThoughThePoolIsBusy(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	revoked := signIn(t, s, admin.Email)
+	_, claims := parseToken(t, s, revoked.AccessToken)
+	powerless := bearing(s, s.Token(t, &access.Principal{Kind: access.KindStaff, ID: admin.ID, SessionID: uuid.New()}))
+	other, err := pgx.Connect(t.Context(), s.DB.Config().ConnString())
+	require.NoError(t, err)
+	defer other.Close(t.Context())
+
+	admin.Must(t, 201, "POST", "/v1/customers", apitest.Fields{"name": "n"})
+	for range s.DB.Config().MaxConns {
+		connection, err := s.DB.Acquire(t.Context())
+		require.NoError(t, err)
+		defer connection.Release()
+	}
+	_, err = other.Exec(t.Context(),
+		"INSERT INTO token_revocations (target_id, revoked_at) VALUES ($1, now())", claims["sid"])
+	require.NoError(t, err)
+	_, err = other.Exec(t.Context(), "UPDATE events SET position = NULL") // as if they had only now been committed
+	require.NoError(t, err)
+	until := time.Now().Add(2 * time.Second) // longer than what was read before counts
+	for time.Now().Before(until) {
+		asked := time.Now()
+		powerless.Must(t, 403, "GET", "/v1/customers", nil)
+		require.Less(t, time.Since(asked), time.Second)
+		time.Sleep(50 * time.Millisecond)
+	}
+	bearing(s, revoked.AccessToken).Must(t, 401, "GET", "/v1/customers", nil)
+	var unplaced int
+	err = other.QueryRow(t.Context(), "SELECT count(*) FROM events WHERE position IS NULL").Scan(&unplaced)
+	require.NoError(t, err)
+	require.Zero(t, unplaced)
 }
 
 func TestRevocationOfWhatIsNoToken(t *testing.T) {
@@ -238,6 +322,10 @@ func TestReplicas(t *testing.T) {
 		admin.Must(t, 200, "PATCH", "/v1/staff/"+viewer.ID.String(), apitest.Fields{"role": "operator"})
 		soonRefused(t, two, tokens.AccessToken)
 		require.ElementsMatch(t, operatorScopes, whoIs(t, one, refreshed(t, two, tokens.RefreshToken).AccessToken).Scopes)
+	})
+	t.Run("a clock that is ahead does no harm", func(t *testing.T) {
+		two.Clock.Advance(1500 * time.Millisecond)
+		whoIs(t, one, signIn(t, two, viewer.Email).AccessToken)
 	})
 	t.Run("another installation's tokens do not count", func(t *testing.T) {
 		stranger := apitest.NewOn(t, database) // the same keys, another public URL

@@ -4,10 +4,11 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -46,7 +47,7 @@ var _ openapi.StrictServerInterface = (*Server)(nil)
 
 // New makes the HTTP handler of the whole API: every operation of the contract, behind one chain of middleware, and the
 // pages that show the contract itself.
-func New(options Options) (*echo.Echo, error) {
+func New(options Options) (http.Handler, error) {
 	loaded, err := contract.Load(openapi.Spec)
 	if err != nil {
 		return nil, err
@@ -62,10 +63,44 @@ func New(options Options) (*echo.Echo, error) {
 	e.IPExtractor = ipExtractor(options.TrustedProxies)
 	e.Use(s.withRequest, s.logged, options.Metrics.measured, s.recovered, secured, conditional, s.authorized, s.validated)
 	openapi.RegisterHandlers(e, openapi.NewStrictHandler(s, []openapi.StrictMiddlewareFunc{answered}))
-	if err := s.registerDocs(e); err != nil {
+	pages, err := s.registerDocs(e)
+	if err != nil {
 		return nil, err
 	}
-	return e, nil
+	if err := checkRoutes(e, loaded, pages); err != nil {
+		return nil, err
+	}
+	return withHead(e), nil
+}
+
+// checkRoutes refuses a route that is neither an operation of the contract nor one of the open pages, since nothing
+// would guard it, and an operation that nothing serves.
+func checkRoutes(e *echo.Echo, loaded *contract.Contract, pages []string) error {
+	served := map[string]bool{}
+	for _, route := range e.Routes() {
+		served[route.Method+" "+route.Path] = true
+		if loaded.Operation(route.Method, route.Path) == nil && !slices.Contains(pages, route.Path) {
+			return fmt.Errorf("the route %s %s is neither in the contract nor an open page", route.Method, route.Path)
+		}
+	}
+	for _, operation := range loaded.Operations() {
+		if !served[operation.Method+" "+operation.Route] {
+			return fmt.Errorf("nothing serves %s %s", operation.Method, operation.Path)
+		}
+	}
+	return nil
+}
+
+// withHead answers HEAD wherever GET is (RFC 9110, 9.3.2). net/http leaves the body out, since it sees the request as
+// it came.
+func withHead(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			r = r.Clone(r.Context())
+			r.Method = http.MethodGet
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // answered guards against a handler that gives neither an answer nor an error, which would pass for an empty 200.
@@ -79,15 +114,13 @@ func answered(next openapi.StrictHandlerFunc, operation string) openapi.StrictHa
 	}
 }
 
-// change runs a change for the caller of the request and gives what it gives.
-func change[T any](ctx context.Context, s *Server, do func(tx *postgres.Tx) (T, error)) (T, error) {
-	var result T
-	err := s.db.Change(ctx, requestOf(ctx).change(), func(tx *postgres.Tx) error {
-		var err error
-		result, err = do(tx)
+// change makes a change for the caller of the request and gives its answer. The answer is made inside the transaction:
+// nothing is committed that cannot be answered.
+func change[Answer any](ctx context.Context, s *Server, do func(tx *postgres.Tx) (Answer, error)) (Answer, error) {
+	var answer Answer
+	err := s.db.Change(ctx, requestOf(ctx).change(), func(tx *postgres.Tx) (err error) {
+		answer, err = do(tx)
 		return err
 	})
-	return result, err
+	return answer, err
 }
-
-var errNoCaller = errors.New("an operation that needs a caller was reached without one")

@@ -33,21 +33,21 @@ func (s *Server) StaffCreate(ctx context.Context, request openapi.StaffCreateReq
 	if err != nil {
 		return nil, err
 	}
-	account, err := change(ctx, s, func(tx *postgres.Tx) (staff.Account, error) {
-		return staff.Create(ctx, tx, staff.New{
+	return change(ctx, s, func(tx *postgres.Tx) (openapi.StaffCreateResponseObject, error) {
+		account, err := staff.Create(ctx, tx, staff.Input{
 			Name: request.Body.Name, Email: request.Body.Email, Role: access.Role(request.Body.Role), PasswordHash: hash,
 		})
+		if err != nil {
+			return nil, err
+		}
+		body := ToAPIStaff(account)
+		return openapi.StaffCreate201JSONResponse{
+			Body: body,
+			Headers: openapi.StaffCreate201ResponseHeaders{
+				ETag: etag.Of(account.Version, body), Location: "/v1/staff/" + account.ID.String(),
+			},
+		}, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	body := ToAPIStaff(account)
-	return openapi.StaffCreate201JSONResponse{
-		Body: body,
-		Headers: openapi.StaffCreate201ResponseHeaders{
-			ETag: etag.Of(account.Version, body), Location: "/v1/staff/" + account.ID.String(),
-		},
-	}, nil
 }
 
 // StaffGet reads a staff account.
@@ -76,27 +76,25 @@ func (s *Server) StaffUpdate(ctx context.Context, request openapi.StaffUpdateReq
 		}
 		patch.PasswordHash = &hash
 	}
-	account, err := change(ctx, s, func(tx *postgres.Tx) (staff.Account, error) {
-		return staff.Update(ctx, tx, request.StaffId, etag.IfMatch(request.Params.IfMatch), patch)
+	versions := etag.IfMatch(request.Params.IfMatch)
+	return change(ctx, s, func(tx *postgres.Tx) (openapi.StaffUpdateResponseObject, error) {
+		account, err := staff.Update(ctx, tx, request.StaffId, versions, patch)
+		if err != nil {
+			return nil, err
+		}
+		shown := ToAPIStaff(account)
+		return openapi.StaffUpdate200JSONResponse{
+			Body: shown, Headers: openapi.StaffUpdate200ResponseHeaders{ETag: etag.Of(account.Version, shown)},
+		}, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	shown := ToAPIStaff(account)
-	return openapi.StaffUpdate200JSONResponse{
-		Body: shown, Headers: openapi.StaffUpdate200ResponseHeaders{ETag: etag.Of(account.Version, shown)},
-	}, nil
 }
 
 // StaffDelete removes somebody from the staff.
 func (s *Server) StaffDelete(ctx context.Context, request openapi.StaffDeleteRequestObject) (openapi.StaffDeleteResponseObject, error) {
-	_, err := change(ctx, s, func(tx *postgres.Tx) (struct{}, error) {
-		return struct{}{}, staff.Delete(ctx, tx, request.StaffId, etag.IfMatch(request.Params.IfMatch))
+	versions := etag.IfMatch(request.Params.IfMatch)
+	return change(ctx, s, func(tx *postgres.Tx) (openapi.StaffDeleteResponseObject, error) {
+		return openapi.StaffDelete204Response{}, staff.Delete(ctx, tx, request.StaffId, versions)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return openapi.StaffDelete204Response{}, nil
 }
 
 // ToAPIStaff shows a staff account.

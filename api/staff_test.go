@@ -11,6 +11,9 @@ import (
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/apitest"
+	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/staff"
 )
 
 func staffPath(id uuid.UUID) string { return "/v1/staff/" + id.String() }
@@ -170,38 +173,56 @@ func TestStaffEmailIsUnique(t *testing.T) {
 	admin := s.Staff(t, access.Administrator)
 	admin.StaffAccount(t, apitest.Fields{"email": "Straße@example.com"})
 	other := admin.StaffAccount(t, nil)
+	taken := admin.Must(t, 409, "POST", "/v1/staff", apitest.Fields{
+		"name": "x", "email": "STRASSE@Example.com", "role": "viewer", "password": apitest.Password,
+	})
+	require.Equal(t, "email_taken", taken.Problem(t).Code)
+	requireFaults(t, taken, "/email email_taken")
 	for _, email := range []string{"Straße@example.com", "STRASSE@EXAMPLE.COM", "strasse@example.com"} {
-		taken := admin.Must(t, 409, "POST", "/v1/staff", apitest.Fields{
-			"name": "x", "email": email, "role": "viewer", "password": apitest.Password,
-		})
-		require.Equal(t, "email_taken", taken.Problem(t).Code)
-		requireFaults(t, taken, "/email email_taken")
 		requireFaults(t, admin.Must(t, 409, "PATCH", staffPath(other.Id), apitest.Fields{"email": email}), "/email email_taken")
 	}
 	// An account's own address is not in its own way, and accents tell people apart.
 	admin.Must(t, 200, "PATCH", staffPath(other.Id), apitest.Fields{"email": strings.ToUpper(other.Email)})
-	admin.StaffAccount(t, apitest.Fields{"email": "josé@example.com"})
-	admin.StaffAccount(t, apitest.Fields{"email": "jose@example.com"})
+	admin.Must(t, 200, "PATCH", staffPath(other.Id), apitest.Fields{"email": "josé@example.com"})
+	admin.Must(t, 200, "PATCH", staffPath(admin.ID), apitest.Fields{"email": "jose@example.com"})
 }
 
 func TestOneOfManyTakesAnEmail(t *testing.T) {
 	t.Parallel()
 	s := apitest.New(t)
 	admin := s.Staff(t, access.Administrator)
-	email := uuid.NewString() + "@example.com"
-	statuses := atOnce(20, func(i int) int {
-		written := email
+	spelled := func(email string, i int) string {
 		if i%2 == 0 {
-			written = strings.ToUpper(email)
+			return strings.ToUpper(email)
 		}
+		return email
+	}
+	first := uuid.NewString() + "@example.com"
+	require.Equal(t, map[int]int{201: 1, 409: 4}, atOnce(5, func(i int) int {
 		return admin.Do(t, "POST", "/v1/staff", apitest.Fields{
-			"name": "x", "email": written, "role": "viewer", "password": apitest.Password,
+			"name": "x", "email": spelled(first, i), "role": "viewer", "password": apitest.Password,
 		}).Status
-	})
-	require.Equal(t, map[int]int{201: 1, 409: 19}, statuses)
+	}))
+	// Hashing passwords, one after the other, keeps these apart. Without it they really meet.
+	second := uuid.NewString() + "@example.com"
+	require.Equal(t, map[int]int{201: 1, 409: 19}, atOnce(20, func(i int) int {
+		err := s.DB.Change(t.Context(), postgres.Change{}, func(tx *postgres.Tx) error {
+			_, err := staff.Create(t.Context(), tx, staff.Input{
+				Name: "x", Email: spelled(second, i), Role: access.Viewer, PasswordHash: "x",
+			})
+			return err
+		})
+		switch {
+		case err == nil:
+			return 201
+		case fault.IsKind(err, fault.Conflict):
+			return 409
+		}
+		return 500
+	}))
 	var count int
 	require.NoError(t, s.DB.QueryRow(t.Context(), "SELECT count(*) FROM events WHERE type = 'staff.created'").Scan(&count))
-	require.Equal(t, 2, count, "a refused one leaves no event")
+	require.Equal(t, 3, count, "a refused one leaves no event")
 }
 
 func TestLastAdministratorStays(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -20,9 +19,6 @@ import (
 
 // maxBody is how large a body may be that is read into memory.
 const maxBody = 1 << 20
-
-// bodyTimeout is how long such a body may take to arrive.
-const bodyTimeout = 30 * time.Second
 
 const (
 	mediaJSON       = "application/json"
@@ -81,16 +77,14 @@ func receive(c echo.Context, operation *contract.Operation) ([]byte, error) {
 	return nil, nil
 }
 
-// readBody reads a body to its end, within bounds of size and time.
+// readBody reads a body to its end, within bounds. Those of time are the server's ReadTimeout, which must go on counting
+// when this fails: what is left of the body is read then, to throw it away.
 func readBody(c echo.Context) ([]byte, error) {
 	r := c.Request()
 	if r.ContentLength > maxBody {
 		return nil, tooLarge()
 	}
-	connection := http.NewResponseController(c.Response())
-	_ = connection.SetReadDeadline(time.Now().Add(bodyTimeout)) // not every kind of connection has deadlines
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
-	_ = connection.SetReadDeadline(time.Time{})
 	var larger *http.MaxBytesError
 	if errors.As(err, &larger) {
 		return nil, tooLarge()

@@ -32,9 +32,6 @@ DELETE FROM customers WHERE id = $1;
 -- name: CustomerChildIDs :many
 SELECT id FROM customers WHERE parent_id = $1 ORDER BY id LIMIT $2;
 
--- name: CustomerChildCount :one
-SELECT count(*) FROM customers WHERE parent_id = $1;
-
 -- name: CustomerAncestors :many
 -- The customer itself and all above it, from the bottom to the top.
 WITH RECURSIVE line AS (
@@ -57,6 +54,6 @@ SELECT coalesce(max(level), 0)::integer FROM tree;
 -- Held by every move until it commits. A statement of its own: what follows must see what the holder before wrote.
 SELECT pg_advisory_xact_lock(4119251);
 
--- name: CustomerExists :one
+-- name: CustomerFind :one
 -- No row when there is no such customer.
 SELECT id FROM customers WHERE id = $1;

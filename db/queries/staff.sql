@@ -13,6 +13,9 @@ SELECT * FROM staff WHERE email_key = $1;
 -- For grants and refreshes: what they read of the account holds until they commit.
 SELECT * FROM staff WHERE id = $1 FOR SHARE;
 
+-- name: StaffGetForNoKeyUpdate :one
+SELECT * FROM staff WHERE id = $1 FOR NO KEY UPDATE;
+
 -- name: StaffGetForUpdate :one
 SELECT * FROM staff WHERE id = $1 FOR UPDATE;
 
@@ -35,7 +38,7 @@ SELECT EXISTS (SELECT FROM staff);
 
 -- name: StaffAdministratorsLock :many
 -- Whoever takes an administrator away holds this, so that two cannot take each other away.
-SELECT id FROM staff WHERE role = 'administrator' ORDER BY id FOR UPDATE;
+SELECT id FROM staff WHERE role = 'administrator' ORDER BY id FOR NO KEY UPDATE;
 
 -- name: StaffListOldestFirst :many
 SELECT sqlc.embed(staff), staff_activity.last_login_at

@@ -6,7 +6,9 @@ INSERT INTO token_revocations (target_id, revoked_at)
 SELECT unnest(@target_ids::uuid[]), @revoked_at::timestamptz;
 
 -- name: TokenRevocationList :many
-SELECT target_id, min_epoch FROM token_revocations WHERE revoked_at > $1;
+-- By session or subject, the first epoch that is valid; the greatest number where none is.
+SELECT target_id, max(coalesce(min_epoch, 2147483647))::integer AS min_epoch
+FROM token_revocations WHERE revoked_at > $1 GROUP BY target_id;
 
 -- name: TokenRevocationDeleteOld :execrows
 DELETE FROM token_revocations WHERE revoked_at < $1;

@@ -19,21 +19,6 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
-// Defines values for CustomerAction.
-const (
-	CustomerActionDelete CustomerAction = "delete"
-)
-
-// Valid indicates whether the value is a known member of the CustomerAction enum.
-func (e CustomerAction) Valid() bool {
-	switch e {
-	case CustomerActionDelete:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for CustomerStatus.
 const (
 	CustomerStatusActive       CustomerStatus = "active"
@@ -200,8 +185,9 @@ type AuthorizationServerMetadata struct {
 type Customer struct {
 	Address nullable.Nullable[string] `json:"address"`
 
-	// AllowedActions The actions that the status allows. What else an action needs is checked when it is called.
-	AllowedActions []CustomerAction `json:"allowed_actions"`
+	// AllowedActions The actions that the status allows: `delete`. What else an action needs is checked when it is called. New
+	// actions may appear.
+	AllowedActions []string `json:"allowed_actions"`
 
 	// Comments Free text about the customer, never shown to it.
 	Comments  nullable.Nullable[string] `json:"comments"`
@@ -241,9 +227,6 @@ type Customer struct {
 	// Version Up by one with each change.
 	Version int64 `json:"version"`
 }
-
-// CustomerAction An action on a customer. New ones may appear.
-type CustomerAction string
 
 // CustomerCreate defines model for CustomerCreate.
 type CustomerCreate struct {
@@ -339,8 +322,8 @@ type DeletionPlan struct {
 	// Blockers What stands in the way; the first hundred. Nothing is deleted while there is one.
 	Blockers []DeletionBlocker `json:"blockers"`
 
-	// ConfirmationToken What to send as `confirm`. Absent while something stands in the way.
-	ConfirmationToken *string `json:"confirmation_token,omitempty"`
+	// ConfirmationToken What to send as `confirm`. Null while something stands in the way.
+	ConfirmationToken nullable.Nullable[string] `json:"confirmation_token"`
 
 	// Counts How much would go with the customer. New kinds may appear.
 	Counts DeletionCounts `json:"counts"`
@@ -919,7 +902,7 @@ type NoteListParams struct {
 
 // EventListParams defines parameters for EventList.
 type EventListParams struct {
-	// From `now` gives a cursor at the present end of the feed, and no events.
+	// From `now` gives a cursor at the present end of the feed, and no events. Not together with `cursor`.
 	From *EventListParamsFrom `form:"from,omitempty" json:"from,omitempty"`
 
 	// Limit How many entries a page has at most.
@@ -1441,7 +1424,8 @@ type ClientInterface interface {
 	// CustomerEventList A customer's history
 	//
 	// What happened to a customer and to what belongs to it, the newest first. Complete the moment a change is
-	// answered. An event is shown only to callers who may also read the kind of resource it is about.
+	// answered. An event is shown only to callers who may also read the kind of resource it is about. The history
+	// has no total.
 	//
 	// Corresponds with GET /v1/customers/{customer_id}/events (the `CustomerEventList` operationId).
 	CustomerEventList(ctx context.Context, customerId CustomerId, params *CustomerEventListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1483,6 +1467,8 @@ type ClientInterface interface {
 	//
 	// `next_cursor` is never null: it is where to go on from, now or next week. To mirror a resource, take a cursor
 	// with `from=now`, list the resource, then follow the feed from that cursor.
+	//
+	// The feed has no total. `Link` names the next page only when this one is full; `next_cursor` is there always.
 	//
 	// Corresponds with GET /v1/events (the `EventList` operationId).
 	EventList(ctx context.Context, params *EventListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1884,7 +1870,8 @@ func (c *Client) CustomerDeletionPlanGet(ctx context.Context, customerId Custome
 // CustomerEventList A customer's history
 //
 // What happened to a customer and to what belongs to it, the newest first. Complete the moment a change is
-// answered. An event is shown only to callers who may also read the kind of resource it is about.
+// answered. An event is shown only to callers who may also read the kind of resource it is about. The history
+// has no total.
 //
 // Corresponds with GET /v1/customers/{customer_id}/events (the `CustomerEventList` operationId).
 func (c *Client) CustomerEventList(ctx context.Context, customerId CustomerId, params *CustomerEventListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1976,6 +1963,8 @@ func (c *Client) NoteDelete(ctx context.Context, customerId CustomerId, noteId N
 //
 // `next_cursor` is never null: it is where to go on from, now or next week. To mirror a resource, take a cursor
 // with `from=now`, list the resource, then follow the feed from that cursor.
+//
+// The feed has no total. `Link` names the next page only when this one is full; `next_cursor` is there always.
 //
 // Corresponds with GET /v1/events (the `EventList` operationId).
 func (c *Client) EventList(ctx context.Context, params *EventListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3738,7 +3727,8 @@ type ClientWithResponsesInterface interface {
 	// CustomerEventListWithResponse A customer's history
 	//
 	// What happened to a customer and to what belongs to it, the newest first. Complete the moment a change is
-	// answered. An event is shown only to callers who may also read the kind of resource it is about.
+	// answered. An event is shown only to callers who may also read the kind of resource it is about. The history
+	// has no total.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3786,6 +3776,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// `next_cursor` is never null: it is where to go on from, now or next week. To mirror a resource, take a cursor
 	// with `from=now`, list the resource, then follow the feed from that cursor.
+	//
+	// The feed has no total. `Link` names the next page only when this one is full; `next_cursor` is there always.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6711,7 +6703,8 @@ func (c *ClientWithResponses) CustomerDeletionPlanGetWithResponse(ctx context.Co
 // CustomerEventListWithResponse A customer's history
 //
 // What happened to a customer and to what belongs to it, the newest first. Complete the moment a change is
-// answered. An event is shown only to callers who may also read the kind of resource it is about.
+// answered. An event is shown only to callers who may also read the kind of resource it is about. The history
+// has no total.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6789,6 +6782,8 @@ func (c *ClientWithResponses) NoteDeleteWithResponse(ctx context.Context, custom
 //
 // `next_cursor` is never null: it is where to go on from, now or next week. To mirror a resource, take a cursor
 // with `from=now`, list the resource, then follow the feed from that cursor.
+//
+// The feed has no total. `Link` names the next page only when this one is full; `next_cursor` is there always.
 //
 // Returns a wrapper object for the known response body format(s).
 //

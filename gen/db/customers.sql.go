@@ -43,17 +43,6 @@ func (q *Queries) CustomerAncestors(ctx context.Context, db DBTX, id uuid.UUID) 
 	return items, nil
 }
 
-const customerChildCount = `-- name: CustomerChildCount :one
-SELECT count(*) FROM customers WHERE parent_id = $1
-`
-
-func (q *Queries) CustomerChildCount(ctx context.Context, db DBTX, parentID *uuid.UUID) (int64, error) {
-	row := db.QueryRow(ctx, customerChildCount, parentID)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
 const customerChildIDs = `-- name: CustomerChildIDs :many
 SELECT id FROM customers WHERE parent_id = $1 ORDER BY id LIMIT $2
 `
@@ -87,13 +76,13 @@ func (q *Queries) CustomerDelete(ctx context.Context, db DBTX, id uuid.UUID) err
 	return err
 }
 
-const customerExists = `-- name: CustomerExists :one
+const customerFind = `-- name: CustomerFind :one
 SELECT id FROM customers WHERE id = $1
 `
 
 // No row when there is no such customer.
-func (q *Queries) CustomerExists(ctx context.Context, db DBTX, id uuid.UUID) (uuid.UUID, error) {
-	row := db.QueryRow(ctx, customerExists, id)
+func (q *Queries) CustomerFind(ctx context.Context, db DBTX, id uuid.UUID) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, customerFind, id)
 	var id_2 uuid.UUID
 	err := row.Scan(&id_2)
 	return id_2, err
@@ -218,22 +207,22 @@ RETURNING id, name, email, phone, company, address, comments, modules, propertie
 `
 
 type CustomerInsertParams struct {
-	ID         uuid.UUID       `json:"id"`
-	Name       string          `json:"name"`
-	Email      *string         `json:"email"`
-	Phone      *string         `json:"phone"`
-	Company    *string         `json:"company"`
-	Address    *string         `json:"address"`
-	Comments   *string         `json:"comments"`
-	Modules    []string        `json:"modules"`
-	Properties json.RawMessage `json:"properties"`
-	ParentID   *uuid.UUID      `json:"parent_id"`
-	ExternalID *string         `json:"external_id"`
-	Locale     string          `json:"locale"`
-	CreatedAt  time.Time       `json:"created_at"`
-	NameKey    string          `json:"-"`
-	EmailKey   *string         `json:"-"`
-	SearchText string          `json:"-"`
+	ID         uuid.UUID
+	Name       string
+	Email      *string
+	Phone      *string
+	Company    *string
+	Address    *string
+	Comments   *string
+	Modules    []string
+	Properties json.RawMessage
+	ParentID   *uuid.UUID
+	ExternalID *string
+	Locale     string
+	CreatedAt  time.Time
+	NameKey    string
+	EmailKey   *string
+	SearchText string
 }
 
 func (q *Queries) CustomerInsert(ctx context.Context, db DBTX, arg CustomerInsertParams) (Customer, error) {
@@ -302,22 +291,22 @@ RETURNING id, name, email, phone, company, address, comments, modules, propertie
 `
 
 type CustomerUpdateParams struct {
-	Name       string          `json:"name"`
-	Email      *string         `json:"email"`
-	Phone      *string         `json:"phone"`
-	Company    *string         `json:"company"`
-	Address    *string         `json:"address"`
-	Comments   *string         `json:"comments"`
-	Modules    []string        `json:"modules"`
-	Properties json.RawMessage `json:"properties"`
-	ParentID   *uuid.UUID      `json:"parent_id"`
-	ExternalID *string         `json:"external_id"`
-	Locale     string          `json:"locale"`
-	UpdatedAt  time.Time       `json:"updated_at"`
-	NameKey    string          `json:"-"`
-	EmailKey   *string         `json:"-"`
-	SearchText string          `json:"-"`
-	ID         uuid.UUID       `json:"id"`
+	Name       string
+	Email      *string
+	Phone      *string
+	Company    *string
+	Address    *string
+	Comments   *string
+	Modules    []string
+	Properties json.RawMessage
+	ParentID   *uuid.UUID
+	ExternalID *string
+	Locale     string
+	UpdatedAt  time.Time
+	NameKey    string
+	EmailKey   *string
+	SearchText string
+	ID         uuid.UUID
 }
 
 func (q *Queries) CustomerUpdate(ctx context.Context, db DBTX, arg CustomerUpdateParams) (Customer, error) {

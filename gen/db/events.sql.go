@@ -40,18 +40,18 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
 `
 
 type EventInsertParams struct {
-	ID           uuid.UUID  `json:"id"`
-	Type         string     `json:"type"`
-	ResourceKind string     `json:"resource_kind"`
-	ResourceID   uuid.UUID  `json:"resource_id"`
-	Version      int64      `json:"version"`
-	CustomerID   *uuid.UUID `json:"customer_id"`
-	ActorKind    string     `json:"actor_kind"`
-	ActorID      *uuid.UUID `json:"actor_id"`
-	ActorName    string     `json:"actor_name"`
-	RequestID    *string    `json:"request_id"`
-	At           time.Time  `json:"at"`
-	Data         []byte     `json:"data"`
+	ID           uuid.UUID
+	Type         string
+	ResourceKind string
+	ResourceID   uuid.UUID
+	Version      int64
+	CustomerID   *uuid.UUID
+	ActorKind    string
+	ActorID      *uuid.UUID
+	ActorName    string
+	RequestID    *string
+	At           time.Time
+	Data         []byte
 }
 
 func (q *Queries) EventInsert(ctx context.Context, db DBTX, arg EventInsertParams) error {
@@ -91,10 +91,10 @@ LIMIT $4
 `
 
 type EventListByCustomerParams struct {
-	CustomerID     *uuid.UUID `json:"customer_id"`
-	BeforeSequence int64      `json:"before_sequence"`
-	ResourceKinds  []string   `json:"resource_kinds"`
-	RowLimit       int32      `json:"row_limit"`
+	CustomerID     *uuid.UUID
+	BeforeSequence int64
+	ResourceKinds  []string
+	RowLimit       int32
 }
 
 func (q *Queries) EventListByCustomer(ctx context.Context, db DBTX, arg EventListByCustomerParams) ([]Event, error) {

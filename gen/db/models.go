@@ -12,103 +12,103 @@ import (
 )
 
 type Customer struct {
-	ID         uuid.UUID       `json:"id"`
-	Name       string          `json:"name"`
-	Email      *string         `json:"email"`
-	Phone      *string         `json:"phone"`
-	Company    *string         `json:"company"`
-	Address    *string         `json:"address"`
-	Comments   *string         `json:"comments"`
-	Modules    []string        `json:"modules"`
-	Properties json.RawMessage `json:"properties"`
-	ParentID   *uuid.UUID      `json:"parent_id"`
-	ExternalID *string         `json:"external_id"`
-	Locale     string          `json:"locale"`
-	Status     string          `json:"status"`
-	Version    int64           `json:"version"`
-	CreatedAt  time.Time       `json:"created_at"`
-	UpdatedAt  time.Time       `json:"updated_at"`
-	NameKey    string          `json:"-"`
-	EmailKey   *string         `json:"-"`
-	SearchText string          `json:"-"`
+	ID         uuid.UUID
+	Name       string
+	Email      *string
+	Phone      *string
+	Company    *string
+	Address    *string
+	Comments   *string
+	Modules    []string
+	Properties json.RawMessage
+	ParentID   *uuid.UUID
+	ExternalID *string
+	Locale     string
+	Status     string
+	Version    int64
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+	NameKey    string
+	EmailKey   *string
+	SearchText string
 }
 
 type Event struct {
-	Sequence     int64      `json:"sequence"`
-	Position     *int64     `json:"position"`
-	ID           uuid.UUID  `json:"id"`
-	Type         string     `json:"type"`
-	ResourceKind string     `json:"resource_kind"`
-	ResourceID   uuid.UUID  `json:"resource_id"`
-	Version      int64      `json:"version"`
-	CustomerID   *uuid.UUID `json:"customer_id"`
-	ActorKind    string     `json:"actor_kind"`
-	ActorID      *uuid.UUID `json:"actor_id"`
-	ActorName    string     `json:"actor_name"`
-	RequestID    *string    `json:"request_id"`
-	At           time.Time  `json:"at"`
-	Data         []byte     `json:"data"`
+	Sequence     int64
+	Position     *int64
+	ID           uuid.UUID
+	Type         string
+	ResourceKind string
+	ResourceID   uuid.UUID
+	Version      int64
+	CustomerID   *uuid.UUID
+	ActorKind    string
+	ActorID      *uuid.UUID
+	ActorName    string
+	RequestID    *string
+	At           time.Time
+	Data         []byte
 }
 
 type Note struct {
-	ID         uuid.UUID  `json:"id"`
-	CustomerID uuid.UUID  `json:"customer_id"`
-	Text       string     `json:"text"`
-	AuthorKind string     `json:"author_kind"`
-	AuthorID   *uuid.UUID `json:"author_id"`
-	AuthorName string     `json:"author_name"`
-	CreatedAt  time.Time  `json:"created_at"`
+	ID         uuid.UUID
+	CustomerID uuid.UUID
+	Text       string
+	AuthorKind string
+	AuthorID   *uuid.UUID
+	AuthorName string
+	CreatedAt  time.Time
 }
 
 type RefreshToken struct {
-	Hash       []byte     `json:"hash"`
-	SessionID  uuid.UUID  `json:"session_id"`
-	CreatedAt  time.Time  `json:"created_at"`
-	ExpiresAt  time.Time  `json:"expires_at"`
-	SpentAt    *time.Time `json:"spent_at"`
-	ReplayedAt *time.Time `json:"replayed_at"`
-	ParentHash []byte     `json:"parent_hash"`
+	Hash       []byte
+	SessionID  uuid.UUID
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	SpentAt    *time.Time
+	ReplayedAt *time.Time
+	ParentHash []byte
 }
 
 type Session struct {
-	ID        uuid.UUID  `json:"id"`
-	ClientID  string     `json:"client_id"`
-	StaffID   uuid.UUID  `json:"staff_id"`
-	Scope     *string    `json:"scope"`
-	CreatedAt time.Time  `json:"created_at"`
-	ExpiresAt time.Time  `json:"expires_at"`
-	RevokedAt *time.Time `json:"revoked_at"`
+	ID        uuid.UUID
+	ClientID  string
+	StaffID   uuid.UUID
+	Scope     *string
+	CreatedAt time.Time
+	ExpiresAt time.Time
+	RevokedAt *time.Time
 }
 
 type SigningKey struct {
-	ID               uuid.UUID  `json:"id"`
-	PublicKey        []byte     `json:"public_key"`
-	PrivateKeySealed []byte     `json:"private_key_sealed"`
-	CreatedAt        time.Time  `json:"created_at"`
-	RetiredAt        *time.Time `json:"retired_at"`
+	ID               uuid.UUID
+	PublicKey        []byte
+	PrivateKeySealed []byte
+	CreatedAt        time.Time
+	RetiredAt        *time.Time
 }
 
 type Staff struct {
-	ID           uuid.UUID `json:"id"`
-	Name         string    `json:"name"`
-	Email        string    `json:"email"`
-	EmailKey     string    `json:"-"`
-	Role         string    `json:"role"`
-	PasswordHash string    `json:"-"`
-	TokenEpoch   int32     `json:"-"`
-	Version      int64     `json:"version"`
-	CreatedAt    time.Time `json:"created_at"`
-	UpdatedAt    time.Time `json:"updated_at"`
+	ID           uuid.UUID
+	Name         string
+	Email        string
+	EmailKey     string
+	Role         string
+	PasswordHash string
+	TokenEpoch   int32
+	Version      int64
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
 }
 
 type StaffActivity struct {
-	StaffID     uuid.UUID `json:"staff_id"`
-	LastLoginAt time.Time `json:"last_login_at"`
+	StaffID     uuid.UUID
+	LastLoginAt time.Time
 }
 
 type TokenRevocation struct {
-	ID        int64     `json:"id"`
-	TargetID  uuid.UUID `json:"target_id"`
-	MinEpoch  *int32    `json:"min_epoch"`
-	RevokedAt time.Time `json:"revoked_at"`
+	ID        int64
+	TargetID  uuid.UUID
+	MinEpoch  *int32
+	RevokedAt time.Time
 }

@@ -49,13 +49,13 @@ RETURNING id, customer_id, text, author_kind, author_id, author_name, created_at
 `
 
 type NoteInsertParams struct {
-	ID         uuid.UUID  `json:"id"`
-	CustomerID uuid.UUID  `json:"customer_id"`
-	Text       string     `json:"text"`
-	AuthorKind string     `json:"author_kind"`
-	AuthorID   *uuid.UUID `json:"author_id"`
-	AuthorName string     `json:"author_name"`
-	CreatedAt  time.Time  `json:"created_at"`
+	ID         uuid.UUID
+	CustomerID uuid.UUID
+	Text       string
+	AuthorKind string
+	AuthorID   *uuid.UUID
+	AuthorName string
+	CreatedAt  time.Time
 }
 
 func (q *Queries) NoteInsert(ctx context.Context, db DBTX, arg NoteInsertParams) (Note, error) {
@@ -90,10 +90,10 @@ LIMIT $4
 `
 
 type NoteListNewestFirstParams struct {
-	CustomerID      uuid.UUID `json:"customer_id"`
-	BeforeCreatedAt time.Time `json:"before_created_at"`
-	BeforeID        uuid.UUID `json:"before_id"`
-	RowLimit        int32     `json:"row_limit"`
+	CustomerID      uuid.UUID
+	BeforeCreatedAt time.Time
+	BeforeID        uuid.UUID
+	RowLimit        int32
 }
 
 func (q *Queries) NoteListNewestFirst(ctx context.Context, db DBTX, arg NoteListNewestFirstParams) ([]Note, error) {

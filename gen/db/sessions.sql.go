@@ -37,11 +37,11 @@ VALUES ($1, $2, $3, $4, $5)
 `
 
 type RefreshTokenInsertParams struct {
-	Hash       []byte    `json:"hash"`
-	SessionID  uuid.UUID `json:"session_id"`
-	CreatedAt  time.Time `json:"created_at"`
-	ExpiresAt  time.Time `json:"expires_at"`
-	ParentHash []byte    `json:"parent_hash"`
+	Hash       []byte
+	SessionID  uuid.UUID
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	ParentHash []byte
 }
 
 func (q *Queries) RefreshTokenInsert(ctx context.Context, db DBTX, arg RefreshTokenInsertParams) error {
@@ -140,12 +140,12 @@ VALUES ($1, $2, $3, $4, $5, $6)
 `
 
 type SessionInsertParams struct {
-	ID        uuid.UUID `json:"id"`
-	ClientID  string    `json:"client_id"`
-	StaffID   uuid.UUID `json:"staff_id"`
-	Scope     *string   `json:"scope"`
-	CreatedAt time.Time `json:"created_at"`
-	ExpiresAt time.Time `json:"expires_at"`
+	ID        uuid.UUID
+	ClientID  string
+	StaffID   uuid.UUID
+	Scope     *string
+	CreatedAt time.Time
+	ExpiresAt time.Time
 }
 
 func (q *Queries) SessionInsert(ctx context.Context, db DBTX, arg SessionInsertParams) error {

@@ -18,10 +18,10 @@ VALUES ($1, $2, $3, $4)
 `
 
 type SigningKeyInsertParams struct {
-	ID               uuid.UUID `json:"id"`
-	PublicKey        []byte    `json:"public_key"`
-	PrivateKeySealed []byte    `json:"private_key_sealed"`
-	CreatedAt        time.Time `json:"created_at"`
+	ID               uuid.UUID
+	PublicKey        []byte
+	PrivateKeySealed []byte
+	CreatedAt        time.Time
 }
 
 func (q *Queries) SigningKeyInsert(ctx context.Context, db DBTX, arg SigningKeyInsertParams) error {

@@ -23,7 +23,7 @@ func (q *Queries) StaffActivityUpsert(ctx context.Context, db DBTX, staffID uuid
 }
 
 const staffAdministratorsLock = `-- name: StaffAdministratorsLock :many
-SELECT id FROM staff WHERE role = 'administrator' ORDER BY id FOR UPDATE
+SELECT id FROM staff WHERE role = 'administrator' ORDER BY id FOR NO KEY UPDATE
 `
 
 // Whoever takes an administrator away holds this, so that two cannot take each other away.
@@ -122,6 +122,28 @@ func (q *Queries) StaffGetByEmail(ctx context.Context, db DBTX, emailKey string)
 	return i, err
 }
 
+const staffGetForNoKeyUpdate = `-- name: StaffGetForNoKeyUpdate :one
+SELECT id, name, email, email_key, role, password_hash, token_epoch, version, created_at, updated_at FROM staff WHERE id = $1 FOR NO KEY UPDATE
+`
+
+func (q *Queries) StaffGetForNoKeyUpdate(ctx context.Context, db DBTX, id uuid.UUID) (Staff, error) {
+	row := db.QueryRow(ctx, staffGetForNoKeyUpdate, id)
+	var i Staff
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.Email,
+		&i.EmailKey,
+		&i.Role,
+		&i.PasswordHash,
+		&i.TokenEpoch,
+		&i.Version,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
 const staffGetForShare = `-- name: StaffGetForShare :one
 SELECT id, name, email, email_key, role, password_hash, token_epoch, version, created_at, updated_at FROM staff WHERE id = $1 FOR SHARE
 `
@@ -174,8 +196,8 @@ WHERE staff.id = $1
 `
 
 type StaffGetWithActivityRow struct {
-	Staff       Staff      `json:"staff"`
-	LastLoginAt *time.Time `json:"last_login_at"`
+	Staff       Staff
+	LastLoginAt *time.Time
 }
 
 func (q *Queries) StaffGetWithActivity(ctx context.Context, db DBTX, id uuid.UUID) (StaffGetWithActivityRow, error) {
@@ -204,13 +226,13 @@ RETURNING id, name, email, email_key, role, password_hash, token_epoch, version,
 `
 
 type StaffInsertParams struct {
-	ID           uuid.UUID `json:"id"`
-	Name         string    `json:"name"`
-	Email        string    `json:"email"`
-	EmailKey     string    `json:"-"`
-	Role         string    `json:"role"`
-	PasswordHash string    `json:"-"`
-	CreatedAt    time.Time `json:"created_at"`
+	ID           uuid.UUID
+	Name         string
+	Email        string
+	EmailKey     string
+	Role         string
+	PasswordHash string
+	CreatedAt    time.Time
 }
 
 func (q *Queries) StaffInsert(ctx context.Context, db DBTX, arg StaffInsertParams) (Staff, error) {
@@ -248,8 +270,8 @@ LIMIT $3
 `
 
 type StaffListOldestFirstRow struct {
-	Staff       Staff      `json:"staff"`
-	LastLoginAt *time.Time `json:"last_login_at"`
+	Staff       Staff
+	LastLoginAt *time.Time
 }
 
 func (q *Queries) StaffListOldestFirst(ctx context.Context, db DBTX, afterCreatedAt time.Time, afterID uuid.UUID, rowLimit int32) ([]StaffListOldestFirstRow, error) {
@@ -292,14 +314,14 @@ RETURNING id, name, email, email_key, role, password_hash, token_epoch, version,
 `
 
 type StaffUpdateParams struct {
-	Name         string    `json:"name"`
-	Email        string    `json:"email"`
-	EmailKey     string    `json:"-"`
-	Role         string    `json:"role"`
-	PasswordHash string    `json:"-"`
-	TokenEpoch   int32     `json:"-"`
-	UpdatedAt    time.Time `json:"updated_at"`
-	ID           uuid.UUID `json:"id"`
+	Name         string
+	Email        string
+	EmailKey     string
+	Role         string
+	PasswordHash string
+	TokenEpoch   int32
+	UpdatedAt    time.Time
+	ID           uuid.UUID
 }
 
 func (q *Queries) StaffUpdate(ctx context.Context, db DBTX, arg StaffUpdateParams) (Staff, error) {

@@ -44,14 +44,16 @@ func (q *Queries) TokenRevocationInsertMany(ctx context.Context, db DBTX, target
 }
 
 const tokenRevocationList = `-- name: TokenRevocationList :many
-SELECT target_id, min_epoch FROM token_revocations WHERE revoked_at > $1
+SELECT target_id, max(coalesce(min_epoch, 2147483647))::integer AS min_epoch
+FROM token_revocations WHERE revoked_at > $1 GROUP BY target_id
 `
 
 type TokenRevocationListRow struct {
-	TargetID uuid.UUID `json:"target_id"`
-	MinEpoch *int32    `json:"min_epoch"`
+	TargetID uuid.UUID
+	MinEpoch int32
 }
 
+// By session or subject, the first epoch that is valid; the greatest number where none is.
 func (q *Queries) TokenRevocationList(ctx context.Context, db DBTX, revokedAt time.Time) ([]TokenRevocationListRow, error) {
 	rows, err := db.Query(ctx, tokenRevocationList, revokedAt)
 	if err != nil {

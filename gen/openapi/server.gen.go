@@ -17,21 +17,6 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
-// Defines values for CustomerAction.
-const (
-	CustomerActionDelete CustomerAction = "delete"
-)
-
-// Valid indicates whether the value is a known member of the CustomerAction enum.
-func (e CustomerAction) Valid() bool {
-	switch e {
-	case CustomerActionDelete:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for CustomerStatus.
 const (
 	CustomerStatusActive       CustomerStatus = "active"
@@ -231,17 +216,15 @@ type Customer struct {
 	// `deactivated`: was active, access is switched off for now.
 	Status CustomerStatus `json:"status"`
 
-	// AllowedActions The actions that the status allows. What else an action needs is checked when it is called.
-	AllowedActions []CustomerAction `json:"allowed_actions"`
+	// AllowedActions The actions that the status allows: `delete`. What else an action needs is checked when it is called. New
+	// actions may appear.
+	AllowedActions []string `json:"allowed_actions"`
 
 	// Version Up by one with each change.
 	Version   int64     `json:"version"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
-
-// CustomerAction An action on a customer. New ones may appear.
-type CustomerAction string
 
 // CustomerCreate defines model for CustomerCreate.
 type CustomerCreate struct {
@@ -350,8 +333,8 @@ type DeletionPlan struct {
 	// Blockers What stands in the way; the first hundred. Nothing is deleted while there is one.
 	Blockers []DeletionBlocker `json:"blockers"`
 
-	// ConfirmationToken What to send as `confirm`. Absent while something stands in the way.
-	ConfirmationToken *string `json:"confirmation_token,omitempty"`
+	// ConfirmationToken What to send as `confirm`. Null while something stands in the way.
+	ConfirmationToken *string `json:"confirmation_token"`
 }
 
 // Email An email address (RFC 5321), without a display name.
@@ -914,7 +897,7 @@ type NoteListParams struct {
 
 // EventListParams defines parameters for EventList.
 type EventListParams struct {
-	// From `now` gives a cursor at the present end of the feed, and no events.
+	// From `now` gives a cursor at the present end of the feed, and no events. Not together with `cursor`.
 	From *EventListParamsFrom `form:"from,omitempty" json:"from,omitempty"`
 
 	// Limit How many entries a page has at most.

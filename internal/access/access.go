@@ -37,16 +37,17 @@ const (
 	Viewer        Role = "viewer"
 )
 
-// withheld is the one table of roles: what each may not do. Whatever is not in it, it may.
-var withheld = map[Role][]Scope{
-	Administrator: {},
+// granted is the one table of roles: what each may do. What is not in it, it may not.
+var granted = map[Role][]Scope{
+	Administrator: scopes,
 	Operator: {
-		"staff:read", "staff:write", "api-clients:read", "api-clients:write",
-		"webhooks:write", "terms:write", "backups:write",
+		"customers:read", "customers:write", "identities:read", "identities:write", "jobs:read", "jobs:write",
+		"domains:read", "domains:write", "publishings:read", "terms:read", "backups:read", "events:read",
+		"webhooks:read",
 	},
 	Viewer: {
-		"customers:write", "identities:write", "jobs:write", "domains:write", "terms:write", "backups:read",
-		"backups:write", "webhooks:write", "staff:read", "staff:write", "api-clients:read", "api-clients:write",
+		"customers:read", "identities:read", "jobs:read", "domains:read", "publishings:read", "terms:read",
+		"events:read", "webhooks:read",
 	},
 }
 
@@ -57,13 +58,7 @@ func Scopes() []Scope { return slices.Clone(scopes) }
 func Roles() []Role { return []Role{Administrator, Operator, Viewer} }
 
 // Scopes gives what the role may do; an unknown role may do nothing.
-func (r Role) Scopes() []Scope {
-	without, known := withheld[r]
-	if !known {
-		return nil
-	}
-	return slices.DeleteFunc(Scopes(), func(s Scope) bool { return slices.Contains(without, s) })
-}
+func (r Role) Scopes() []Scope { return slices.Clone(granted[r]) }
 
 // The kinds of caller, as the contract's security schemes and the events name them.
 const (

@@ -82,6 +82,7 @@ type Server struct {
 	Clock     *Clock
 	Authority *tokens.Authority
 	Keyring   *secrets.Keyring
+	Hasher    *passwords.Hasher
 }
 
 // New starts a server that ends with the test.
@@ -107,27 +108,31 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	var background sync.WaitGroup
-	s := &Server{Clock: &Clock{}}
+	s := &Server{Clock: &Clock{}, Hasher: passwords.NewHasher()}
 	var err error
 	s.DB, err = postgres.Open(ctx, databaseURL, s.Clock.Now)
+	require.NoError(t, err)
+	upkeep, err := postgres.Open(ctx, databaseURL, s.Clock.Now, postgres.Conns(2))
 	require.NoError(t, err)
 	s.Keyring, err = secrets.Parse("a secret key that is only for tests")
 	require.NoError(t, err)
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	listener := httptest.NewUnstartedServer(nil)
 	s.URL = "http://" + listener.Listener.Addr().String()
-	s.Authority, err = tokens.NewAuthority(ctx, s.DB, s.Keyring, cmp.Or(chosen.publicURL, s.URL), log)
+	s.Authority, err = tokens.NewAuthority(ctx, upkeep, s.Keyring, cmp.Or(chosen.publicURL, s.URL), log)
 	require.NoError(t, err)
 	listener.Config.Handler, err = api.New(api.Options{
-		DB: s.DB, Authority: s.Authority, Keyring: s.Keyring, Hasher: passwords.NewHasher(), Log: log,
+		DB: s.DB, Authority: s.Authority, Keyring: s.Keyring, Hasher: s.Hasher, Log: log,
 	})
 	require.NoError(t, err)
 	listener.Start()
-	background.Go(func() { events.Sequence(ctx, s.DB, log) })
+	background.Go(func() { s.Authority.Follow(ctx) })
+	background.Go(func() { events.Sequence(ctx, upkeep, log) })
 	t.Cleanup(func() {
 		listener.Close()
 		stop()
 		background.Wait()
+		upkeep.Close()
 		s.DB.Close()
 	})
 	return s
@@ -142,7 +147,7 @@ func (s *Server) Staff(t testing.TB, role access.Role) *Caller {
 	var account staff.Account
 	err := s.DB.Change(t.Context(), postgres.Change{Actor: postgres.Actor{Kind: access.KindSystem, Name: "test"}},
 		func(tx *postgres.Tx) (err error) {
-			account, err = staff.Create(t.Context(), tx, staff.New{
+			account, err = staff.Create(t.Context(), tx, staff.Input{
 				Name: "Test " + string(role), Role: role, PasswordHash: hashed(),
 				Email: string(role) + "-" + uuid.NewString() + "@example.com",
 			})

@@ -1,1 +1,45 @@
+// Package bench measures what the program costs beside the bare minimum, and how it bears a million customers. It holds
+// benchmarks only, and nothing may import it. Absolute figures say more of the machine than of the program, so each is
+// taken together with a reference, in one run on one machine, and what counts is the ratio.
+//
+//	go test ./internal/bench -run '^$' -bench .                            about two minutes
+//	go test ./internal/bench -run '^$' -bench Scale -million -timeout 30m  some minutes, and 3 GB of memory or disk
+//
+// It needs an installed PostgreSQL, as all tests do, and brings up servers of its own.
+//
+// # Throughput: Get, List, Create
+//
+// The product is the real router behind net/http on a TCP connection, with tokens checked, input checked against the
+// contract and the log at warn. The reference is net/http with a pool, the same statements, the same rows, the same
+// JSON, and nothing else. Both have 16 connections to the database and 16 keep-alive clients, which are in this process
+// and cost next to nothing. They take turns in rounds of a fifth of a second; "ratio" is the median over the pairs of
+// rounds of the product's requests per second by the reference's, 1 being a product that costs nothing:
+//
+//	Get     one customer out of 10,000                                    0.7 or more
+//	List    the first page of twenty                                      0.6 or more
+//	Create  a customer and its event, committed and safe on the disk      0.7 or more
+//
+// Create runs on a server that waits for the disk. Which disk that is matters little to a ratio, but the slower it is,
+// the nearer to 1 that comes.
+//
+// # Growth: Scale
+//
+// The same request is sent to 10,000 customers and, with -million, to 1,000,000 in turns, one at a time. Some rows are
+// planted, so that a search or a property finds 1, 50 or 1,000 customers in either. The figures are median latencies;
+// "ratio" is that of the many by that of the few and should be 1.5 or less, for get, page, search and property by the
+// number they find. What finds more among more, has a subtree to collect or a total to count is measured to be known.
+//
+// With -million the plans of the statements are logged (add -v to have them in full), and a list that reads the whole
+// table fails the benchmark, however fast it was.
+//
+// # The program: Program
+//
+// Built and started as it is: "s-to-ready" should be less than 3, and "MB-idle", the memory of the program without the
+// database's processes after three seconds, less than 60.
+//
+// # Noise
+//
+// The log of a benchmark says between which values the middle half of its ratios lies. When that is far apart, the
+// machine had something else to do: run it again, or for longer with -benchtime 30s. Where the time goes is seen with
+// -cpuprofile; the product's part of the profile is below Echo's ServeHTTP, the reference's below this package's.
 package bench

@@ -12,8 +12,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/clientele-api/clientele/gen/db"
 )
 
 // The reference is what nobody can be much faster than with this router, this driver and this database: net/http and a
@@ -37,15 +35,33 @@ const (
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
 )
 
-// shown is a customer as the API shows it.
-type shown struct {
-	db.Customer
-	AllowedActions []string `json:"allowed_actions"`
+// customer is one as the API shows it, and the columns that it does not show.
+type customer struct {
+	ID             uuid.UUID       `json:"id"`
+	Name           string          `json:"name"`
+	Email          *string         `json:"email"`
+	Phone          *string         `json:"phone"`
+	Company        *string         `json:"company"`
+	Address        *string         `json:"address"`
+	Comments       *string         `json:"comments"`
+	Modules        []string        `json:"modules"`
+	Properties     json.RawMessage `json:"properties"`
+	ParentID       *uuid.UUID      `json:"parent_id"`
+	ExternalID     *string         `json:"external_id"`
+	Locale         string          `json:"locale"`
+	Status         string          `json:"status"`
+	AllowedActions []string        `json:"allowed_actions"`
+	Version        int64           `json:"version"`
+	CreatedAt      time.Time       `json:"created_at"`
+	UpdatedAt      time.Time       `json:"updated_at"`
+	NameKey        string          `json:"-"`
+	EmailKey       *string         `json:"-"`
+	SearchText     string          `json:"-"`
 }
 
-type shownPage struct {
-	Data       []shown `json:"data"`
-	NextCursor *string `json:"next_cursor"`
+type customerPage struct {
+	Data       []customer `json:"data"`
+	NextCursor *string    `json:"next_cursor"`
 }
 
 var actions = []string{"delete"}
@@ -75,12 +91,12 @@ func (r reference) get(w http.ResponseWriter, request *http.Request) {
 		fail(w, err)
 		return
 	}
-	customer := shown{AllowedActions: actions}
-	if err := scanAll(r.pool.QueryRow(request.Context(), getSQL, id), &customer.Customer); err != nil {
+	found := customer{AllowedActions: actions}
+	if err := scanAll(r.pool.QueryRow(request.Context(), getSQL, id), &found); err != nil {
 		fail(w, err)
 		return
 	}
-	answer(w, http.StatusOK, customer)
+	answer(w, http.StatusOK, found)
 }
 
 func (r reference) list(w http.ResponseWriter, request *http.Request) {
@@ -90,9 +106,9 @@ func (r reference) list(w http.ResponseWriter, request *http.Request) {
 		return
 	}
 	defer rows.Close()
-	page := shownPage{Data: make([]shown, 0, 21)}
+	page := customerPage{Data: make([]customer, 0, 21)}
 	for rows.Next() {
-		c := shown{AllowedActions: actions}
+		c := customer{AllowedActions: actions}
 		if err := rows.Scan(&c.ID, &c.Name, &c.Email, &c.Phone, &c.Company, &c.Address, &c.Comments, &c.Modules,
 			&c.Properties, &c.ParentID, &c.ExternalID, &c.Locale, &c.Status, &c.Version, &c.CreatedAt, &c.UpdatedAt,
 			&c.NameKey); err != nil {
@@ -115,14 +131,14 @@ func (r reference) list(w http.ResponseWriter, request *http.Request) {
 }
 
 func (r reference) create(w http.ResponseWriter, request *http.Request) {
-	var customer db.Customer
-	if err := json.NewDecoder(request.Body).Decode(&customer); err != nil {
+	var given customer
+	if err := json.NewDecoder(request.Body).Decode(&given); err != nil {
 		fail(w, err)
 		return
 	}
-	created := shown{AllowedActions: actions}
+	created := customer{AllowedActions: actions}
 	err := pgx.BeginFunc(request.Context(), r.pool, func(tx pgx.Tx) error {
-		return r.insert(request.Context(), tx, customer, &created.Customer)
+		return r.insert(request.Context(), tx, given, &created)
 	})
 	if err != nil {
 		fail(w, err)
@@ -131,9 +147,9 @@ func (r reference) create(w http.ResponseWriter, request *http.Request) {
 	answer(w, http.StatusCreated, created)
 }
 
-func (r reference) insert(ctx context.Context, tx pgx.Tx, c db.Customer, created *db.Customer) error {
+func (r reference) insert(ctx context.Context, tx pgx.Tx, c customer, created *customer) error {
 	now := time.Now().UTC()
-	fold(&c)
+	c.NameKey, c.EmailKey, c.SearchText = fold(c.Name, c.Email, c.Company, c.Phone, c.ExternalID)
 	c.Modules = []string{}
 	err := scanAll(tx.QueryRow(ctx, insertSQL, uuid.Must(uuid.NewV7()), c.Name, c.Email, c.Phone, c.Company, c.Address,
 		c.Comments, c.Modules, c.Properties, c.ParentID, c.ExternalID, "en", now, c.NameKey, c.EmailKey,
@@ -151,7 +167,7 @@ func (r reference) insert(ctx context.Context, tx pgx.Tx, c db.Customer, created
 	return err
 }
 
-func scanAll(row pgx.Row, c *db.Customer) error {
+func scanAll(row pgx.Row, c *customer) error {
 	err := row.Scan(&c.ID, &c.Name, &c.Email, &c.Phone, &c.Company, &c.Address, &c.Comments, &c.Modules, &c.Properties,
 		&c.ParentID, &c.ExternalID, &c.Locale, &c.Status, &c.Version, &c.CreatedAt, &c.UpdatedAt, &c.NameKey, &c.EmailKey,
 		&c.SearchText)

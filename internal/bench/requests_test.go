@@ -77,6 +77,7 @@ func onOneDatabase(b *testing.B) (*product, string) {
 	b.Helper()
 	url := dbtest.URL(b)
 	product := newProduct(b, url, nil)
+	checkFold(b, product)
 	dataset{size: someCustomers}.fill(b, product.db)
 	return product, newReference(b, url)
 }

@@ -1,17 +1,17 @@
 package bench
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"flag"
 	"math/rand/v2"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/clientele-api/clientele/internal/customers"
 	"github.com/clientele-api/clientele/internal/dbtest"
-	"github.com/clientele-api/clientele/internal/paging"
 )
 
 var million = flag.Bool("million", false, "let BenchmarkScale measure 1,000,000 customers as well, which takes some minutes to prepare")
@@ -27,7 +27,7 @@ const (
 // question is a kind of request, which is asked of data sets of every size.
 type question struct {
 	name   string
-	target func(set dataset, random *rand.Rand) string
+	target func(set *scaled) string
 	total  int  // how many customers it finds, 0 where that depends on the size
 	counts bool // reads the whole table, as it was asked to
 }
@@ -39,16 +39,16 @@ func list(name string, total int, parameters ...string) question {
 		query.Set(parameters[i], parameters[i+1])
 	}
 	target := "/v1/customers?" + query.Encode()
-	return question{name: name, total: total, target: func(dataset, *rand.Rand) string { return target }}
+	return question{name: name, total: total, target: func(*scaled) string { return target }}
 }
 
 func questions() []question {
 	asked := []question{
-		{name: "get", target: func(set dataset, random *rand.Rand) string {
-			return "/v1/customers/" + set.id(random.IntN(set.size)).String()
+		{name: "get", target: func(set *scaled) string {
+			return "/v1/customers/" + set.id(set.random.IntN(set.size)).String()
 		}},
 		list("page/first", 0),
-		{name: "page/deep", target: deepPage},
+		{name: "page/deep", target: func(set *scaled) string { return set.deep }},
 		list("page/by-name", 0, "sort", "name"),
 	}
 	for _, p := range planted {
@@ -60,8 +60,8 @@ func questions() []question {
 	for _, p := range planted {
 		asked = append(asked, list("property-by-name/"+strconv.Itoa(p.count), p.count, "properties[manager]", p.manager, "sort", "name"))
 	}
-	tree := func(more string) func(dataset, *rand.Rand) string {
-		return func(set dataset, _ *rand.Rand) string {
+	tree := func(more string) func(*scaled) string {
+		return func(set *scaled) string {
 			return "/v1/customers?limit=20&ancestor_id=" + set.id(rootIndex).String() + more
 		}
 	}
@@ -75,7 +75,9 @@ func questions() []question {
 		list("search/one-letter", 0, "q", "b"),
 		list("property/broad", 0, "properties["+broadKey+"]", broadValue),
 		list("property/broad-by-name", 0, "properties["+broadKey+"]", broadValue, "sort", "name"),
-		list("property/oldest", 0, "properties["+oldKey+"]", oldValue),
+		list("property/oldest", 0, "properties["+ageKey+"]", oldValue),
+		list("property/newest", 0, "properties["+ageKey+"]", newValue),
+		list("property/newest-last", 0, "properties["+ageKey+"]", newValue, "sort", "created_at"),
 		question{name: "tree", total: 1000, target: tree("")},
 		question{name: "tree/by-name", total: 1000, target: tree("&sort=name")},
 		question{name: "tree/total", target: tree("&include_total=true")},
@@ -83,13 +85,26 @@ func questions() []question {
 	)
 }
 
-// deepPage asks for the page after nine tenths of all rows.
-func deepPage(set dataset, _ *rand.Rand) string {
-	last := set.size / 10
-	at, _ := json.Marshal(set.createdAt(last))
-	cursor := paging.NewList("customers", customers.Filter{}, "-created_at").
-		Encode(map[string]any{"v": json.RawMessage(at), "i": set.id(last)})
-	return "/v1/customers?limit=20&cursor=" + cursor
+// deepPage asks for the page after nine tenths of all rows. A cursor holds the time and the id of the last row of a page:
+// those of the row at that depth are put in their place.
+func (s *scaled) deepPage(b testing.TB) string {
+	b.Helper()
+	const target = "/v1/customers?limit=20"
+	var page struct {
+		NextCursor string `json:"next_cursor"`
+	}
+	must(b, json.Unmarshal(dial(b, s.product.addr).get(b, target, s.product.token(b)), &page))
+	cursor, err := base64.RawURLEncoding.DecodeString(page.NextCursor)
+	must(b, err)
+	shown, deep := s.size-20, s.size/10
+	moved := strings.NewReplacer(
+		s.createdAt(shown).Format(time.RFC3339Nano), s.createdAt(deep).Format(time.RFC3339Nano),
+		s.id(shown).String(), s.id(deep).String(),
+	).Replace(string(cursor))
+	if moved == string(cursor) {
+		b.Fatalf("the cursor has another form: %s", cursor)
+	}
+	return target + "&cursor=" + base64.RawURLEncoding.EncodeToString([]byte(moved))
 }
 
 // BenchmarkScale asks the same of a small and a large number of customers, in turns, one request after another.
@@ -119,15 +134,18 @@ type scaled struct {
 	tracer  *tracer
 	client  *connection
 	random  *rand.Rand
+	deep    string // a target, see deepPage
 }
 
 func newScaled(b testing.TB, size int) *scaled {
 	b.Helper()
 	s := &scaled{dataset: dataset{size: size}, tracer: &tracer{}, random: rand.New(rand.NewPCG(1, 2))}
 	s.product = newProduct(b, dbtest.URL(b), s.tracer)
+	checkFold(b, s.product)
 	started := time.Now()
 	s.fill(b, s.product.db)
 	b.Logf("%d customers made in %s", size, time.Since(started).Round(time.Second))
+	s.deep = s.deepPage(b)
 	return s
 }
 
@@ -141,7 +159,7 @@ func (s *scaled) check(b testing.TB, q question) {
 		Data  []json.RawMessage `json:"data"`
 		Total int               `json:"total"`
 	}
-	target := q.target(s.dataset, s.random) + "&include_total=true"
+	target := q.target(s) + "&include_total=true"
 	must(b, json.Unmarshal(s.client.get(b, target, s.product.token(b)), &page))
 	if page.Total != q.total || len(page.Data) != min(q.total, 20) {
 		b.Fatalf("of %d customers it finds %d and shows %d, not %d", s.size, page.Total, len(page.Data), q.total)
@@ -156,12 +174,12 @@ func measure(b *testing.B, q question, sets []*scaled) {
 	for i, set := range sets {
 		tokens[i] = set.product.token(b)
 		for range 10 { // statements are prepared and what is needed is in memory
-			set.client.get(b, q.target(set.dataset, set.random), tokens[i])
+			set.client.get(b, q.target(set), tokens[i])
 		}
 	}
 	ask := func() {
 		for i, set := range sets {
-			target := q.target(set.dataset, set.random)
+			target := q.target(set)
 			started := time.Now()
 			set.client.get(b, target, tokens[i])
 			took[i] = append(took[i], float64(time.Since(started).Nanoseconds())/1000)
@@ -184,7 +202,7 @@ func measure(b *testing.B, q question, sets []*scaled) {
 // plans logs how the database answers the question, and fails when it reads the whole table for it.
 func (s *scaled) plans(b *testing.B, q question) {
 	b.Helper()
-	target, token := q.target(s.dataset, s.random), s.product.token(b)
+	target, token := q.target(s), s.product.token(b)
 	statements := s.tracer.record(func() { s.client.get(b, target, token) })
 	for i, statement := range statements {
 		plan := explain(b, s.product, statement)

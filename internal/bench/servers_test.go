@@ -56,7 +56,7 @@ func newProduct(b testing.TB, databaseURL string, tracer pgx.QueryTracer) *produ
 	return p
 }
 
-// token issues a token of an administrator, good for ten minutes.
+// token issues a token of an administrator. It is good for ten minutes, which bounds -benchtime.
 func (p *product) token(b testing.TB) string {
 	b.Helper()
 	token, err := p.authority.Issue(context.Background(), &access.Principal{
@@ -121,7 +121,7 @@ func serve(b testing.TB, handler http.Handler) (addr string) {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	b.Cleanup(func() {
-		server.Close()
+		_ = server.Close()
 		<-ended
 	})
 	return listener.Addr().String()

@@ -189,8 +189,8 @@ func readPublicURL(c *Config, value string) error {
 	}
 	parsed, err := url.Parse(c.PublicURL)
 	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" ||
-		parsed.RawQuery != "" || parsed.Fragment != "" || parsed.User != nil {
-		return errors.New("must be an http or https URL without query, fragment or user")
+		parsed.Path != "" || parsed.RawQuery != "" || parsed.ForceQuery || parsed.Fragment != "" || parsed.User != nil {
+		return errors.New("must be an http or https URL without path, query, fragment or user")
 	}
 	return nil
 }

@@ -99,6 +99,8 @@ func TestSettingsThatAreWrong(t *testing.T) {
 		"a port too high":            {map[string]string{"ADDR": "localhost:65536"}, nil, "ADDR"},
 		"a path for a URL":           {map[string]string{"PUBLIC_URL": "/clientele"}, nil, "PUBLIC_URL"},
 		"another scheme":             {map[string]string{"PUBLIC_URL": "ftp://example.com"}, nil, "PUBLIC_URL"},
+		"a URL with a path":          {map[string]string{"PUBLIC_URL": "https://example.com/clientele"}, nil, "PUBLIC_URL"},
+		"a URL with two slashes":     {map[string]string{"PUBLIC_URL": "https://example.com//"}, nil, "PUBLIC_URL"},
 		"a query":                    {map[string]string{"PUBLIC_URL": "https://example.com?a=b"}, nil, "PUBLIC_URL"},
 		"a name for a network":       {map[string]string{"TRUSTED_PROXIES": "proxy.example.com"}, nil, "TRUSTED_PROXIES"},
 		"database without a secret":  {map[string]string{"DATABASE_URL": "postgres://localhost/clientele"}, nil, "SECRET_KEY"},

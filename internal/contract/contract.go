@@ -5,6 +5,7 @@ package contract
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -49,7 +50,8 @@ type Operation struct {
 	bounded    []bound
 }
 
-// Load reads a document. It fails when an operation does not say who may call it.
+// Load reads a document. It fails when an operation does not say who may call it, in the one form that is understood
+// here, and when a schema of a request promises what is not kept.
 func Load(spec []byte) (*Contract, error) {
 	doc, err := openapi3.NewLoader().LoadFromData(spec)
 	if err != nil {
@@ -78,19 +80,14 @@ func load(
 		operation: operation, query: map[string]*openapi3.Parameter{},
 	}
 	o.route = &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: operation}
-	if operation.Security == nil {
-		return nil, fmt.Errorf("the operation does not say who may call it")
-	}
-	for _, alternative := range *operation.Security {
-		for scheme, scopes := range alternative {
-			requirement := Requirement{Scheme: scheme}
-			for _, scope := range scopes {
-				requirement.Scopes = append(requirement.Scopes, access.Scope(scope))
-			}
-			o.Requirements = append(o.Requirements, requirement)
-		}
+	var err error
+	if o.Requirements, err = requirements(operation.Security); err != nil {
+		return nil, err
 	}
 	for _, parameter := range slices.Concat(item.Parameters, operation.Parameters) {
+		if err := checkParameterSchema(parameter.Value); err != nil {
+			return nil, err
+		}
 		o.parameters = append(o.parameters, parameter.Value)
 		if parameter.Value.In == openapi3.ParameterInQuery {
 			o.query[parameter.Value.Name] = parameter.Value
@@ -99,12 +96,40 @@ func load(
 	if operation.RequestBody != nil {
 		content := operation.RequestBody.Value.Content
 		o.MediaTypes = slices.Sorted(maps.Keys(content))
+		for _, media := range o.MediaTypes {
+			if err := checkBodySchema(media, content[media].Schema); err != nil {
+				return nil, err
+			}
+		}
 		if media := content["application/json"]; media != nil {
 			o.body = media.Schema.Value
 			o.bounded = bounds(o.body)
 		}
 	}
 	return o, nil
+}
+
+// requirements reads who may call an operation. An alternative of several schemes means all of them together, and one of
+// none means anybody; either would be easy to take for something else, so neither is taken.
+func requirements(security *openapi3.SecurityRequirements) ([]Requirement, error) {
+	if security == nil {
+		return nil, errors.New("the operation does not say who may call it")
+	}
+	var all []Requirement
+	for _, alternative := range *security {
+		if len(alternative) != 1 {
+			return nil, fmt.Errorf(
+				"an alternative of security names %d schemes instead of one; public is security: []", len(alternative))
+		}
+		for scheme, scopes := range alternative {
+			requirement := Requirement{Scheme: scheme}
+			for _, scope := range scopes {
+				requirement.Scopes = append(requirement.Scopes, access.Scope(scope))
+			}
+			all = append(all, requirement)
+		}
+	}
+	return all, nil
 }
 
 // Operation finds the operation of a method and a route; nil when the contract has none.

@@ -3,6 +3,8 @@ package contract
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,6 +39,10 @@ var formats = map[string]openapi3.StringFormatValidator{
 
 var schemaOptions = []openapi3.SchemaValidationOption{openapi3.WithStringFormatValidators(formats)}
 
+var bodyOptions = slices.Concat(schemaOptions, []openapi3.SchemaValidationOption{
+	openapi3.MultiErrors(), openapi3.VisitAsRequest(),
+})
+
 var filterOptions = &openapi3filter.Options{
 	MultiError: true, SkipSettingDefaults: true, IncludeResponseStatus: true,
 	SchemaValidationOptions: schemaOptions,
@@ -61,10 +67,21 @@ func checkUUID(text string) error {
 	return nil
 }
 
-// checkMoment takes a day and time that there is.
+// moment is how RFC 3339 writes a date and time. The parser takes more: commas, hours of one digit, zones a day away.
+var moment = regexp.MustCompile(
+	`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`)
+
+// checkMoment takes a day and time that there is, in the years 1 to 9999 both where it is written and in UTC: whatever is
+// made of it can be written out again.
 func checkMoment(text string) error {
-	if _, err := time.Parse(time.RFC3339, text); err != nil || strings.Contains(text, ",") {
+	parsed, err := time.Parse(time.RFC3339, text)
+	if err != nil || !moment.MatchString(text) {
 		return errors.New("must be a date and time such as 2026-11-22T09:00:00Z")
+	}
+	for _, one := range []time.Time{parsed, parsed.UTC()} {
+		if _, err := one.MarshalText(); err != nil || one.Year() < 1 {
+			return errors.New("must be in the years 1 to 9999")
+		}
 	}
 	return nil
 }
@@ -150,7 +167,7 @@ func schemaMessage(err *openapi3.SchemaError) string {
 	case "maxProperties":
 		return fmt.Sprintf("must have at most %d keys", *schema.MaxProps)
 	case "pattern":
-		return "must not be blank"
+		return patternMessage(schema)
 	case "format":
 		if err.Origin != nil {
 			if cause := errors.Unwrap(err.Origin); cause != nil {
@@ -161,4 +178,16 @@ func schemaMessage(err *openapi3.SchemaError) string {
 		return fmt.Sprintf("must be a %s", schema.Format)
 	}
 	return "is not valid"
+}
+
+// patternMessage says what a pattern is for: in the words of the schema's x-pattern-message, where there are any.
+func patternMessage(schema *openapi3.Schema) string {
+	message, given := schema.Extensions["x-pattern-message"].(string)
+	switch {
+	case given:
+		return message
+	case schema.Pattern == `\S`:
+		return "must not be blank"
+	}
+	return "must match " + schema.Pattern
 }

@@ -3,11 +3,12 @@
 package customers
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"reflect"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -22,12 +23,34 @@ import (
 // DefaultLocale is the language of messages to a customer of whom nothing else is said.
 const DefaultLocale = "en"
 
-// Create adds a customer. Of the record the caller fills in what the contract lets one set; the rest is made here.
-func Create(ctx context.Context, tx *postgres.Tx, customer db.Customer) (db.Customer, error) {
-	if customer.ParentID != nil {
-		if err := checkParent(ctx, tx, *customer.ParentID, 1); err != nil {
+// Input is what a caller says of a new customer.
+type Input struct {
+	Name       string
+	Email      *string
+	Phone      *string
+	Company    *string
+	Address    *string
+	Comments   *string
+	Modules    []string
+	Properties json.RawMessage // an object; nil for none
+	ParentID   *uuid.UUID
+	ExternalID *string
+	Locale     string // "" for the default
+}
+
+// Create adds a customer.
+func Create(ctx context.Context, tx *postgres.Tx, input Input) (db.Customer, error) {
+	if input.ParentID != nil {
+		// Moves are not locked out: one beside this may make the hierarchy a level deeper than it should be, which does
+		// no harm.
+		if err := checkParent(ctx, tx, *input.ParentID, 1); err != nil {
 			return db.Customer{}, err
 		}
+	}
+	customer := db.Customer{
+		Name: input.Name, Email: input.Email, Phone: input.Phone, Company: input.Company, Address: input.Address,
+		Comments: input.Comments, Modules: input.Modules, Properties: input.Properties, ParentID: input.ParentID,
+		ExternalID: input.ExternalID, Locale: input.Locale,
 	}
 	normalize(&customer)
 	created, err := db.New().CustomerInsert(ctx, tx, db.CustomerInsertParams{
@@ -43,13 +66,9 @@ func Create(ctx context.Context, tx *postgres.Tx, customer db.Customer) (db.Cust
 	return created, record(ctx, tx, "created", nil, &created)
 }
 
-// Update changes a customer: edit gets the record as it is, under lock, and gives it back as it shall be. Nothing is
-// written when that is the same.
-func Update(
-	ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Versions,
-	moves bool, edit func(db.Customer) (db.Customer, error),
-) (db.Customer, error) {
-	if moves {
+// Update changes a customer. Nothing is written when the patch changes nothing.
+func Update(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Versions, patch Patch) (db.Customer, error) {
+	if patch.ParentID.IsSpecified() {
 		if err := db.New().HierarchyLock(ctx, tx); err != nil {
 			return db.Customer{}, err
 		}
@@ -61,24 +80,24 @@ func Update(
 	if err := versions.Check(before.Version); err != nil {
 		return db.Customer{}, err
 	}
-	now, err := edit(before)
+	edited, err := patch.apply(before)
 	if err != nil {
 		return db.Customer{}, err
 	}
-	normalize(&now)
-	if same(before, now) {
+	normalize(&edited)
+	if same(before, edited) {
 		return before, nil
 	}
-	if now.ParentID != nil && !equal(now.ParentID, before.ParentID) {
-		if err := checkMove(ctx, tx, id, *now.ParentID); err != nil {
+	if edited.ParentID != nil && !equal(edited.ParentID, before.ParentID) {
+		if err := checkMove(ctx, tx, id, *edited.ParentID); err != nil {
 			return db.Customer{}, err
 		}
 	}
 	after, err := db.New().CustomerUpdate(ctx, tx, db.CustomerUpdateParams{
-		ID: id, Name: now.Name, Email: now.Email, Phone: now.Phone, Company: now.Company, Address: now.Address,
-		Comments: now.Comments, Modules: now.Modules, Properties: now.Properties, ParentID: now.ParentID,
-		ExternalID: now.ExternalID, Locale: now.Locale, UpdatedAt: tx.Now, NameKey: now.NameKey,
-		EmailKey: now.EmailKey, SearchText: now.SearchText,
+		ID: id, Name: edited.Name, Email: edited.Email, Phone: edited.Phone, Company: edited.Company,
+		Address: edited.Address, Comments: edited.Comments, Modules: edited.Modules, Properties: edited.Properties,
+		ParentID: edited.ParentID, ExternalID: edited.ExternalID, Locale: edited.Locale, UpdatedAt: tx.Now,
+		NameKey: edited.NameKey, EmailKey: edited.EmailKey, SearchText: edited.SearchText,
 	})
 	if err != nil {
 		return db.Customer{}, err
@@ -107,22 +126,22 @@ func normalize(customer *db.Customer) {
 }
 
 // same tells whether nothing has changed, however the properties are written.
-func same(before, now db.Customer) bool {
-	if !sameJSON(before.Properties, now.Properties) {
+func same(before, edited db.Customer) bool {
+	if !sameJSON(before.Properties, edited.Properties) {
 		return false
 	}
-	now.Properties = before.Properties
-	return reflect.DeepEqual(before, now)
+	edited.Properties = before.Properties
+	return reflect.DeepEqual(before, edited)
 }
 
 func sameJSON(a, b json.RawMessage) bool {
 	decode := func(text json.RawMessage) (value any) {
-		decoder := json.NewDecoder(strings.NewReader(string(text)))
+		decoder := json.NewDecoder(bytes.NewReader(text))
 		decoder.UseNumber()
-		_ = decoder.Decode(&value)
+		_ = decoder.Decode(&value) // both are valid
 		return value
 	}
-	return slices.Equal(a, b) || reflect.DeepEqual(decode(a), decode(b))
+	return bytes.Equal(a, b) || reflect.DeepEqual(decode(a), decode(b))
 }
 
 func equal(a, b *uuid.UUID) bool {
@@ -132,12 +151,40 @@ func equal(a, b *uuid.UUID) bool {
 func record(ctx context.Context, tx *postgres.Tx, what string, before, after *db.Customer) error {
 	event := events.Event{
 		Kind: events.Customer, What: what, ResourceID: after.ID, CustomerID: &after.ID, Version: after.Version,
-		After: after,
+		After: snapshotOf(*after),
 	}
 	if before != nil {
-		event.Before = before
+		event.Before = snapshotOf(*before)
 	}
 	return events.Append(ctx, tx, event)
+}
+
+// snapshot is a customer as events show it: what is stored, by the names of the contract. A new column is in no event
+// until it is here.
+type snapshot struct {
+	ID         uuid.UUID       `json:"id"`
+	Name       string          `json:"name"`
+	Email      *string         `json:"email"`
+	Phone      *string         `json:"phone"`
+	Company    *string         `json:"company"`
+	Address    *string         `json:"address"`
+	Comments   *string         `json:"comments"`
+	Modules    []string        `json:"modules"`
+	Properties json.RawMessage `json:"properties"`
+	ParentID   *uuid.UUID      `json:"parent_id"`
+	ExternalID *string         `json:"external_id"`
+	Locale     string          `json:"locale"`
+	Status     string          `json:"status"`
+	Version    int64           `json:"version"`
+	CreatedAt  time.Time       `json:"created_at"`
+	UpdatedAt  time.Time       `json:"updated_at"`
+}
+
+func snapshotOf(c db.Customer) snapshot {
+	return snapshot{
+		c.ID, c.Name, c.Email, c.Phone, c.Company, c.Address, c.Comments, c.Modules, c.Properties, c.ParentID,
+		c.ExternalID, c.Locale, c.Status, c.Version, c.CreatedAt, c.UpdatedAt,
+	}
 }
 
 // maxDepth is how many levels the hierarchy has at most.

@@ -19,9 +19,9 @@ import (
 	"github.com/clientele-api/clientele/internal/textfold"
 )
 
-// listedColumns are the columns of a list: all but the ones that only searching needs.
+// listedColumns are the columns of a list: all but the ones that only searching needs, which stay empty.
 const listedColumns = `id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id,
-	locale, status, version, created_at, updated_at, name_key`
+	locale, status, version, created_at, updated_at, name_key, NULL::text AS email_key, '' AS search_text`
 
 // Filter says which customers are meant; the zero value means all of them. It is the one filter for everything that
 // works on many customers.
@@ -66,26 +66,26 @@ func List(
 	if !known {
 		return paging.Page[db.Customer]{}, fmt.Errorf("customers are not sorted by %q", name)
 	}
-	list := paging.NewList("customers", filter, sort)
-	query := postgres.List{
-		Table: "customers", Columns: listedColumns, Where: filter.where(), Order: by.column, Desc: desc,
-		Limit: page.Limit + 1,
+	cursors := paging.CursorsOf("customers", filter, sort)
+	query := postgres.Select{
+		From: "customers", Columns: listedColumns, Where: filter.where(), Order: by.column, Desc: desc, Limit: page.Limit,
 	}
 	if page.Cursor != "" {
-		after, err := by.decode(list, page.Cursor)
+		after, err := by.decode(cursors, page.Cursor)
 		if err != nil {
 			return paging.Page[db.Customer]{}, err
 		}
 		query.After = after
 	}
-	rows, err := postgres.Rows[db.Customer](ctx, database, query)
+	rows, more, err := postgres.Rows[db.Customer](ctx, database, query)
 	if err != nil {
 		return paging.Page[db.Customer]{}, err
 	}
-	result := paging.Cut(list, rows, page.Limit, func(last db.Customer) any {
-		value, _ := json.Marshal(by.value(last)) // a time or a text
-		return place{Value: value, ID: last.ID}
-	})
+	result := paging.Page[db.Customer]{Rows: rows}
+	if more {
+		next := cursors.Encode(by.place(rows[len(rows)-1]))
+		result.Next = &next
+	}
 	if page.Total {
 		total, err := postgres.Count(ctx, database, "customers", filter.where())
 		if err != nil {
@@ -96,10 +96,15 @@ func List(
 	return result, nil
 }
 
+func (o order) place(last db.Customer) place {
+	value, _ := json.Marshal(o.value(last)) // a time or a text
+	return place{Value: value, ID: last.ID}
+}
+
 // decode reads a cursor into the values of the order and the id.
-func (o order) decode(list paging.List, cursor string) ([]any, error) {
+func (o order) decode(cursors paging.Cursors, cursor string) ([]any, error) {
 	var after place
-	if err := list.Decode(cursor, &after); err != nil {
+	if err := cursors.Decode(cursor, &after); err != nil {
 		return nil, err
 	}
 	var text string

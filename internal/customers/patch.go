@@ -2,11 +2,13 @@ package customers
 
 import (
 	"encoding/json"
-	"fmt"
 
-	jsonpatch "github.com/evanphx/json-patch/v5"
+	"github.com/google/uuid"
+	"github.com/oapi-codegen/nullable"
 
+	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/mergepatch"
 	"github.com/clientele-api/clientele/internal/rawjson"
 )
 
@@ -17,15 +19,69 @@ const (
 	maxPropertiesDepth = 8
 )
 
-// PatchProperties merges a patch into the properties (RFC 7396) and refuses an outcome beyond the limits.
-func PatchProperties(properties, patch json.RawMessage) (json.RawMessage, error) {
-	merged, err := jsonpatch.MergePatch(properties, patch)
+// Patch is what to change of a customer (RFC 7396): what is not specified stays, null clears.
+type Patch struct {
+	Name       *string
+	Email      nullable.Nullable[string]
+	Phone      nullable.Nullable[string]
+	Company    nullable.Nullable[string]
+	Address    nullable.Nullable[string]
+	Comments   nullable.Nullable[string]
+	Modules    nullable.Nullable[[]string]
+	Properties nullable.Nullable[json.RawMessage] // merged key by key
+	ParentID   nullable.Nullable[uuid.UUID]
+	ExternalID nullable.Nullable[string]
+	Locale     *string
+}
+
+// apply gives the record as the patch makes it.
+func (p Patch) apply(customer db.Customer) (db.Customer, error) {
+	if p.Name != nil {
+		customer.Name = *p.Name
+	}
+	if p.Locale != nil {
+		customer.Locale = *p.Locale
+	}
+	merge(&customer.Email, p.Email)
+	merge(&customer.Phone, p.Phone)
+	merge(&customer.Company, p.Company)
+	merge(&customer.Address, p.Address)
+	merge(&customer.Comments, p.Comments)
+	merge(&customer.ParentID, p.ParentID)
+	merge(&customer.ExternalID, p.ExternalID)
+	if p.Modules.IsSpecified() {
+		customer.Modules, _ = p.Modules.Get() // null empties
+	}
+	switch properties, err := p.Properties.Get(); {
+	case p.Properties.IsNull():
+		customer.Properties = nil
+	case err == nil:
+		if customer.Properties, err = mergeProperties(customer.Properties, properties); err != nil {
+			return customer, err
+		}
+	}
+	return customer, nil
+}
+
+// merge does what a patch says of a member: absent stays, null clears, a value sets.
+func merge[T any](field **T, patch nullable.Nullable[T]) {
+	switch value, err := patch.Get(); {
+	case patch.IsNull():
+		*field = nil
+	case err == nil:
+		*field = &value
+	}
+}
+
+// mergeProperties merges a patch into the properties and refuses an outcome beyond the limits.
+func mergeProperties(properties, patch json.RawMessage) (json.RawMessage, error) {
+	merged, err := mergepatch.Apply(properties, patch)
 	if err != nil {
-		return nil, fmt.Errorf("merging properties: %w", err)
+		return nil, err
 	}
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(merged, &keys); err != nil {
-		return nil, fmt.Errorf("reading merged properties: %w", err)
+		return nil, err
 	}
 	problem := ""
 	switch {

@@ -4,16 +4,16 @@ package customers
 type Action string
 
 const (
-	// Delete removes the customer for good, once it is confirmed.
-	Delete Action = "delete"
+	// ActionDelete removes the customer for good, once it is confirmed.
+	ActionDelete Action = "delete"
 )
 
 // allowed is the one table of what may be done in which status.
 var allowed = map[string][]Action{
-	"unregistered": {Delete},
-	"inactive":     {Delete},
-	"active":       {Delete},
-	"deactivated":  {Delete},
+	"unregistered": {ActionDelete},
+	"inactive":     {ActionDelete},
+	"active":       {ActionDelete},
+	"deactivated":  {ActionDelete},
 }
 
 // AllowedActions gives what may be done with a customer in the status.

@@ -12,36 +12,37 @@ import (
 	"github.com/clientele-api/clientele/internal/postgres"
 )
 
-var feed = paging.NewList("events")
+var feed = paging.CursorsOf("events")
 
-// Feed reads the events after the cursor that the caller may see, the oldest first, and the cursor to go on from, which
-// there always is.
-func Feed(ctx context.Context, database *postgres.DB, caller *access.Principal, page paging.Request) ([]db.Event, string, error) {
+// Feed reads the events after the cursor that the caller may see, the oldest first. There always is a cursor to go on
+// from; full tells that there may be more after it already.
+func Feed(
+	ctx context.Context, database *postgres.DB, caller *access.Principal, page paging.Request,
+) (rows []db.Event, next string, full bool, err error) {
 	var after int64
 	if page.Cursor != "" {
 		if err := feed.Decode(page.Cursor, &after); err != nil {
-			return nil, "", err
+			return nil, "", false, err
 		}
 	}
 	// What the caller may not see is passed over: without new events of its own, it goes on from the end of what there
 	// was when it asked.
 	last, err := db.New().EventLastPosition(ctx, database)
 	if err != nil {
-		return nil, "", err
+		return nil, "", false, err
 	}
-	rows, err := db.New().EventListByPosition(ctx, database, after, VisibleKinds(caller), int32(page.Limit))
+	rows, err = db.New().EventListByPosition(ctx, database, after, VisibleKinds(caller), int32(page.Limit))
 	if err != nil {
-		return nil, "", err
+		return nil, "", false, err
 	}
-	switch {
-	case len(rows) == page.Limit:
+	full = len(rows) == page.Limit
+	if len(rows) > 0 {
 		after = *rows[len(rows)-1].Position
-	case len(rows) > 0:
-		after = max(after, last, *rows[len(rows)-1].Position)
-	default:
+	}
+	if !full {
 		after = max(after, last)
 	}
-	return rows, feed.Encode(after), nil
+	return rows, feed.Encode(after), full, nil
 }
 
 // FeedEnd gives the cursor of the present end of the feed.
@@ -56,24 +57,18 @@ func FeedEnd(ctx context.Context, database *postgres.DB) (string, error) {
 func History(
 	ctx context.Context, database *postgres.DB, caller *access.Principal, customerID uuid.UUID, page paging.Request,
 ) (paging.Page[db.Event], error) {
-	list := paging.NewList("history", customerID)
-	before := int64(math.MaxInt64)
-	if page.Cursor != "" {
-		if err := list.Decode(page.Cursor, &before); err != nil {
-			return paging.Page[db.Event]{}, err
-		}
-	}
-	rows, err := db.New().EventListByCustomer(ctx, database, db.EventListByCustomerParams{
-		CustomerID: &customerID, BeforeSequence: before, ResourceKinds: VisibleKinds(caller),
-		RowLimit: int32(page.Limit) + 1,
+	history, err := paging.Read(page, paging.Query[db.Event, int64]{
+		Cursors: paging.CursorsOf("history", customerID),
+		Start:   math.MaxInt64,
+		Rows: func(before int64, limit int32) ([]db.Event, error) {
+			return db.New().EventListByCustomer(ctx, database, db.EventListByCustomerParams{
+				CustomerID: &customerID, BeforeSequence: before, ResourceKinds: VisibleKinds(caller), RowLimit: limit,
+			})
+		},
+		PlaceOf: func(event db.Event) int64 { return event.Sequence },
 	})
-	if err != nil {
-		return paging.Page[db.Event]{}, err
+	if err == nil && len(history.Rows) == 0 && page.Cursor == "" {
+		_, err = db.New().CustomerFind(ctx, database, customerID)
 	}
-	if len(rows) == 0 && page.Cursor == "" {
-		if _, err := db.New().CustomerGet(ctx, database, customerID); err != nil {
-			return paging.Page[db.Event]{}, err
-		}
-	}
-	return paging.Cut(list, rows, page.Limit, func(last db.Event) any { return last.Sequence }), nil
+	return history, err
 }

@@ -33,13 +33,12 @@ const (
 // Error is a fault as it is shown to the caller, with a cause that is not.
 type Error struct {
 	Kind       Kind
-	Code       string         // for programs; stable
-	Detail     string         // for people; safe to show
-	Fields     []Field        // every fault of the request's parts
-	Members    map[string]any // what a problem of this kind tells beside the common members
-	Header     string         // the WWW-Authenticate challenge of Unauthenticated and Forbidden
-	RetryAfter time.Duration  // for TooManyRequests and Unavailable
-	Cause      error          // for the log
+	Code       string        // for programs; stable
+	Detail     string        // for people; safe to show
+	Fields     []Field       // every fault of the request's parts
+	About      any           // what it is about, in the terms of the resource: a plan, a version, missing scopes
+	RetryAfter time.Duration // for TooManyRequests and Unavailable
+	Cause      error         // for the log
 }
 
 // Error describes the fault for the log.
@@ -98,11 +97,14 @@ func NoSuchResource() *Error {
 	return &Error{Kind: NotFound, Code: "not_found", Detail: "There is no such resource."}
 }
 
+// CurrentVersion is what a stale fault is about: the version that the resource has.
+type CurrentVersion int64
+
 // StaleVersion tells that the resource has another version than the caller expects.
 func StaleVersion(current int64) *Error {
 	return &Error{
 		Kind: Stale, Code: "stale_version", Detail: fmt.Sprintf("The resource has version %d by now.", current),
-		Members: map[string]any{"current_version": current},
+		About: CurrentVersion(current),
 	}
 }
 

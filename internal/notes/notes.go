@@ -62,29 +62,18 @@ type place struct {
 
 // List reads a page of the notes about a customer, the newest first.
 func List(ctx context.Context, database *postgres.DB, customerID uuid.UUID, page paging.Request) (paging.Page[db.Note], error) {
-	if _, err := db.New().CustomerExists(ctx, database, customerID); err != nil {
+	if _, err := db.New().CustomerFind(ctx, database, customerID); err != nil {
 		return paging.Page[db.Note]{}, err
 	}
-	list := paging.NewList("notes", customerID)
-	before := place{CreatedAt: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), ID: uuid.Max}
-	if page.Cursor != "" {
-		if err := list.Decode(page.Cursor, &before); err != nil {
-			return paging.Page[db.Note]{}, err
-		}
-	}
-	rows, err := db.New().NoteListNewestFirst(ctx, database, db.NoteListNewestFirstParams{
-		CustomerID: customerID, BeforeCreatedAt: before.CreatedAt, BeforeID: before.ID, RowLimit: int32(page.Limit) + 1,
+	return paging.Read(page, paging.Query[db.Note, place]{
+		Cursors: paging.CursorsOf("notes", customerID),
+		Start:   place{CreatedAt: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), ID: uuid.Max},
+		Rows: func(before place, limit int32) ([]db.Note, error) {
+			return db.New().NoteListNewestFirst(ctx, database, db.NoteListNewestFirstParams{
+				CustomerID: customerID, BeforeCreatedAt: before.CreatedAt, BeforeID: before.ID, RowLimit: limit,
+			})
+		},
+		PlaceOf: func(note db.Note) place { return place{note.CreatedAt, note.ID} },
+		Count:   func() (int64, error) { return db.New().NoteCount(ctx, database, customerID) },
 	})
-	if err != nil {
-		return paging.Page[db.Note]{}, err
-	}
-	result := paging.Cut(list, rows, page.Limit, func(last db.Note) any { return place{last.CreatedAt, last.ID} })
-	if page.Total {
-		total, err := db.New().NoteCount(ctx, database, customerID)
-		if err != nil {
-			return result, err
-		}
-		result.Total = &total
-	}
-	return result, nil
 }

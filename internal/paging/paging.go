@@ -28,22 +28,22 @@ type Page[T any] struct {
 	Total *int64  // nil unless asked for
 }
 
-// List names a list: the resource and all that decides which rows it has and in which order. A cursor of one list is
-// refused by every other.
-type List struct {
+// Cursors are the cursors of one list: of the resource and all that decides which rows the list has and in which order.
+// A cursor of one list is refused by every other.
+type Cursors struct {
 	digest [6]byte
 }
 
-// NewList names a list by its resource, and by whatever filters and order it has.
-func NewList(resource string, filtersAndOrder ...any) List {
+// CursorsOf gives the cursors of a list by its resource, and by whatever filters and order it has.
+func CursorsOf(resource string, filtersAndOrder ...any) Cursors {
 	encoded, err := json.Marshal(filtersAndOrder)
 	if err != nil {
 		panic("paging: filters that do not encode: " + err.Error())
 	}
 	sum := sha256.Sum256(append([]byte(resource+"\n"), encoded...))
-	var list List
-	copy(list.digest[:], sum[:])
-	return list
+	var cursors Cursors
+	copy(cursors.digest[:], sum[:])
+	return cursors
 }
 
 type cursor struct {
@@ -52,11 +52,11 @@ type cursor struct {
 }
 
 // Encode writes the cursor of a place, which is any value that JSON can hold.
-func (l List) Encode(place any) string {
+func (c Cursors) Encode(place any) string {
 	encodedPlace, err := json.Marshal(place)
 	if err == nil {
 		var encoded []byte
-		if encoded, err = json.Marshal(cursor{List: l.digest[:], Place: encodedPlace}); err == nil {
+		if encoded, err = json.Marshal(cursor{List: c.digest[:], Place: encodedPlace}); err == nil {
 			return base64.RawURLEncoding.EncodeToString(encoded)
 		}
 	}
@@ -64,9 +64,9 @@ func (l List) Encode(place any) string {
 }
 
 // Decode reads a cursor of this list into the place; any other is an invalid cursor.
-func (l List) Decode(text string, place any) error {
+func (c Cursors) Decode(text string, place any) error {
 	decoded, err := parse(text)
-	if err != nil || !bytes.Equal(decoded.List, l.digest[:]) {
+	if err != nil || !bytes.Equal(decoded.List, c.digest[:]) {
 		return fault.InvalidCursor()
 	}
 	decoder := json.NewDecoder(bytes.NewReader(decoded.Place))
@@ -107,14 +107,4 @@ func parse(text string) (cursor, error) {
 		return decoded, errForm
 	}
 	return decoded, nil
-}
-
-// Cut makes a page of up to limit rows from rows of which one more than that were asked for; place gives what the
-// next page starts after.
-func Cut[T any](list List, rows []T, limit int, place func(last T) any) Page[T] {
-	if len(rows) <= limit {
-		return Page[T]{Rows: rows}
-	}
-	next := list.Encode(place(rows[limit-1]))
-	return Page[T]{Rows: rows[:limit], Next: &next}
 }

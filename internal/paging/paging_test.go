@@ -21,7 +21,7 @@ type place struct {
 
 func TestCursorsComeBack(t *testing.T) {
 	t.Parallel()
-	list := paging.NewList("customers", map[string]string{"q": "a"}, "-name")
+	list := paging.CursorsOf("customers", map[string]string{"q": "a"}, "-name")
 	there := place{At: time.Now().UTC(), ID: uuid.New(), Name: `\u0000 "é"` + strings.Repeat("x", 500)}
 	cursor := list.Encode(there)
 	require.NoError(t, paging.CheckCursor(cursor))
@@ -33,23 +33,23 @@ func TestCursorsComeBack(t *testing.T) {
 
 func TestCursorsOfOtherListsAreRefused(t *testing.T) {
 	t.Parallel()
-	list := paging.NewList("customers", "q", "name")
-	for _, other := range []paging.List{
-		paging.NewList("staff", "q", "name"), paging.NewList("customers", "p", "name"), paging.NewList("customers", "q", "-name"),
-		paging.NewList("customers", "q"), paging.NewList("customers", "qname"), paging.NewList("customers"),
+	list := paging.CursorsOf("customers", "q", "name")
+	for _, other := range []paging.Cursors{
+		paging.CursorsOf("staff", "q", "name"), paging.CursorsOf("customers", "p", "name"), paging.CursorsOf("customers", "q", "-name"),
+		paging.CursorsOf("customers", "q"), paging.CursorsOf("customers", "qname"), paging.CursorsOf("customers"),
 	} {
 		var back place
 		err := list.Decode(other.Encode(place{}), &back)
 		require.True(t, fault.IsKind(err, fault.Malformed))
 		require.ErrorContains(t, err, "cursor")
 	}
-	same := paging.NewList("customers", "q", "name")
+	same := paging.CursorsOf("customers", "q", "name")
 	require.Equal(t, list.Encode(1), same.Encode(1), "a replica, or the program after a restart, takes it")
 }
 
 func TestWhatIsNoCursor(t *testing.T) {
 	t.Parallel()
-	cursor := paging.NewList("a").Encode(place{Name: "b"})
+	cursor := paging.CursorsOf("a").Encode(place{Name: "b"})
 	text, err := base64.RawURLEncoding.DecodeString(cursor)
 	require.NoError(t, err)
 	for _, wrong := range []string{
@@ -61,32 +61,49 @@ func TestWhatIsNoCursor(t *testing.T) {
 		}
 		require.Error(t, paging.CheckCursor(wrong), wrong)
 		var back place
-		require.True(t, fault.IsKind(paging.NewList("a").Decode(wrong, &back), fault.Malformed), wrong)
+		require.True(t, fault.IsKind(paging.CursorsOf("a").Decode(wrong, &back), fault.Malformed), wrong)
 	}
 	var number int
-	require.Error(t, paging.NewList("a").Decode(cursor, &number), "the place of another list")
+	require.Error(t, paging.CursorsOf("a").Decode(cursor, &number), "the place of another list")
 	var less struct{ At time.Time }
-	require.Error(t, paging.NewList("a").Decode(cursor, &less), "members that the place does not have")
+	require.Error(t, paging.CursorsOf("a").Decode(cursor, &less), "members that the place does not have")
 }
 
-func TestCut(t *testing.T) {
+func TestRead(t *testing.T) {
 	t.Parallel()
-	list := paging.NewList("numbers")
-	self := func(last int) any { return last }
-	for _, rows := range [][]int{{}, {1}, {1, 2}} {
-		page := paging.Cut(list, rows, 2, self)
-		require.Equal(t, rows, page.Rows)
-		require.Nil(t, page.Next)
+	numbers := []int{1, 2, 3, 4, 5}
+	query := paging.Query[int, int]{
+		Cursors: paging.CursorsOf("numbers"),
+		Rows: func(after int, limit int32) ([]int, error) {
+			return numbers[after:min(after+int(limit), len(numbers))], nil
+		},
+		PlaceOf: func(number int) int { return number },
+		Count:   func() (int64, error) { return int64(len(numbers)), nil },
 	}
-	page := paging.Cut(list, []int{1, 2, 3}, 2, self)
-	require.Equal(t, []int{1, 2}, page.Rows)
-	require.Equal(t, list.Encode(2), *page.Next, "the next page starts after the last row shown")
+	for size := 1; size <= 6; size++ {
+		var seen []int
+		request := paging.Request{Limit: size, Total: true}
+		for {
+			page, err := paging.Read(request, query)
+			require.NoError(t, err)
+			require.LessOrEqual(t, len(page.Rows), size)
+			require.EqualValues(t, 5, *page.Total)
+			seen = append(seen, page.Rows...)
+			if page.Next == nil {
+				break
+			}
+			request.Cursor = *page.Next
+		}
+		require.Equal(t, numbers, seen, size)
+	}
+	_, err := paging.Read(paging.Request{Limit: 1, Cursor: "nonsense"}, query)
+	require.True(t, fault.IsKind(err, fault.Malformed))
 }
 
 // FuzzDecode: anybody can write a cursor; what is taken has a place of the right form, what is not is a fault of the
 // caller's.
 func FuzzDecode(f *testing.F) {
-	list := paging.NewList("fuzz")
+	list := paging.CursorsOf("fuzz")
 	f.Add(list.Encode(place{Name: "a"}))
 	f.Add(list.Encode(place{ID: uuid.Max, At: time.Now()})[2:])
 	f.Add("")

@@ -10,10 +10,13 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/ccojocar/zxcvbn-go"
 	"golang.org/x/crypto/argon2"
+
+	"github.com/clientele-api/clientele/internal/fault"
 )
 
 // The lengths of a password, in characters.
@@ -60,20 +63,27 @@ type parameters struct {
 var current = parameters{memory: 32 * 1024, passes: 3, threads: 1}
 
 // Hasher hashes and compares with argon2id, a bounded number at a time: each takes a core for about a tenth of a second
-// and 32 MiB, so a rush of sign-ins must wait its turn rather than take all cores and all memory.
+// and 32 MiB, so a rush of sign-ins must wait its turn rather than take all cores and all memory. No more wait than are
+// served within some seconds: who comes after them is told to come again.
 type Hasher struct {
-	slots chan struct{}
-	decoy string
+	places chan struct{} // taken by those that wait and those that hash
+	slots  chan struct{} // taken by those that hash
+	decoy  string
 }
+
+// waitingPerSlot is how many may wait for each that hashes.
+const waitingPerSlot = 32
 
 // NewHasher makes a Hasher that leaves half of the machine to other work.
 func NewHasher() *Hasher {
-	h := &Hasher{slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
+	slots := max(1, runtime.GOMAXPROCS(0)/2)
+	h := &Hasher{slots: make(chan struct{}, slots), places: make(chan struct{}, slots*(1+waitingPerSlot))}
 	h.decoy = current.hash(rand.Text())
 	return h
 }
 
-// Hash gives the hash to store, in PHC string format.
+// Hash gives the hash to store, in PHC string format. With too many waiting already it fails at once, with a fault that
+// says so.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	if err := h.wait(ctx); err != nil {
 		return "", err
@@ -83,7 +93,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 }
 
 // Matches tells whether the hash was made of the password. With an empty hash it takes as long and says no, so that
-// an unknown login costs what a wrong password costs.
+// an unknown login costs what a wrong password costs. With too many waiting it fails as Hash does.
 func (h *Hasher) Matches(ctx context.Context, hash, password string) (bool, error) {
 	if err := h.wait(ctx); err != nil {
 		return false, err
@@ -98,14 +108,26 @@ func (h *Hasher) Matches(ctx context.Context, hash, password string) (bool, erro
 
 func (h *Hasher) wait(ctx context.Context) error {
 	select {
+	case h.places <- struct{}{}:
+	default:
+		return &fault.Error{
+			Kind: fault.Unavailable, Code: "busy", Detail: "Too many passwords are being checked at once.",
+			RetryAfter: 2 * time.Second,
+		}
+	}
+	select {
 	case h.slots <- struct{}{}:
 		return nil
 	case <-ctx.Done():
+		<-h.places
 		return fmt.Errorf("waiting to hash a password: %w", ctx.Err())
 	}
 }
 
-func (h *Hasher) done() { <-h.slots }
+func (h *Hasher) done() {
+	<-h.slots
+	<-h.places
+}
 
 const (
 	saltLength = 16

@@ -2,6 +2,8 @@ package passwords_test
 
 import (
 	"context"
+	"errors"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/passwords"
 )
 
@@ -92,7 +95,7 @@ func TestHashingWaitsItsTurnNoLongerThanTheCaller(t *testing.T) {
 	hasher := passwords.NewHasher()
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
-	for range 40 {
+	for range 30 {
 		group.Go(func() {
 			if _, err := hasher.Hash(ctx, "four words are better"); err != nil {
 				require.ErrorIs(t, err, context.Canceled)
@@ -103,6 +106,49 @@ func TestHashingWaitsItsTurnNoLongerThanTheCaller(t *testing.T) {
 	cancel()
 	group.Wait()
 	require.Less(t, time.Since(started), 20*time.Second)
+	_, err := hasher.Hash(t.Context(), "the places are free again")
+	require.NoError(t, err)
+}
+
+// TestTheQueueIsBounded: what waits longer than its caller does is work for nobody.
+func TestTheQueueIsBounded(t *testing.T) {
+	t.Parallel()
+	hasher := passwords.NewHasher()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	places := 33 * max(1, runtime.GOMAXPROCS(0)/2)
+	var mu sync.Mutex
+	var refused []error
+	var group sync.WaitGroup
+	for range places + 50 {
+		group.Go(func() {
+			_, err := hasher.Matches(ctx, "", "four words are better")
+			if err == nil || errors.Is(err, context.Canceled) {
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if refused = append(refused, err); len(refused) == 10 {
+				cancel() // the others need not be waited for
+			}
+		})
+	}
+	group.Wait()
+	require.GreaterOrEqual(t, len(refused), 10)
+	for _, err := range refused {
+		var busy *fault.Error
+		require.ErrorAs(t, err, &busy)
+		require.Equal(t, fault.Unavailable, busy.Kind)
+		require.Equal(t, "busy", busy.Code)
+		require.Positive(t, busy.RetryAfter)
+	}
+	for range places + 1 { // those that gave up have given their places back
+		ended, end := context.WithCancel(t.Context())
+		end()
+		if _, err := hasher.Hash(ended, "x"); err != nil {
+			require.ErrorIs(t, err, context.Canceled)
+		}
+	}
 	_, err := hasher.Hash(t.Context(), "the places are free again")
 	require.NoError(t, err)
 }

@@ -23,11 +23,14 @@ type Actor struct {
 type Change struct {
 	Actor     Actor
 	RequestID string // "" when no request asked for it
+	Once      Once   // nil for a change that may happen again when it is asked for again
+}
 
-	// Around, when set, runs inside the transaction in place of the closure, which it is given. A request with an
-	// idempotency key claims the key there before the closure and stores the answer after it, so that key, effect and
-	// answer commit together or not at all.
-	Around func(ctx context.Context, tx *Tx, do func(*Tx) error) error
+// Once makes a change happen once however often it is asked for. It claims a key before the change and stores the answer
+// after it, both in the change's own transaction, so that key, effect and answer are there together or not at all.
+type Once interface {
+	Claim(ctx context.Context, tx *Tx) error
+	Store(ctx context.Context, tx *Tx) error
 }
 
 // Tx is an open transaction, with who changes what in it and when. Functions that write take one and never begin one.
@@ -68,18 +71,26 @@ func (d *DB) changeOnce(ctx context.Context, change Change, do func(tx *Tx) erro
 		_ = pgxTx.Rollback(cleanUp)
 	}()
 	tx := &Tx{Tx: pgxTx, Actor: change.Actor, RequestID: change.RequestID, Now: d.Now()}
-	if change.Around != nil {
-		err = change.Around(ctx, tx, do)
-	} else {
-		err = do(tx)
-	}
-	if err != nil {
+	if err := once(ctx, tx, change.Once, do); err != nil {
 		return err
 	}
 	if err := pgxTx.Commit(ctx); err != nil {
 		return fmt.Errorf("committing: %w", err)
 	}
 	return nil
+}
+
+func once(ctx context.Context, tx *Tx, key Once, do func(tx *Tx) error) error {
+	if key == nil {
+		return do(tx)
+	}
+	if err := key.Claim(ctx, tx); err != nil {
+		return err
+	}
+	if err := do(tx); err != nil {
+		return err
+	}
+	return key.Store(ctx, tx)
 }
 
 func mayRetry(err error) bool {

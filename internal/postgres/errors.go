@@ -5,8 +5,8 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -73,6 +73,11 @@ func translatePgError(err error, pgErr *pgconn.PgError) error {
 		return translated
 	}
 	switch pgErr.Code[:2] {
+	case "22": // a value that the database does not take, and that should have been refused before
+		return &fault.Error{
+			Kind: fault.Malformed, Code: "invalid_value", Detail: "A value of the request cannot be stored or compared.",
+			Cause: err,
+		}
 	case "08", "53", "57": // connection, out of resources, shutting down or cancelled
 		return fault.DatabaseAway(err)
 	case "25": // read-only: a replica that is not the primary (any more)
@@ -93,8 +98,8 @@ func isAway(err error) bool {
 		return false
 	}
 	var connectError *pgconn.ConnectError
-	var netError net.Error
-	return errors.As(err, &connectError) || errors.As(err, &netError) ||
-		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) || pgconn.SafeToRetry(err)
+	return errors.As(err, &connectError) || pgconn.Timeout(err) || pgconn.SafeToRetry(err) ||
+		errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }

@@ -162,7 +162,8 @@ func TestTranslate(t *testing.T) {
 		"shutting down":             {pgError("57P01", ""), fault.Unavailable, "unavailable"},
 		"starting up":               {pgError("57P03", ""), fault.Unavailable, "unavailable"},
 		"no primary any more":       {pgError("25006", ""), fault.Unavailable, "unavailable"},
-		"nobody listens":            {&net.OpError{Op: "dial", Err: errors.New("refused")}, fault.Unavailable, "unavailable"},
+		"nobody listens":            {&pgconn.ConnectError{}, fault.Unavailable, "unavailable"},
+		"a value out of range":      {pgError("22003", ""), fault.Malformed, "invalid_value"},
 		"the connection ended":      {fmt.Errorf("reading: %w", io.ErrUnexpectedEOF), fault.Unavailable, "unavailable"},
 		"no answer in time":         {context.DeadlineExceeded, fault.Unavailable, "unavailable"},
 		"a fault stays what it is":  {fmt.Errorf("checking: %w", known), fault.Stale, "stale_version"},
@@ -177,7 +178,7 @@ func TestTranslate(t *testing.T) {
 	require.NoError(t, postgres.Translate(nil))
 	for name, err := range map[string]error{
 		"unknown": unknown, "the caller went away": context.Canceled, "a constraint of nobody's": pgError("23514", "customers_status_check"),
-		"wrong SQL": pgError("42601", ""),
+		"wrong SQL": pgError("42601", ""), "not the database's": &net.OpError{Op: "dial", Err: errors.New("refused")},
 	} {
 		require.Same(t, err, postgres.Translate(err), name)
 	}

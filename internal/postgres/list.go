@@ -31,7 +31,7 @@ func (w *Where) Arg(value any) string {
 
 // And adds a predicate, which must hold too.
 func (w *Where) And(predicate string) {
-	w.predicates = append(w.predicates, predicate)
+	w.predicates = append(w.predicates, "("+predicate+")")
 	w.filtered = true
 }
 
@@ -49,9 +49,9 @@ func (w *Where) sql() string {
 	return " WHERE " + strings.Join(w.predicates, " AND ")
 }
 
-// List is a filtered, ordered, paged query of one table with an id.
-type List struct {
-	Table   string
+// Select is a filtered, ordered page of a table or view with an id.
+type Select struct {
+	From    string
 	Columns string
 	Where   Where
 	Order   string // the column that it is sorted by, never null; the id breaks ties
@@ -63,47 +63,58 @@ type List struct {
 // searchLimit is how many rows a search may find and still be sorted after it.
 const searchLimit = 2000
 
-// Rows reads a page of the list into structs, by the names of the columns.
-func Rows[T any](ctx context.Context, db *DB, list List) ([]T, error) {
-	filter := list.Where
-	if list.After != nil {
-		list.Where.predicates = append(slices.Clone(filter.predicates), list.keyset(&list.Where))
+// Rows reads a page into structs, by the names of the columns, and tells whether there are more rows after it.
+func Rows[T any](ctx context.Context, db *DB, query Select) (rows []T, more bool, err error) {
+	if query.After != nil {
+		query.Where.predicates = append(slices.Clone(query.Where.predicates), query.keyset(&query.Where))
 	}
-	if filter.searching {
-		ids, few, err := list.search(ctx, db)
-		if err != nil {
-			return nil, err
+	for {
+		narrowed, more, err := query, false, error(nil)
+		narrowed.Limit++ // one more tells whether there are more
+		if query.Where.searching {
+			if narrowed, more, err = query.narrow(ctx, db); err != nil {
+				return nil, false, err
+			}
 		}
-		if few {
-			// What is left to do is to read these rows, in this order.
-			list.Where = Where{}
-			list.Where.And("id = ANY (" + list.Where.Arg(ids) + ")")
+		if rows, err = read[T](ctx, db, narrowed); err != nil {
+			return nil, false, err
 		}
+		if len(rows) > query.Limit {
+			return rows[:query.Limit], true, nil
+		}
+		if len(rows) > 0 || !more {
+			return rows, more, nil
+		}
+		// What was found has all been deleted before it was read: look again.
 	}
-	query := fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s LIMIT %d",
-		list.Columns, list.Table, list.Where.sql(), list.order(), list.Limit)
-	rows, err := db.Query(ctx, query, list.Where.planned()...)
-	if err != nil {
-		return nil, fmt.Errorf("listing %s: %w", list.Table, err)
-	}
-	page, err := pgx.CollectRows(rows, pgx.RowToStructByNameLax[T])
-	if err != nil {
-		return nil, fmt.Errorf("listing %s: %w", list.Table, err)
-	}
-	return page, nil
 }
 
-// search finds the ids of the page by way of the filter's index, unless that finds too many rows to sort. Left to
-// itself the planner would rather walk the order's index and filter, which reads the whole table when it misjudges how
-// rare the rows are.
-func (l *List) search(ctx context.Context, db *DB) (ids []uuid.UUID, few bool, err error) {
-	query := fmt.Sprintf(`WITH found AS MATERIALIZED (SELECT id, %[1]s FROM %[2]s%[3]s LIMIT %[4]d)
-		SELECT id, (SELECT count(*) FROM found) FROM found ORDER BY %[5]s LIMIT %[6]d`,
-		l.Order, l.Table, l.Where.sql(), searchLimit+1, l.order(), l.Limit)
-	rows, err := db.Query(ctx, query, l.Where.planned()...)
+func read[T any](ctx context.Context, db *DB, query Select) ([]T, error) {
+	sql := fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s LIMIT %d",
+		query.Columns, query.From, query.Where.sql(), query.order(), query.Limit)
+	found, err := db.Query(ctx, sql, query.Where.planned()...)
 	if err != nil {
-		return nil, false, fmt.Errorf("searching %s: %w", l.Table, err)
+		return nil, fmt.Errorf("listing %s: %w", query.From, err)
 	}
+	rows, err := pgx.CollectRows(found, pgx.RowToStructByName[T])
+	if err != nil {
+		return nil, fmt.Errorf("listing %s: %w", query.From, err)
+	}
+	return rows, nil
+}
+
+// narrow finds the ids of the page by way of the filter's index and gives a query for just these, unless that finds too
+// many rows to sort. Left to itself the planner would rather walk the order's index and filter, which reads the whole
+// table when it misjudges how rare the rows are.
+func (s *Select) narrow(ctx context.Context, db *DB) (narrowed Select, more bool, err error) {
+	sql := fmt.Sprintf(`WITH found AS MATERIALIZED (SELECT id, %[1]s FROM %[2]s%[3]s LIMIT %[4]d)
+		SELECT id, (SELECT count(*) FROM found) FROM found ORDER BY %[5]s LIMIT %[6]d`,
+		s.Order, s.From, s.Where.sql(), searchLimit+1, s.order(), s.Limit+1)
+	rows, err := db.Query(ctx, sql, s.Where.planned()...)
+	if err != nil {
+		return *s, false, fmt.Errorf("searching %s: %w", s.From, err)
+	}
+	var ids []uuid.UUID
 	var id uuid.UUID
 	var count int
 	_, err = pgx.ForEachRow(rows, []any{&id, &count}, func() error {
@@ -111,34 +122,44 @@ func (l *List) search(ctx context.Context, db *DB) (ids []uuid.UUID, few bool, e
 		return nil
 	})
 	if err != nil {
-		return nil, false, fmt.Errorf("searching %s: %w", l.Table, err)
+		return *s, false, fmt.Errorf("searching %s: %w", s.From, err)
 	}
-	return ids, count <= searchLimit, nil
+	narrowed = *s
+	if count > searchLimit {
+		narrowed.Limit++
+		return narrowed, false, nil
+	}
+	if more = len(ids) > s.Limit; more {
+		ids = ids[:s.Limit]
+	}
+	narrowed.Where = Where{}
+	narrowed.Where.predicates = []string{"id = ANY (" + narrowed.Where.Arg(ids) + ")"}
+	return narrowed, more, nil
 }
 
 // Count counts the rows that the filter lets through.
-func Count(ctx context.Context, db *DB, table string, where Where) (int64, error) {
+func Count(ctx context.Context, db *DB, from string, where Where) (int64, error) {
 	var count int64
-	query := "SELECT count(*) FROM " + table + where.sql()
+	query := "SELECT count(*) FROM " + from + where.sql()
 	if err := db.QueryRow(ctx, query, where.planned()...).Scan(&count); err != nil {
-		return 0, fmt.Errorf("counting %s: %w", table, err)
+		return 0, fmt.Errorf("counting %s: %w", from, err)
 	}
 	return count, nil
 }
 
-func (l *List) order() string {
-	if l.Desc {
-		return l.Order + " DESC, id DESC"
+func (s *Select) order() string {
+	if s.Desc {
+		return s.Order + " DESC, id DESC"
 	}
-	return l.Order + ", id"
+	return s.Order + ", id"
 }
 
-func (l *List) keyset(where *Where) string {
+func (s *Select) keyset(where *Where) string {
 	comparison := ">"
-	if l.Desc {
+	if s.Desc {
 		comparison = "<"
 	}
-	return fmt.Sprintf("(%s, id) %s (%s, %s)", l.Order, comparison, where.Arg(l.After[0]), where.Arg(l.After[1]))
+	return fmt.Sprintf("(%s, id) %s (%s, %s)", s.Order, comparison, where.Arg(s.After[0]), where.Arg(s.After[1]))
 }
 
 // planned gives the arguments so that a filtered query is planned for these very values at each execution, since how

@@ -8,12 +8,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/term"
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/config"
 	"github.com/clientele-api/clientele/internal/email"
+	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/staff"
@@ -83,21 +85,25 @@ func createStaff(ctx context.Context, env Environment, args []string) error {
 		return err
 	}
 	return withDatabase(ctx, settings, newLog(env, settings), func(database *postgres.DB, _ string) error {
-		account := staff.New{Name: *name, Email: *address, Role: access.Role(*role)}
-		if err := addStaff(ctx, database, commandLine, account, password); err != nil {
+		account := staff.Input{Name: *name, Email: *address, Role: access.Role(*role)}
+		err := addStaff(ctx, database, commandLine, account, password)
+		if fault.IsKind(err, fault.Conflict) {
+			return fmt.Errorf("there is a staff account with the email address %s already", *address)
+		}
+		if err != nil {
 			return err
 		}
 		answer := fmt.Sprintf("Created %s, %s.", *address, *role)
 		if generated {
 			answer += " The password is " + password + " and is shown only now."
 		}
-		_, err := fmt.Fprintln(env.Stdout, answer)
+		_, err = fmt.Fprintln(env.Stdout, answer)
 		return err
 	})
 }
 
 func addStaff(
-	ctx context.Context, database *postgres.DB, change postgres.Change, account staff.New, password string,
+	ctx context.Context, database *postgres.DB, change postgres.Change, account staff.Input, password string,
 ) error {
 	var err error
 	if account.PasswordHash, err = passwords.NewHasher().Hash(ctx, password); err != nil {
@@ -145,14 +151,20 @@ func rotateKeys(ctx context.Context, env Environment, args []string) error {
 		if err != nil {
 			return err
 		}
-		return database.Change(ctx, commandLine, func(tx *postgres.Tx) error {
-			id, err := tokens.RotateKey(ctx, tx, keyring)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(env.Stdout, "Tokens are signed with key %s from now on.\n", id)
+		key, err := tokens.NewKey()
+		if err != nil {
+			return err
+		}
+		var id uuid.UUID
+		err = database.Change(ctx, commandLine, func(tx *postgres.Tx) (err error) {
+			id, err = tokens.RotateKey(ctx, tx, keyring, key)
 			return err
 		})
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(env.Stdout, "Signing tokens with key %s begins in about two seconds.\n", id)
+		return err
 	})
 }
 
@@ -168,7 +180,7 @@ func firstAdministrator(ctx context.Context, database *postgres.DB, settings con
 	if generated {
 		address, password = "admin@clientele.local", passwords.Generate()
 	}
-	account := staff.New{Name: "Administrator", Email: address, Role: access.Administrator}
+	account := staff.Input{Name: "Administrator", Email: address, Role: access.Administrator}
 	if err := addStaff(ctx, database, system, account, password); err != nil {
 		// Another replica that started at the same moment may have been first.
 		if exists, existsErr := db.New().StaffExists(ctx, database); existsErr == nil && exists {

@@ -17,7 +17,9 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/clientele-api/clientele/gen/client"
@@ -190,8 +192,11 @@ func TestReplicasOnOneDatabaseStartTogether(t *testing.T) {
 	group.Wait()
 	for i, p := range processes {
 		require.NotRegexp(t, login, p.ready, "the password was given")
-		local := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(p.log.String())
-		require.NotEmpty(t, local)
+		var local string
+		require.Eventually(t, func() bool { // the log comes by another way than the ready line
+			local = regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(p.log.String())
+			return local != ""
+		}, 10*time.Second, 10*time.Millisecond)
 		// A token of one is good for all: they share keys and the public URL.
 		admin := signIn(t, "http://"+local, "root@example.com", "four words are better")
 		_, err := admin.MeGetWithResponse(t.Context())
@@ -199,6 +204,41 @@ func TestReplicasOnOneDatabaseStartTogether(t *testing.T) {
 		created, err := admin.CustomerCreateWithResponse(t.Context(), client.CustomerCreate{Name: "n"})
 		require.NoError(t, err)
 		require.Equal(t, 201, created.StatusCode(), "replica %d: %s", i, created.Body)
+	}
+}
+
+// TestSlowQueriesDoNotTakeTheProgramDown: revocations and keys are followed though requests hold all of the pool.
+func TestSlowQueriesDoNotTakeTheProgramDown(t *testing.T) {
+	t.Parallel()
+	database := dbtest.URL(t)
+	p := start(t, t.TempDir(), "CLIENTELE_DATABASE_URL="+database+"&pool_max_conns=2",
+		"CLIENTELE_SECRET_KEY=a secret key of more than 32 characters",
+		"CLIENTELE_ADMIN_EMAIL=root@example.com", "CLIENTELE_ADMIN_PASSWORD=four words are better")
+	admin := signIn(t, p.url, "root@example.com", "four words are better")
+	connection, err := pgx.Connect(t.Context(), database)
+	require.NoError(t, err)
+	defer connection.Close(t.Context())
+	lock, err := connection.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = lock.Exec(t.Context(), "LOCK TABLE customers IN ACCESS EXCLUSIVE MODE")
+	require.NoError(t, err)
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			if _, err := admin.CustomerListWithResponse(t.Context(), nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	defer group.Wait()
+	defer func() { require.NoError(t, lock.Rollback(t.Context())) }()
+	for until := time.Now().Add(2500 * time.Millisecond); time.Now().Before(until); {
+		asked := time.Now()
+		keys, err := admin.JwksGetWithResponse(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 200, keys.StatusCode(), string(keys.Body))
+		require.Less(t, time.Since(asked), time.Second)
+		time.Sleep(100 * time.Millisecond)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/secrets"
 	"github.com/clientele-api/clientele/internal/sessions"
 	"github.com/clientele-api/clientele/internal/tokens"
 )
@@ -24,6 +25,9 @@ const shutdownTimeout = 15 * time.Second
 
 // sweepInterval is how often rows are deleted that nothing needs any more.
 const sweepInterval = 10 * time.Minute
+
+// upkeepConns is how many connections are kept from requests: one to follow revocations, one to put events in order.
+const upkeepConns = 2
 
 func serve(ctx context.Context, env Environment, args []string) (err error) {
 	flags := newFlags(env, "serve")
@@ -54,11 +58,16 @@ func serve(ctx context.Context, env Environment, args []string) (err error) {
 		return err
 	}
 	defer database.Close()
+	upkeep, err := postgres.Open(ctx, found.url, time.Now, postgres.Conns(upkeepConns))
+	if err != nil {
+		return err
+	}
+	defer upkeep.Close()
 	email, password, err := firstAdministrator(ctx, database, settings)
 	if err != nil {
 		return err
 	}
-	s := &server{settings: settings, log: log, database: database, ended: found.ended()}
+	s := &server{settings: settings, log: log, database: database, upkeep: upkeep, ended: found.ended()}
 	return s.run(ctx, listener, func(url string) {
 		ready := fmt.Sprintf("Clientele is ready at %s, its documentation at %s/docs.", url, url)
 		if password != "" {
@@ -73,6 +82,7 @@ type server struct {
 	settings config.Config
 	log      *slog.Logger
 	database *postgres.DB
+	upkeep   *postgres.DB    // for what must go on though requests keep every connection of the other pool busy
 	ended    <-chan struct{} // closed when the embedded database ends by itself
 }
 
@@ -87,15 +97,24 @@ func (s *server) run(ctx context.Context, listener net.Listener, ready func(url 
 	if url == "" {
 		url = urlOf(listener.Addr())
 	}
-	handler, metrics, err := s.handler(ctx, url)
+	keyring, err := openKeyring(s.settings)
 	if err != nil {
 		return err
 	}
-	background.Go(func() { events.Sequence(ctx, s.database, s.log) })
+	authority, err := tokens.NewAuthority(ctx, s.upkeep, keyring, url, s.log)
+	if err != nil {
+		return err
+	}
+	handler, metrics, err := s.handler(authority, keyring)
+	if err != nil {
+		return err
+	}
+	background.Go(func() { authority.Follow(ctx) })
+	background.Go(func() { events.Sequence(ctx, s.upkeep, s.log) })
 	background.Go(func() { s.sweep(ctx) })
 
 	failed := make(chan error, 2)
-	main := newHTTPServer(handler, s.log)
+	main := newHTTPServer(handler, s.log, requestTimes)
 	servers := []*http.Server{main}
 	go func() { failed <- main.Serve(listener) }()
 	if metrics != nil {
@@ -103,7 +122,7 @@ func (s *server) run(ctx context.Context, listener net.Listener, ready func(url 
 		if err != nil {
 			return errors.Join(err, main.Close())
 		}
-		metricsServer := newHTTPServer(metrics, s.log)
+		metricsServer := newHTTPServer(metrics, s.log, requestTimes)
 		servers = append(servers, metricsServer)
 		go func() { failed <- metricsServer.Serve(metricsListener) }()
 	}
@@ -140,15 +159,9 @@ func shutDown(servers []*http.Server) error {
 	return errors.Join(errs...)
 }
 
-func (s *server) handler(ctx context.Context, url string) (handler, metrics http.Handler, err error) {
-	keyring, err := openKeyring(s.settings)
-	if err != nil {
-		return nil, nil, err
-	}
-	authority, err := tokens.NewAuthority(ctx, s.database, keyring, url, s.log)
-	if err != nil {
-		return nil, nil, err
-	}
+func (s *server) handler(
+	authority *tokens.Authority, keyring *secrets.Keyring,
+) (handler, metrics http.Handler, err error) {
 	options := api.Options{
 		DB: s.database, Authority: authority, Keyring: keyring, Hasher: passwords.NewHasher(),
 		TrustedProxies: s.settings.TrustedProxies, Log: s.log,
@@ -178,10 +191,23 @@ func (s *server) sweep(ctx context.Context) {
 	}
 }
 
-func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
+// times is how long the parts of a request may take.
+type times struct {
+	header time.Duration // until its header is there
+	read   time.Duration // until its body is there too; also when nobody wants it, and it is read to be thrown away
+	write  time.Duration // from the header on until it is answered
+}
+
+// requestTimes is for ordinary requests. Handlers that stream, whether to or from the client, lift both deadlines through
+// http.ResponseController and set one of their own before each chunk.
+var requestTimes = times{header: 10 * time.Second, read: 30 * time.Second, write: time.Minute}
+
+func newHTTPServer(handler http.Handler, log *slog.Logger, limits times) *http.Server {
 	return &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: limits.header,
+		ReadTimeout:       limits.read,
+		WriteTimeout:      limits.write,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),

@@ -16,6 +16,8 @@ import (
 const (
 	// MaxDigits is how many digits a number has at most, written out without an exponent.
 	MaxDigits = 100
+	// MaxValues is how many values a text has at most, counting each member, each item and what holds them.
+	MaxValues = 20_000
 	// maxFaults is how many faults are listed; a text with more of them is not better described by all.
 	maxFaults = 100
 )
@@ -27,7 +29,9 @@ type Fault struct {
 	Message string
 }
 
-// Check looks at a text. An error means that it is not JSON at all; faults that it is, but is refused.
+// Check looks at a text. An error means that it is not JSON at all; faults that it is, but is refused. A text with more
+// than MaxValues values has one fault, too_many_values, and is better not decoded: whoever judges values one by one keeps
+// a thousand times as much of each as its text has.
 func Check(text []byte, maxDepth int) ([]Fault, error) {
 	if !utf8.Valid(text) {
 		return nil, fmt.Errorf("is not UTF-8")
@@ -38,8 +42,36 @@ func Check(text []byte, maxDepth int) ([]Fault, error) {
 		return nil, fmt.Errorf("is not JSON: %w", err)
 	}
 	s := scanner{text: text, maxDepth: maxDepth}
+	if values(text) > MaxValues {
+		s.fault("too_many_values", fmt.Sprintf("has more than %d values", MaxValues))
+		return s.faults, nil
+	}
 	s.value(1)
 	return s.faults, nil
+}
+
+// values counts the values in valid JSON: one, one more for each comma, and one for each object or array that has any.
+func values(text []byte) int {
+	count, inString, opened := 1, false, false
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if inString {
+			if c == '\\' {
+				i++
+			}
+			inString = c != '"'
+			continue
+		}
+		if c == ' ' || c == '\t' || c == '\r' || c == '\n' {
+			continue
+		}
+		if c == ',' || opened && c != '}' && c != ']' {
+			count++
+		}
+		opened = c == '{' || c == '['
+		inString = c == '"'
+	}
+	return count
 }
 
 // Depth tells how deep valid JSON is nested: 1 for a number or a flat object.
@@ -79,12 +111,20 @@ func (s *scanner) fault(code, message string) {
 
 var escapePointer = strings.NewReplacer("~", "~0", "/", "~1")
 
-// Pointer writes a JSON pointer of these steps.
+// maxPointer is how long a pointer gets, since a hundred faults below a member with a name of a megabyte would make an
+// answer of a hundred.
+const maxPointer = 1024
+
+// Pointer writes a JSON pointer of these steps, or of as many from the top as a pointer has room for.
 func Pointer(steps ...string) string {
 	var pointer strings.Builder
 	for _, step := range steps {
+		escaped := escapePointer.Replace(step)
+		if pointer.Len()+1+len(escaped) > maxPointer {
+			break
+		}
 		pointer.WriteByte('/')
-		pointer.WriteString(escapePointer.Replace(step))
+		pointer.WriteString(escaped)
 	}
 	return pointer.String()
 }

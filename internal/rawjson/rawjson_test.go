@@ -67,6 +67,40 @@ func TestFaultsAreBounded(t *testing.T) {
 	require.Len(t, faults, 100)
 }
 
+func TestValuesAreBounded(t *testing.T) {
+	t.Parallel()
+	filled := func(before, one, after string, times int) []byte {
+		return []byte(before + strings.Repeat(one, times) + after)
+	}
+	const most = rawjson.MaxValues
+	for name, text := range map[string][]byte{
+		"items":             filled(`[`, `"",`, `""]`, most-2),
+		"members":           filled(`{"a":[`, `{"b" : [ ]},`, `1]}`, (most-3)/2),
+		"nested":            filled(`[`, `[[0]],`, ` [ ] ]`, (most-2)/3),
+		"text with commas":  filled(`["`, `,[{\",\\`, `"]`, most),
+		"a text with quote": filled(`["\\",{},`, `[],`, `"\""]`, most-4),
+	} {
+		faults, err := rawjson.Check(text, maxDepth)
+		require.NoError(t, err, name)
+		for _, one := range faults {
+			require.NotEqual(t, "too_many_values", one.Code, name)
+		}
+	}
+	for name, text := range map[string][]byte{
+		"items":                     filled(`[`, `"",`, `""]`, most-1),
+		"members":                   filled(`{`, `"a":1,`, `"a":1}`, most-1),
+		"nested":                    filled(`[`, `[[0]],`, `[]]`, most/3+1),
+		"space":                     filled(`[`, " [\n0\t] ,", `1]`, most/2),
+		"after a string":            filled(`["\\\"",`, `1,`, `1]`, most-2),
+		"after what is too deep":    filled(`[`+nested(maxDepth+1)+`,`, `1,`, `1]`, most),
+		"with other faults as well": filled(`["\u0000",1e999,{"a":1,"a":1},`, `1,`, `1]`, most),
+	} {
+		faults, err := rawjson.Check(text, maxDepth)
+		require.NoError(t, err, name)
+		require.Equal(t, []rawjson.Fault{{Code: "too_many_values", Message: "has more than 20000 values"}}, faults, name)
+	}
+}
+
 func TestDepth(t *testing.T) {
 	t.Parallel()
 	for text, depth := range map[string]int{
@@ -111,6 +145,33 @@ func depthByDecoder(text []byte) int {
 	}
 }
 
+// valuesByDecoder counts values by way of a decoder's tokens.
+func valuesByDecoder(text []byte) int {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	var inObject []bool
+	count, names := 0, false // names: the next token is a member's name
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return count
+		}
+		delimiter, _ := token.(json.Delim)
+		switch {
+		case delimiter == '}' || delimiter == ']':
+			inObject = inObject[:len(inObject)-1]
+		case names:
+			names = false
+			continue
+		default:
+			count++
+			if delimiter != 0 {
+				inObject = append(inObject, delimiter == '{')
+			}
+		}
+		names = len(inObject) > 0 && inObject[len(inObject)-1]
+	}
+}
+
 // FuzzCheck: whatever the text, there is an answer; what is accepted means the same to a decoder, and is accepted again
 // when it is written anew.
 func FuzzCheck(f *testing.F) {
@@ -126,6 +187,11 @@ func FuzzCheck(f *testing.F) {
 			return
 		}
 		require.Equal(t, depthByDecoder(text), rawjson.Depth(text))
+		if valuesByDecoder(text) > rawjson.MaxValues {
+			require.Len(t, faults, 1)
+			require.Equal(t, "too_many_values", faults[0].Code)
+			return
+		}
 		tooDeep := slices.ContainsFunc(faults, func(one rawjson.Fault) bool { return one.Code == "too_deep" })
 		if len(faults) < 100 {
 			require.Equal(t, rawjson.Depth(text) > maxDepth, tooDeep)
@@ -145,4 +211,10 @@ func FuzzCheck(f *testing.F) {
 				"a character was replaced in silence")
 		}
 	})
+}
+
+func TestPointersStayShort(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "/a~1b/~0", rawjson.Pointer("a/b", "~"))
+	require.Equal(t, "/a", rawjson.Pointer("a", strings.Repeat("x", 1<<20), "b"))
 }

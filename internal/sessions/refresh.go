@@ -16,12 +16,13 @@ import (
 
 // Refresh carries a session on. The refresh token is spent and answered with its successor; a second use that is more
 // than a second tab or a lost answer ends the session, since then two hold what one should have.
-func (s *Service) Refresh(ctx context.Context, refreshToken, scope string) (Grant, error) {
+// A token is good for the client only that its session was opened through (RFC 6749, section 6).
+func (s *Service) Refresh(ctx context.Context, client, refreshToken, scope string) (Grant, error) {
 	var opened opening
 	var reused bool
 	err := s.db.Change(ctx, postgres.Change{}, func(tx *postgres.Tx) error {
 		reused = false
-		held, err := lock(ctx, tx, refreshToken)
+		held, err := lock(ctx, tx, client, refreshToken)
 		if err != nil {
 			return err
 		}
@@ -54,12 +55,15 @@ type held struct {
 }
 
 // lock finds what a refresh token belongs to and locks it, the account before the session as everybody does.
-func lock(ctx context.Context, tx *postgres.Tx, refreshToken string) (h held, err error) {
+func lock(ctx context.Context, tx *postgres.Tx, client, refreshToken string) (h held, err error) {
 	if h.token, err = db.New().RefreshTokenGet(ctx, tx, hash(refreshToken)); err != nil {
 		return h, orRefused(err)
 	}
 	if h.session, err = db.New().SessionGet(ctx, tx, h.token.SessionID); err != nil {
 		return h, orRefused(err)
+	}
+	if h.session.ClientID != client {
+		return h, errRefreshToken // and it stays unspent for its own client
 	}
 	if h.account, err = db.New().StaffGetForShare(ctx, tx, h.session.StaffID); err != nil {
 		return h, orRefused(err)
@@ -143,11 +147,13 @@ func (s *Service) Revoke(ctx context.Context, token string) error {
 	})
 }
 
+// end ends a session, once: a revocation for each time that somebody asks would be more for every replica to read.
 func end(ctx context.Context, tx *postgres.Tx, sessionID uuid.UUID) error {
-	if _, err := db.New().SessionRevoke(ctx, tx, &tx.Now, sessionID); err != nil {
+	ended, err := db.New().SessionRevoke(ctx, tx, &tx.Now, sessionID)
+	if err != nil || ended == 0 {
 		return err
 	}
-	return tokens.RevokeAll(ctx, tx, sessionID)
+	return tokens.RevokeSessions(ctx, tx, sessionID)
 }
 
 // EndAll ends the sessions of a staff account, but for the one to keep.
@@ -156,11 +162,12 @@ func EndAll(ctx context.Context, tx *postgres.Tx, staffID uuid.UUID, keep *uuid.
 	if err != nil {
 		return err
 	}
-	return tokens.RevokeAll(ctx, tx, ended...)
+	return tokens.RevokeSessions(ctx, tx, ended...)
 }
 
-// Sweep deletes sessions that have expired, with their refresh tokens.
+// Sweep deletes sessions that have expired, with their refresh tokens. They stay for as long as their last access token
+// may live, since what is not there cannot be ended.
 func Sweep(ctx context.Context, database *postgres.DB) error {
-	_, err := db.New().SessionDeleteExpired(ctx, database, database.Now())
+	_, err := db.New().SessionDeleteExpired(ctx, database, database.Now().Add(-2*tokens.Lifetime))
 	return err
 }

@@ -74,9 +74,9 @@ func New(database *postgres.DB, authority *tokens.Authority, hasher *passwords.H
 	return &Service{db: database, authority: authority, hasher: hasher}
 }
 
-// SignIn opens a session for a staff login. The scope narrows what the role gives; "" is all of it. The password is
+// SignIn opens a session for a staff login, through the client. The scope narrows what the role gives; "" is all of it. The password is
 // compared before the transaction; what is read in it, under lock, decides.
-func (s *Service) SignIn(ctx context.Context, email, password, scope string) (Grant, error) {
+func (s *Service) SignIn(ctx context.Context, client, email, password, scope string) (Grant, error) {
 	candidate, err := s.find(ctx, email)
 	if err != nil {
 		return Grant{}, err
@@ -97,7 +97,7 @@ func (s *Service) SignIn(ctx context.Context, email, password, scope string) (Gr
 		if err != nil {
 			return err
 		}
-		opened, err = open(ctx, tx, account, scope)
+		opened, err = open(ctx, tx, account, client, scope)
 		return err
 	})
 	if err != nil {
@@ -126,13 +126,13 @@ type opening struct {
 	expires time.Duration
 }
 
-func open(ctx context.Context, tx *postgres.Tx, account db.Staff, scope string) (opening, error) {
+func open(ctx context.Context, tx *postgres.Tx, account db.Staff, client, scope string) (opening, error) {
 	scopes, err := narrow(access.Role(account.Role).Scopes(), scope)
 	if err != nil {
 		return opening{}, err
 	}
 	session := db.SessionInsertParams{
-		ID: uuid.Must(uuid.NewV7()), ClientID: StaffClient, StaffID: account.ID,
+		ID: uuid.Must(uuid.NewV7()), ClientID: client, StaffID: account.ID,
 		CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(sessionLifetime),
 	}
 	if strings.TrimSpace(scope) != "" {
@@ -149,7 +149,7 @@ func open(ctx context.Context, tx *postgres.Tx, account db.Staff, scope string) 
 		return opening{}, err
 	}
 	return opening{
-		caller: principal(account, session.ID, scopes), client: StaffClient, refresh: refresh, expires: expires,
+		caller: principal(account, session.ID, scopes), client: client, refresh: refresh, expires: expires,
 	}, nil
 }
 

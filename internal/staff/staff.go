@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/access"
@@ -13,7 +14,6 @@ import (
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/paging"
-	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/sessions"
 	"github.com/clientele-api/clientele/internal/textfold"
@@ -26,15 +26,15 @@ type Account struct {
 	LastLoginAt *time.Time
 }
 
-// New is a staff account to be. The password is hashed already: that takes too long for a transaction.
-type New struct {
+// Input is what a caller says of a new account. The password is hashed already: that takes too long for a transaction.
+type Input struct {
 	Name, Email  string
 	Role         access.Role
 	PasswordHash string
 }
 
 // Create adds an account.
-func Create(ctx context.Context, tx *postgres.Tx, input New) (Account, error) {
+func Create(ctx context.Context, tx *postgres.Tx, input Input) (Account, error) {
 	created, err := db.New().StaffInsert(ctx, tx, db.StaffInsertParams{
 		ID: uuid.Must(uuid.NewV7()), Name: input.Name, Email: input.Email, EmailKey: textfold.CaseKey(input.Email),
 		Role: string(input.Role), PasswordHash: input.PasswordHash, CreatedAt: tx.Now,
@@ -60,20 +60,20 @@ func Update(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Ve
 			return Account{}, err
 		}
 	}
-	before, err := db.New().StaffGetForUpdate(ctx, tx, id)
+	before, err := db.New().StaffGetForNoKeyUpdate(ctx, tx, id)
 	if err != nil {
 		return Account{}, err
 	}
 	if err := versions.Check(before.Version); err != nil {
 		return Account{}, err
 	}
-	now := patch.apply(before)
-	if now == before {
+	edited := patch.apply(before)
+	if edited == before {
 		return Get(ctx, tx, id)
 	}
-	if now.Role != before.Role {
-		now.TokenEpoch++
-		if err := tokens.RevokeBefore(ctx, tx, id, now.TokenEpoch); err != nil {
+	if edited.Role != before.Role {
+		edited.TokenEpoch++
+		if err := tokens.RevokeBefore(ctx, tx, id, edited.TokenEpoch); err != nil {
 			return Account{}, err
 		}
 	}
@@ -82,11 +82,7 @@ func Update(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Ve
 			return Account{}, err
 		}
 	}
-	after, err := update(ctx, tx, now)
-	if err != nil {
-		return Account{}, err
-	}
-	if err := record(ctx, tx, "updated", &before, &after); err != nil {
+	if err := update(ctx, tx, before, edited); err != nil {
 		return Account{}, err
 	}
 	return Get(ctx, tx, id)
@@ -108,10 +104,40 @@ func (p Patch) apply(account db.Staff) db.Staff {
 	return account
 }
 
-func update(ctx context.Context, tx *postgres.Tx, account db.Staff) (db.Staff, error) {
-	return db.New().StaffUpdate(ctx, tx, db.StaffUpdateParams{
-		ID: account.ID, Name: account.Name, Email: account.Email, EmailKey: account.EmailKey, Role: account.Role,
-		PasswordHash: account.PasswordHash, TokenEpoch: account.TokenEpoch, UpdatedAt: tx.Now,
+// update stores an account as it was edited, with its event.
+func update(ctx context.Context, tx *postgres.Tx, before, edited db.Staff) error {
+	after, err := db.New().StaffUpdate(ctx, tx, db.StaffUpdateParams{
+		ID: edited.ID, Name: edited.Name, Email: edited.Email, EmailKey: edited.EmailKey, Role: edited.Role,
+		PasswordHash: edited.PasswordHash, TokenEpoch: edited.TokenEpoch, UpdatedAt: tx.Now,
+	})
+	if err != nil {
+		return err
+	}
+	return record(ctx, tx, "updated", &before, &after)
+}
+
+// SetOwnPassword replaces the password of an account by its owner's wish and ends all sessions but the one to keep.
+// The owner proved to know the present password by its hash, which must still be the one that is stored.
+func SetOwnPassword(ctx context.Context, tx *postgres.Tx, id uuid.UUID, presentHash, newHash string, keep uuid.UUID) error {
+	before, err := db.New().StaffGetForNoKeyUpdate(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	if before.PasswordHash != presentHash {
+		return WrongPassword() // somebody changed it meanwhile
+	}
+	if err := sessions.EndAll(ctx, tx, id, &keep); err != nil {
+		return err
+	}
+	edited := before
+	edited.PasswordHash = newHash
+	return update(ctx, tx, before, edited)
+}
+
+// WrongPassword tells that the present password is another.
+func WrongPassword() error {
+	return fault.InvalidBody(fault.Field{
+		Pointer: "/current_password", Code: "wrong_password", Message: "is not the present password",
 	})
 }
 
@@ -127,7 +153,7 @@ func Delete(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Ve
 	if err := versions.Check(account.Version); err != nil {
 		return err
 	}
-	if err := tokens.RevokeAll(ctx, tx, id); err != nil {
+	if err := tokens.RevokeSubjectForGood(ctx, tx, id); err != nil {
 		return err
 	}
 	if err := db.New().StaffDelete(ctx, tx, id); err != nil {
@@ -153,6 +179,9 @@ func keepAnAdministrator(ctx context.Context, tx *postgres.Tx, id uuid.UUID) err
 	return nil
 }
 
+// ErrNone is the error of an account that is not there.
+var ErrNone = pgx.ErrNoRows
+
 // Get reads an account.
 func Get(ctx context.Context, database db.DBTX, id uuid.UUID) (Account, error) {
 	row, err := db.New().StaffGetWithActivity(ctx, database, id)
@@ -165,79 +194,36 @@ type place struct {
 	ID        uuid.UUID `json:"i"`
 }
 
-// List reads a page of accounts, the longest serving first.
+// List reads a page of accounts, the oldest first.
 func List(ctx context.Context, database *postgres.DB, page paging.Request) (paging.Page[Account], error) {
-	list := paging.NewList("staff")
-	var after place
-	if page.Cursor != "" {
-		if err := list.Decode(page.Cursor, &after); err != nil {
-			return paging.Page[Account]{}, err
-		}
-	}
-	rows, err := db.New().StaffListOldestFirst(ctx, database, after.CreatedAt, after.ID, int32(page.Limit)+1)
-	if err != nil {
-		return paging.Page[Account]{}, err
-	}
-	accounts := make([]Account, len(rows))
-	for i, row := range rows {
-		accounts[i] = Account{Staff: row.Staff, LastLoginAt: row.LastLoginAt}
-	}
-	result := paging.Cut(list, accounts, page.Limit, func(last Account) any { return place{last.CreatedAt, last.ID} })
-	if page.Total {
-		total, err := db.New().StaffCount(ctx, database)
-		if err != nil {
-			return result, err
-		}
-		result.Total = &total
-	}
-	return result, nil
-}
-
-// ChangePassword sets one's own password after comparing the present one, and ends all sessions but the one at work.
-func ChangePassword(
-	ctx context.Context, database *postgres.DB, change postgres.Change, hasher *passwords.Hasher,
-	caller *access.Principal, current, password string,
-) error {
-	account, err := db.New().StaffGet(ctx, database, caller.ID)
-	if err != nil {
-		return err
-	}
-	matches, err := hasher.Matches(ctx, account.PasswordHash, current)
-	if err != nil {
-		return err
-	}
-	if !matches {
-		return wrongPassword()
-	}
-	hash, err := hasher.Hash(ctx, password)
-	if err != nil {
-		return err
-	}
-	return database.Change(ctx, change, func(tx *postgres.Tx) error {
-		before, err := db.New().StaffGetForUpdate(ctx, tx, caller.ID)
-		if err != nil {
-			return err
-		}
-		if before.PasswordHash != account.PasswordHash {
-			return wrongPassword() // somebody changed it meanwhile
-		}
-		now := before
-		now.PasswordHash = hash
-		if err := sessions.EndAll(ctx, tx, caller.ID, &caller.SessionID); err != nil {
-			return err
-		}
-		after, err := update(ctx, tx, now)
-		if err != nil {
-			return err
-		}
-		return record(ctx, tx, "updated", &before, &after)
+	return paging.Read(page, paging.Query[Account, place]{
+		Cursors: paging.CursorsOf("staff"),
+		Rows: func(after place, limit int32) ([]Account, error) {
+			rows, err := db.New().StaffListOldestFirst(ctx, database, after.CreatedAt, after.ID, limit)
+			accounts := make([]Account, len(rows))
+			for i, row := range rows {
+				accounts[i] = Account{Staff: row.Staff, LastLoginAt: row.LastLoginAt}
+			}
+			return accounts, err
+		},
+		PlaceOf: func(account Account) place { return place{account.CreatedAt, account.ID} },
+		Count:   func() (int64, error) { return db.New().StaffCount(ctx, database) },
 	})
 }
 
-func wrongPassword() error {
-	return fault.InvalidBody(fault.Field{
-		Pointer: "/current_password", Code: "wrong_password", Message: "is not the present password",
-	})
+// snapshot is an account as events show it. A new column is in no event until it is here.
+type snapshot struct {
+	ID        uuid.UUID `json:"id"`
+	Name      string    `json:"name"`
+	Email     string    `json:"email"`
+	Role      string    `json:"role"`
+	Version   int64     `json:"version"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+func snapshotOf(s db.Staff) snapshot {
+	return snapshot{s.ID, s.Name, s.Email, s.Role, s.Version, s.CreatedAt, s.UpdatedAt}
 }
 
 func record(ctx context.Context, tx *postgres.Tx, what string, before, after *db.Staff) error {
@@ -247,10 +233,10 @@ func record(ctx context.Context, tx *postgres.Tx, what string, before, after *db
 	}
 	event := events.Event{Kind: events.Staff, What: what, ResourceID: account.ID, Version: account.Version}
 	if before != nil {
-		event.Before = before
+		event.Before = snapshotOf(*before)
 	}
 	if after != nil {
-		event.After = after
+		event.After = snapshotOf(*after)
 	}
 	return events.Append(ctx, tx, event)
 }

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,13 +41,20 @@ type keySet struct {
 	signer *key
 }
 
-// RotateKey makes a new signing key and retires the one in use, which verifies until its tokens have expired. Replicas
-// take the new one up within a second.
-func RotateKey(ctx context.Context, tx *postgres.Tx, keyring *secrets.Keyring) (uuid.UUID, error) {
+// NewKey makes a key, which takes some tenths of a second: too long for a transaction.
+func NewKey() (*rsa.PrivateKey, error) {
 	private, err := rsa.GenerateKey(rand.Reader, keyBits)
 	if err != nil {
-		return uuid.Nil, fmt.Errorf("making a key: %w", err)
+		return nil, fmt.Errorf("making a key: %w", err)
 	}
+	return private, nil
+}
+
+// RotateKey makes a key the one that signs and retires the one in use, which verifies until its tokens have expired.
+// Replicas know the new one within a second of the commit and sign with it after two. It gives the id of the new one.
+func RotateKey(
+	ctx context.Context, tx *postgres.Tx, keyring *secrets.Keyring, private *rsa.PrivateKey,
+) (uuid.UUID, error) {
 	if _, err := db.New().SigningKeyRetire(ctx, tx, &tx.Now); err != nil {
 		return uuid.Nil, err
 	}
@@ -80,9 +86,9 @@ func EnsureKey(ctx context.Context, database *postgres.DB, keyring *secrets.Keyr
 	if err != nil || keys.signer != nil {
 		return err
 	}
-	private, err := rsa.GenerateKey(rand.Reader, keyBits)
+	private, err := NewKey()
 	if err != nil {
-		return fmt.Errorf("making a key: %w", err)
+		return err
 	}
 	err = database.Change(ctx, postgres.Change{}, func(tx *postgres.Tx) error {
 		_, err := insertKey(ctx, tx, keyring, private)
@@ -150,23 +156,4 @@ func openKey(row db.SigningKey, keyring *secrets.Keyring) (key, error) {
 	}
 	loaded.private, _ = private.(*rsa.PrivateKey)
 	return loaded, nil
-}
-
-// follow keeps keys and revocations fresh until the context ends.
-func (a *Authority) follow(ctx context.Context, log *slog.Logger) {
-	ticker := time.NewTicker(followInterval)
-	defer ticker.Stop()
-	failing := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		err := a.refresh(ctx)
-		if err != nil && ctx.Err() == nil && !failing {
-			log.Warn("keys and revocations cannot be read", "error", err)
-		}
-		failing = err != nil
-	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
 	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/access"
@@ -36,6 +37,11 @@ const (
 	maxAge = time.Second
 	// cacheSize is how many verified tokens are remembered; checking a signature costs as much as the rest of a read.
 	cacheSize = 10_000
+	// readTimeout is how long keys and revocations may take to be read.
+	readTimeout = 2 * time.Second
+	// revocationsListed is how long a revocation is looked at. A token lives half as long; the rest is for the clocks
+	// of replicas, since a revocation is dated by that of one, when its transaction begins, and read by that of another.
+	revocationsListed = 2 * Lifetime
 )
 
 // claims of an access token.
@@ -53,8 +59,6 @@ type claims struct {
 // is valid.
 type revocations map[uuid.UUID]int32
 
-const noEpoch = int32(1<<31 - 1)
-
 // state is what a replica knows of keys and revocations, read together.
 type state struct {
 	keys        *keySet
@@ -71,11 +75,13 @@ type Authority struct {
 	parser   *jwt.Parser
 	verified *lru.Cache[[sha256.Size]byte, *access.Principal]
 	state    atomic.Pointer[state]
-	reading  chan struct{}
+	reads    singleflight.Group // lets one read at a time through, for all that wait for it
+	log      *slog.Logger
 }
 
-// NewAuthority makes an Authority for tokens that name publicURL as their issuer, and reads the keys once. It goes on
-// following keys and revocations until the context ends.
+// NewAuthority makes an Authority for tokens that name publicURL as their issuer, and reads the keys once. Follow has to
+// run for as long as it is used. The database should be a pool that requests do not share: nobody can be judged while
+// all of its connections are busy.
 func NewAuthority(
 	ctx context.Context, database *postgres.DB, keyring *secrets.Keyring, publicURL string, log *slog.Logger,
 ) (*Authority, error) {
@@ -88,18 +94,38 @@ func NewAuthority(
 	}
 	a := &Authority{
 		db: database, keyring: keyring, issuer: publicURL, audience: publicURL + "/v1", verified: cache,
-		reading: make(chan struct{}, 1),
+		log: log,
+		// When a token was issued is not compared: it was by a replica whose clock may be ahead of this one's.
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodRS256.Alg()}),
 			jwt.WithIssuer(publicURL), jwt.WithAudience(publicURL+"/v1"),
-			jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithTimeFunc(database.Now),
+			jwt.WithExpirationRequired(), jwt.WithTimeFunc(database.Now),
 		),
 	}
-	if err := a.refresh(ctx); err != nil {
+	if _, err := a.reread(ctx); err != nil {
 		return nil, err
 	}
-	go a.follow(ctx, log)
 	return a, nil
+}
+
+// Follow keeps keys and revocations fresh until the context ends. Without it they are read on request, when a second has
+// passed since they last were.
+func (a *Authority) Follow(ctx context.Context) {
+	ticker := time.NewTicker(followInterval)
+	defer ticker.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		_, err := a.reread(ctx)
+		if err != nil && ctx.Err() == nil && !failing {
+			a.log.WarnContext(ctx, "keys and revocations cannot be read", "error", err)
+		}
+		failing = err != nil
+	}
 }
 
 // Issuer is the installation's name in its tokens: its public URL.
@@ -187,50 +213,60 @@ func (a *Authority) parse(current *state, token string) (*access.Principal, erro
 // fresh gives keys and revocations that are at most a second old. When following has fallen behind it reads them now;
 // without the database nobody can be judged.
 func (a *Authority) fresh(ctx context.Context) (*state, error) {
-	if current := a.state.Load(); time.Since(current.readAt) <= maxAge {
-		return current, nil
+	asked := time.Now()
+	current := a.state.Load()
+	// A read that was under way already may have begun too long ago; the next one cannot.
+	for asked.Sub(current.readAt) > maxAge {
+		var err error
+		if current, err = a.reread(ctx); err != nil {
+			return nil, err
+		}
 	}
+	return current, nil
+}
+
+// reread reads keys and revocations. All that ask while a read is under way get what comes of it: when the database
+// hangs they fail together and not one after another. The read goes on when one of them leaves.
+func (a *Authority) reread(ctx context.Context) (*state, error) {
+	outcome := a.reads.DoChan("", func() (any, error) {
+		reading, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
+		defer cancel()
+		current, err := a.read(reading)
+		if err != nil && reading.Err() != nil {
+			return nil, fault.DatabaseAway(err) // it has not answered in time
+		}
+		return current, postgres.Translate(err)
+	})
 	select {
-	case a.reading <- struct{}{}:
-		defer func() { <-a.reading }()
+	case result := <-outcome:
+		current, _ := result.Val.(*state)
+		return current, result.Err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if current := a.state.Load(); time.Since(current.readAt) <= maxAge {
-		return current, nil // somebody else read it meanwhile
-	}
-	if err := a.refresh(ctx); err != nil {
-		return nil, err
-	}
-	return a.state.Load(), nil
 }
 
-func (a *Authority) refresh(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
+func (a *Authority) read(ctx context.Context) (*state, error) {
 	started := time.Now()
 	// Always all that count, never those newer than the last one seen: one that commits late would be missed.
-	rows, err := db.New().TokenRevocationList(ctx, a.db, a.db.Now().Add(-keyGrace))
+	rows, err := db.New().TokenRevocationList(ctx, a.db, a.db.Now().Add(-revocationsListed))
 	if err != nil {
-		return fault.DatabaseAway(err)
+		return nil, fmt.Errorf("reading the revocations: %w", err)
 	}
 	keys, err := loadKeys(ctx, a.db, a.keyring)
 	if err != nil {
-		return fault.DatabaseAway(err)
+		return nil, err
 	}
 	if keys.signer == nil {
-		return fault.DatabaseAway(errors.New("there is no signing key"))
+		return nil, errors.New("there is no signing key")
 	}
 	revoked := make(revocations, len(rows))
 	for _, row := range rows {
-		epoch := noEpoch
-		if row.MinEpoch != nil {
-			epoch = *row.MinEpoch
-		}
-		revoked[row.TargetID] = max(revoked[row.TargetID], epoch)
+		revoked[row.TargetID] = row.MinEpoch
 	}
-	a.state.Store(&state{keys: keys, revocations: revoked, readAt: started})
-	return nil
+	current := &state{keys: keys, revocations: revoked, readAt: started}
+	a.state.Store(current)
+	return current, nil
 }
 
 // PublicKey is an RSA key as RFC 7518 writes it.

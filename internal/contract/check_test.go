@@ -1,0 +1,221 @@
+package contract_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/clientele-api/clientele/internal/contract"
+	"github.com/clientele-api/clientele/internal/fault"
+)
+
+// check makes a request of the operation and gives its faults, each as its place, its code and its message.
+func check(t *testing.T, operation *contract.Operation, query, body string, header http.Header) []string {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodPut, "/things/x", nil)
+	r.URL.RawQuery = query
+	if header != nil {
+		r.Header = header
+	}
+	err := operation.CheckRequest(r, map[string]string{"id": uuid.NewString()}, []byte(body))
+	if err == nil {
+		return nil
+	}
+	var known *fault.Error
+	require.True(t, errors.As(err, &known))
+	var found []string
+	for _, one := range known.Fields {
+		found = append(found, fmt.Sprintf("%s%s%s %s: %s", one.Pointer, one.Parameter, one.Header, one.Code, one.Message))
+	}
+	return found
+}
+
+// taking gives an operation with one parameter of the query, called p.
+func taking(t *testing.T, schema string) *contract.Operation {
+	t.Helper()
+	operation, err := document{parameters: `{"name": "p", "in": "query", "schema": ` + schema + `}`}.load(t)
+	require.NoError(t, err)
+	return operation
+}
+
+func TestMoments(t *testing.T) {
+	t.Parallel()
+	operation := taking(t, `{"type": "string", "format": "date-time"}`)
+	for _, text := range []string{
+		"2026-01-01T00:00:00Z", "2026-01-01T00:00:00.123456789+23:59", "2026-01-01T00:00:00-23:59", "0001-01-01T00:00:00Z",
+		"9999-12-31T23:59:59.999999999Z", "2024-02-29T12:00:00+05:45",
+	} {
+		require.Empty(t, check(t, operation, "p="+url.QueryEscape(text), "", nil), text)
+		moment, err := time.Parse(time.RFC3339, text)
+		require.NoError(t, err)
+		for _, one := range []time.Time{moment, moment.UTC()} {
+			_, err = json.Marshal(one)
+			require.NoError(t, err, text)
+		}
+	}
+	for _, text := range []string{
+		"2026-01-01T00:00:00+24:00", "2026-01-01T00:00:00-24:00", "2026-01-01T00:00:00+23:60", "2026-01-01T0:00:00Z",
+		"2026-01-01T00:00:00,5Z", "2026-01-01T00:00:00.Z", "0000-01-01T00:00:00Z", "0000-12-31T23:30:00-01:00",
+		"0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "10000-01-01T00:00:00Z", "2026-02-29T00:00:00Z", "2026-01-01T00:00:00",
+		"2026-01-01t00:00:00z", "2026-01-01T00:00:60Z", "2026-01-01T00:00:00Z\n",
+	} {
+		found := check(t, operation, "p="+url.QueryEscape(text), "", nil)
+		require.Len(t, found, 1, text)
+		require.Contains(t, found[0], "p invalid_format: must be ", text)
+	}
+}
+
+func TestLiterals(t *testing.T) {
+	t.Parallel()
+	for kind, test := range map[string]struct {
+		good, bad []string
+		message   string
+	}{
+		"boolean": {[]string{"true", "false"}, []string{"1", "0", "t", "F", "TRUE", "True", "maybe", " true"}, "must be true or false"},
+		"integer": {
+			[]string{"0", "5", "-5", "007", "9223372036854775807"}, []string{"+5", "5.0", "1e3", "0x5", "1_000", "٣", " 5", "--5", "-", "5\n"},
+			"must be a whole number, written in digits",
+		},
+		"number": {[]string{"0", "-1.5", "1e3", "2.5E-3"}, []string{"NaN", "Inf", "-infinity", "0x1p-2", "+1", ".5", "1."}, "must be a number"},
+	} {
+		operation := taking(t, `{"type": "`+kind+`"}`)
+		for _, text := range test.good {
+			require.Empty(t, check(t, operation, "p="+url.QueryEscape(text), "", nil), text)
+		}
+		for _, text := range test.bad {
+			require.Equal(t, []string{"p invalid_type: " + test.message}, check(t, operation, "p="+url.QueryEscape(text), "", nil), text)
+		}
+		require.Equal(t, []string{"p empty: must not be empty"}, check(t, operation, "p=", "", nil))
+		require.Empty(t, check(t, operation, "", "", nil))
+	}
+	tooLong := check(t, taking(t, `{"type": "integer"}`), "p=99999999999999999999", "", nil)
+	require.Equal(t, []string{"p invalid_type: must be of type integer"}, tooLong)
+
+	operation, err := document{parameters: `{"name": "X-Times", "in": "header", "schema": {"type": "integer"}}`}.load(t)
+	require.NoError(t, err)
+	require.Equal(t, []string{"X-Times invalid_type: must be a whole number, written in digits"},
+		check(t, operation, "", "", http.Header{"X-Times": {"+5"}}))
+}
+
+func TestUnreadableQueries(t *testing.T) {
+	t.Parallel()
+	operation := taking(t, `{"type": "integer", "maximum": 10}`)
+	for query, expected := range map[string][]string{
+		"":                       nil,
+		"&&":                     nil,
+		"p=%zz":                  {"p invalid_query: cannot be decoded"},
+		"p=1;q=2":                {"p invalid_query: cannot be decoded"},
+		"%zz":                    {"%zz invalid_query: cannot be decoded"},
+		"%70=%":                  {"p invalid_query: cannot be decoded"},
+		"=%zz":                   {"= invalid_query: cannot be decoded"},
+		"=1":                     {"= unknown_parameter: is not a parameter of this operation"},
+		"p=11&a=%z&b=%1&c=1":     {"a invalid_query: cannot be decoded", "b invalid_query: cannot be decoded", "c unknown_parameter: is not a parameter of this operation", "p too_large: must be at most 10"},
+		strings.Repeat("&", 1e5): {"query invalid_query: has too many parameters"},
+	} {
+		require.Equal(t, expected, check(t, operation, query, "", nil), "%.40s", query)
+	}
+	require.Len(t, check(t, operation, strings.Repeat("%&", 10_000), "", nil), 100)
+}
+
+func TestRepeatedHeaderLines(t *testing.T) {
+	t.Parallel()
+	operation, err := document{parameters: `{
+		"name": "If-None-Match", "in": "header", "schema": {"type": "string", "format": "entity-tags", "maxLength": 20}}`}.load(t)
+	require.NoError(t, err)
+	header := http.Header{"If-None-Match": {`"1.a"`, `W/"2.b"`}, "Accept": {"a/b", "c/d"}}
+	require.Empty(t, check(t, operation, "", "", header))
+	require.Equal(t, http.Header{"If-None-Match": {`"1.a", W/"2.b"`}, "Accept": {"a/b", "c/d"}}, header,
+		"what is no parameter of the operation stays as it is")
+
+	found := check(t, operation, "", "", http.Header{"If-None-Match": {`"1.a"`, `oops`}})
+	require.Len(t, found, 1, "every line counts")
+	require.Contains(t, found[0], "If-None-Match invalid_format")
+	found = check(t, operation, "", "", http.Header{"If-None-Match": {`"1234567"`, `"12345678"`}})
+	require.Equal(t, []string{"If-None-Match too_long: must have at most 20 characters"}, found)
+}
+
+func TestPatterns(t *testing.T) {
+	t.Parallel()
+	for schema, message := range map[string]string{
+		`{"type": "string", "pattern": "\\S"}`:                                             "must not be blank",
+		`{"type": "string", "pattern": "^[a-z]+$"}`:                                        "must match ^[a-z]+$",
+		`{"type": "string", "pattern": "^[a-z]+$", "x-pattern-message": "must be small"}`:  "must be small",
+		`{"type": "string", "pattern": "\\S", "x-pattern-message": "must hold something"}`: "must hold something",
+	} {
+		operation, err := document{
+			parameters: `{"name": "p", "in": "query", "schema": ` + schema + `}`, schema: object(`"m": ` + schema),
+		}.load(t)
+		require.NoError(t, err)
+		expected := []string{"p invalid_format: " + message, "/m invalid_format: " + message}
+		require.Equal(t, expected, check(t, operation, "p=%20", `{"m":" "}`, nil))
+	}
+}
+
+func TestBounds(t *testing.T) {
+	t.Parallel()
+	operation, err := document{schema: object(`"a": {"$ref": "#/components/schemas/Free"}, "b": {"type": "string", "x-max-bytes": 5}`)}.load(t)
+	require.NoError(t, err)
+	require.Empty(t, check(t, operation, "", `{"a":{"b":[]},"b":"abc"}`, nil))
+	require.Equal(t, []string{
+		"/a too_large: must have at most 10 bytes", "/a too_deep: must be nested at most 2 levels deep",
+		"/b too_large: must have at most 5 bytes",
+	}, check(t, operation, "", `{"a":{"b":[[1]]},"b":"abcd"}`, nil))
+}
+
+// allocated tells how many bytes of memory are taken on the way, whether or not they are given back.
+func allocated(do func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	do()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// TestHugeBodiesCostLittle: a body of 1 MiB is refused for the price of reading it, and the worst that is judged member by
+// member costs a bounded multiple. It does not run beside other tests, whose memory would count.
+func TestHugeBodiesCostLittle(t *testing.T) {
+	const size = 1 << 20
+	operation, err := document{schema: object(`
+		"names": {"type": "array", "items": {"type": "string", "minLength": 1, "format": "line"}}, "free": {"$ref": "#/components/schemas/Free"}`)}.load(t)
+	require.NoError(t, err)
+	list := func(before, one, last string) string {
+		return before + strings.Repeat(one, (size-len(before)-len(last))/len(one)) + last
+	}
+	deep := `{"free":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `,"names":[`
+	var unknown strings.Builder
+	for i := range 19_000 {
+		fmt.Fprintf(&unknown, `,"%050d":1`, i)
+	}
+	for name, test := range map[string]struct {
+		body string
+		only bool // there is one fault
+	}{
+		"empty names":                     {list(`{"names":[`, `"",`, `""]}`), true},
+		"wrong names":                     {list(`{"names":[`, `1,`, `1]}`), true},
+		"empty lists":                     {list(`{"names":[`, `[],`, `[]]}`), true},
+		"free values":                     {list(`{"free":[`, `{"":0},`, `0]}`), true},
+		"after what is too deep":          {list(deep, `"",`, `""]}`), true},
+		"empty names, as many as allowed": {`{"names":[` + strings.Repeat(`"",`, 19_990) + `""]}`, false},
+		"unknown members":                 {`{"names":[]` + unknown.String() + `}`, false},
+	} {
+		var found []string
+		taken := allocated(func() { found = check(t, operation, "", test.body, nil) })
+		most := uint64(100 << 20)
+		if test.only {
+			most = 4 << 20
+			require.Equal(t, []string{" too_many_values: has more than 20000 values"}, found, name)
+		}
+		require.NotEmpty(t, found, name)
+		require.Less(t, taken, most, name)
+	}
+}

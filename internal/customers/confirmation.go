@@ -1,0 +1,64 @@
+package customers
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/clientele-api/clientele/internal/secrets"
+)
+
+const (
+	confirmationLifetime = 10 * time.Minute
+	confirmationPurpose  = "deletion confirmations"
+	confirmationPrefix   = "clc_"
+)
+
+// confirmation is what a token says: delete this customer in this version with this much that belongs to it, until then.
+type confirmation struct {
+	CustomerID uuid.UUID `json:"c"`
+	Version    int64     `json:"v"`
+	Notes      int64     `json:"n"`
+	Expires    int64     `json:"e"` // Unix seconds
+}
+
+func (p DeletionPlan) confirmation(expires time.Time) confirmation {
+	return confirmation{
+		CustomerID: p.Customer.ID, Version: p.Customer.Version, Notes: p.Notes, Expires: expires.Unix(),
+	}
+}
+
+// withToken gives the plan with the token that confirms it, unless something stands in the way.
+func (p DeletionPlan) withToken(keyring *secrets.Keyring, now time.Time) DeletionPlan {
+	if len(p.Blockers) == 0 {
+		p.Token = p.confirmation(now.Add(confirmationLifetime)).sign(keyring)
+	}
+	return p
+}
+
+func (c confirmation) sign(keyring *secrets.Keyring) string {
+	message, _ := json.Marshal(c) // numbers and an id
+	signed := slices.Concat(message, keyring.Sign(confirmationPurpose, message))
+	return confirmationPrefix + base64.RawURLEncoding.EncodeToString(signed)
+}
+
+// confirmedBy tells whether the token was given for this very plan and has not expired.
+func (p DeletionPlan) confirmedBy(keyring *secrets.Keyring, now time.Time, token string) bool {
+	text, ok := strings.CutPrefix(token, confirmationPrefix)
+	signed, err := base64.RawURLEncoding.DecodeString(text)
+	const signature = 32
+	if !ok || err != nil || len(signed) <= signature {
+		return false
+	}
+	message := signed[:len(signed)-signature]
+	var said confirmation
+	if !keyring.Verify(confirmationPurpose, message, signed[len(signed)-signature:]) ||
+		json.Unmarshal(message, &said) != nil {
+		return false
+	}
+	return now.Unix() < said.Expires && said == p.confirmation(time.Unix(said.Expires, 0))
+}

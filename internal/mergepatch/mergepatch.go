@@ -1,0 +1,110 @@
+// Package mergepatch applies JSON Merge Patches (RFC 7396) to JSON text, and keeps what a patch does not touch as it is
+// written: numbers to the digit, arrays with the nulls in them, members in their order.
+package mergepatch
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// Apply merges the patch into the target. Both are valid JSON; an empty target is one that is not there.
+func Apply(target, patch json.RawMessage) (json.RawMessage, error) {
+	if !isObject(patch) {
+		return patch, nil
+	}
+	changes, err := members(patch)
+	if err != nil {
+		return nil, fmt.Errorf("reading a patch: %w", err)
+	}
+	var kept []member
+	if isObject(target) {
+		if kept, err = members(target); err != nil {
+			return nil, fmt.Errorf("reading what is patched: %w", err)
+		}
+	}
+	for _, change := range changes {
+		if kept, err = merge(kept, change); err != nil {
+			return nil, err
+		}
+	}
+	return encode(kept), nil
+}
+
+// member is a member of an object, its name as it is written.
+type member struct {
+	name  string
+	value json.RawMessage
+}
+
+func merge(object []member, change member) ([]member, error) {
+	at := -1
+	for i := range object {
+		if object[i].name == change.name {
+			at = i
+		}
+	}
+	if string(change.value) == "null" {
+		if at >= 0 {
+			object = append(object[:at], object[at+1:]...)
+		}
+		return object, nil
+	}
+	var old json.RawMessage
+	if at >= 0 {
+		old = object[at].value
+	}
+	value, err := Apply(old, change.value)
+	if err != nil {
+		return nil, err
+	}
+	if at >= 0 {
+		object[at].value = value
+		return object, nil
+	}
+	return append(object, member{change.name, value}), nil
+}
+
+func isObject(text json.RawMessage) bool {
+	trimmed := bytes.TrimLeft(text, " \t\r\n")
+	return len(trimmed) > 0 && trimmed[0] == '{'
+}
+
+// members takes an object apart, in order.
+func members(object json.RawMessage) ([]member, error) {
+	decoder := json.NewDecoder(bytes.NewReader(object))
+	if _, err := decoder.Token(); err != nil {
+		return nil, err
+	}
+	var found []member
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil {
+			return nil, err
+		}
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			return nil, err
+		}
+		found = append(found, member{name.(string), value})
+	}
+	return found, nil
+}
+
+func encode(object []member) json.RawMessage {
+	var text bytes.Buffer
+	names := json.NewEncoder(&text)
+	names.SetEscapeHTML(false)
+	text.WriteByte('{')
+	for i, member := range object {
+		if i > 0 {
+			text.WriteByte(',')
+		}
+		_ = names.Encode(member.name) // a string always encodes
+		text.Truncate(text.Len() - 1) // the line break after it
+		text.WriteByte(':')
+		text.Write(member.value)
+	}
+	text.WriteByte('}')
+	return text.Bytes()
+}
