@@ -31,7 +31,9 @@ func (o target) mediaMutations() (all []mutation) {
 	if slices.Contains(o.MediaTypes, formType) {
 		wrong = "application/json"
 	}
-	all = append(all, mutation{name: "media type " + wrong, status: []int{415}, with: []apitest.With{apitest.Header("Content-Type", wrong)}})
+	all = append(all, mutation{
+		name: "media type " + wrong, status: []int{415}, with: []apitest.With{apitest.Header("Content-Type", wrong)},
+	})
 	large := strings.Repeat(" ", 2<<20)
 	return append(all,
 		mutation{name: "2 MB", body: large, status: []int{413}},
@@ -96,7 +98,8 @@ func (o target) jsonMutations() (all []mutation) {
 	}
 	for name, body := range map[string]string{
 		"null": "null", "an array": "[]", "the good one in an array": "[" + good + "]", "a string": `"x"`, "a number": "1",
-		"true": "true", "a page of a number": "1e131000", "40 deep": nested(40), "9000 deep": nested(9000), "40 objects deep": objects(40),
+		"true": "true", "a page of a number": "1e131000", "40 deep": nested(40), "9000 deep": nested(9000),
+		"40 objects deep": objects(40),
 	} {
 		all = append(all, mutation{name: "body " + name, body: body, status: invalid})
 	}
@@ -111,11 +114,13 @@ func (o target) jsonMutations() (all []mutation) {
 			mutation{name: "unknown member", body: without(members, name, 1), status: invalid, place: rawjson.Pointer(name)})
 	}
 	for name := range members {
-		pointer := rawjson.Pointer(name)
-		all = append(all,
-			mutation{name: name + " in capitals", body: without(members, strings.ToUpper(name), 1), status: invalid, place: rawjson.Pointer(strings.ToUpper(name))},
-			mutation{name: name + " twice", body: "{" + member(name, members[name]) + "," + good[1:], status: invalid, place: pointer},
-			mutation{name: name + " twice, escaped", body: fmt.Sprintf(`{"\u%04x%s":1,%s`, name[0], name[1:], good[1:]), status: invalid, place: pointer})
+		upper, escaped := strings.ToUpper(name), fmt.Sprintf(`"\u%04x%s":1`, name[0], name[1:])
+		add := func(what string, body any, place string) {
+			all = append(all, mutation{name: name + what, body: body, status: invalid, place: rawjson.Pointer(place)})
+		}
+		add(" in capitals", without(members, upper, 1), upper)
+		add(" twice", "{"+member(name, members[name])+","+good[1:], name)
+		add(" twice, escaped", "{"+escaped+","+good[1:], name)
 	}
 	return append(all, o.schemaMutations(schema, "", func(value any) any { return value }, members)...)
 }

@@ -110,7 +110,10 @@ func send(t *testing.T, caller *apitest.Caller, aimed target, one mutation) {
 		case one.query != "":
 			place = found.Parameter
 		}
-		return place != nil && (*place == one.place || strings.HasSuffix(one.place, "*") && strings.HasPrefix(*place, one.place[:len(one.place)-1]))
+		if start, open := strings.CutSuffix(one.place, "*"); open && place != nil {
+			return strings.HasPrefix(*place, start)
+		}
+		return place != nil && *place == one.place
 	}), "no fault at %s of %s", one.place, what)
 }
 
@@ -164,7 +167,8 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	admin := s.Staff(t, access.Administrator)
 	customer := "/v1/customers/" + admin.Customer(t, nil).Id.String()
 
-	query := "?limit=0&colour=red&status=gone&created_before=yesterday&include_total=maybe&cursor=!&parent_id=42&q=%20&sort=name&sort=name"
+	query := "?limit=0&colour=red&status=gone&created_before=yesterday&include_total=maybe&cursor=!&parent_id=42&q=%20" +
+		"&sort=name&sort=name"
 	requireFaults(t, admin.Must(t, 400, "GET", "/v1/customers"+query, nil),
 		"limit too_small", "colour unknown_parameter", "status unknown_value", "created_before invalid_format",
 		"include_total invalid_type", "cursor invalid_cursor", "parent_id invalid_format", "q invalid_format", "sort repeated")
@@ -291,7 +295,8 @@ func TestForgedCursors(t *testing.T) {
 		requireFaults(t, admin.Must(t, 400, "GET", "/v1/customers?"+query+"&cursor="+cursor, nil), "cursor invalid_cursor")
 	}
 	admin.Must(t, 200, "GET", "/v1/customers?limit=7&include_total=true&cursor="+cursor, nil)
-	requireFaults(t, admin.Must(t, 400, "GET", "/v1/customers/"+other.Id.String()+"/notes?cursor="+cursor, nil), "cursor invalid_cursor")
+	notes := "/v1/customers/" + other.Id.String() + "/notes?cursor="
+	requireFaults(t, admin.Must(t, 400, "GET", notes+cursor, nil), "cursor invalid_cursor")
 }
 
 func nextCursor(t *testing.T, caller *apitest.Caller, path string) string {
@@ -314,8 +319,9 @@ func forgeries(t *testing.T, cursor string) (all []string) {
 	var parts map[string]any
 	require.NoError(t, json.Unmarshal(text, &parts))
 	values := []any{
-		nil, true, 0, -1, 1.5, raw("1e400"), int64(math.MaxInt64), int64(math.MinInt64), "", "x", nul, raw(`"\ud800"`), "0000-01-01T00:00:00Z",
-		"9999-12-31T23:59:59.999999999-23:59", "0001-01-01T00:00:00+23:59", "294277-01-01T00:00:00Z", uuid.Nil, uuid.Max, []any{}, []any{nul},
+		nil, true, 0, -1, 1.5, raw("1e400"), int64(math.MaxInt64), int64(math.MinInt64), "", "x", nul, raw(`"\ud800"`),
+		"0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999-23:59", "0001-01-01T00:00:00+23:59", "294277-01-01T00:00:00Z",
+		uuid.Nil, uuid.Max, []any{}, []any{nul},
 		map[string]any{}, map[string]any{"unknown": 1}, raw(nested(500)), strings.Repeat("x", 1000),
 	}
 	for name := range parts {

@@ -143,6 +143,7 @@ func spoiledObjects(schema *openapi3.Schema) (all []spoiledValue) {
 	}
 	add("with a page of a number inside", `{"k":1e131000}`, "/k")
 	add("with a page of a fraction inside", `{"k":[-1.5E-131000]}`, "/k/0")
+	add("with a number of 101 digits inside", `{"k":`+strings.Repeat("9", 101)+`}`, "/k")
 	add("with a name twice", `{"k":1,"k":2}`, "/k")
 	add("with an escaped name twice", `{"k":1,"\u006b":2}`, "/k")
 	if depth, limited := schema.Extensions["x-max-depth"].(float64); limited {

@@ -20,7 +20,6 @@ import (
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/apitest"
 	"github.com/clientele-api/clientele/internal/contract"
-	"github.com/clientele-api/clientele/internal/rawjson"
 )
 
 // mutation is a request that differs in one thing from one the contract describes.
@@ -118,10 +117,13 @@ func (o target) encoded() string {
 }
 
 var (
-	nul       = "a\x00b"
-	notUTF8   = "a\xff\xfeb"
-	longText  = strings.Repeat("long ", 2000)
-	oddTexts  = []string{`'; DROP TABLE customers; --`, `%_\`, `"quoted"`, "\u2028", "\u202eright to left", "﷽", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "İıſK", "\ufeff", "${jndi:ldap://x}", "../../etc/passwd", "\u0085"}
+	nul      = "a\x00b"
+	notUTF8  = "a\xff\xfeb"
+	longText = strings.Repeat("long ", 2000)
+	oddTexts = []string{
+		`'; DROP TABLE customers; --`, `%_\`, `"quoted"`, "\u2028", "\u202eright to left", "﷽", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "İıſK", "\ufeff",
+		"${jndi:ldap://x}", "../../etc/passwd", "\u0085",
+	}
 	notFound  = []int{404}
 	malformed = []int{400}
 	invalid   = []int{422}
@@ -205,7 +207,7 @@ func goodValue(parameter *openapi3.Parameter) string {
 // wrongValues are texts that a parameter of the schema does not take.
 func wrongValues(schema *openapi3.Schema) (values []string) {
 	if schema.Type.Is("integer") {
-		values = append(values, "abc", "1.5", "1e400", "99999999999999999999", "NaN", "1 000", "null", "true", "0x10", "١")
+		values = append(values, "abc", "1.5", "1e400", "99999999999999999999", "NaN", "1 000", "null", "true", "0x10", "+5", "١")
 		if schema.Min != nil {
 			values = append(values, fmt.Sprint(int64(*schema.Min)-1), fmt.Sprint(math.MinInt64))
 		}
@@ -214,7 +216,7 @@ func wrongValues(schema *openapi3.Schema) (values []string) {
 		}
 	}
 	if schema.Type.Is("boolean") {
-		values = append(values, "maybe", "2", "null", "yes", "[]")
+		values = append(values, "maybe", "1", "0", "t", "TRUE", "null", "yes", "[]")
 	}
 	if len(schema.Enum) > 0 {
 		values = append(values, "no such value", strings.ToUpper(fmt.Sprint(schema.Enum[0])), fmt.Sprint(schema.Enum[0])+",")

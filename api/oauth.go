@@ -102,7 +102,7 @@ func (s *Server) TokenRevoke(ctx context.Context, request openapi.TokenRevokeReq
 
 const basicChallenge = `Basic realm="clientele"`
 
-var errUnknownClient = &sessions.Error{Code: "invalid_client", Description: "The client is unknown."}
+var errUnknownClient = &sessions.Error{Code: "invalid_client", Description: "The client is unknown; staff signs in with client_id=staff."}
 
 func invalidRequest(description string) error {
 	return &sessions.Error{Code: "invalid_request", Description: description}

@@ -141,44 +141,47 @@ func TestGrantsThatAreRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		values url.Values
 		with   apitest.With
-		status int
 		code   string
 	}{
-		"wrong password":            {values: passwordForm(email, "not the password"), status: 400, code: "invalid_grant"},
-		"unknown login":             {values: passwordForm("x"+email, apitest.Password), status: 400, code: "invalid_grant"},
-		"login with a NUL":          {values: passwordForm(email+"\x00", apitest.Password), status: 400, code: "invalid_grant"},
-		"login that is no UTF-8":    {values: passwordForm("\xff\xfe", apitest.Password), status: 400, code: "invalid_grant"},
-		"password with a NUL":       {values: passwordForm(email, apitest.Password+"\x00"), status: 400, code: "invalid_grant"},
-		"password of a page":        {values: passwordForm(email, strings.Repeat("long ", 10_000)), status: 400, code: "invalid_grant"},
-		"no password":               {values: form("grant_type", "password", "client_id", "staff", "username", email), status: 400, code: "invalid_request"},
-		"no login":                  {values: form("grant_type", "password", "client_id", "staff", "password", "x"), status: 400, code: "invalid_request"},
-		"password without a value":  {values: passwordForm(email, ""), status: 400, code: "invalid_request"},
-		"login without a value":     {values: passwordForm("", apitest.Password), status: 400, code: "invalid_request"},
-		"login twice":               {values: passwordForm(email, apitest.Password, "username", email), status: 400, code: "invalid_request"},
-		"grant type twice":          {values: passwordForm(email, apitest.Password, "grant_type", "password"), status: 400, code: "invalid_request"},
-		"no grant type":             {values: form("client_id", "staff"), status: 400, code: "invalid_request"},
-		"another grant type":        {values: form("grant_type", "client_credentials", "client_id", "staff"), status: 400, code: "unsupported_grant_type"},
-		"nothing at all":            {values: url.Values{}, status: 401, code: "invalid_client"},
-		"unknown client":            {values: form("grant_type", "password", "client_id", "portals"), status: 401, code: "invalid_client"},
-		"client with a secret":      {values: form("grant_type", "password"), with: basic("staff", "secret"), status: 401, code: "invalid_client"},
-		"two different clients":     {values: passwordForm(email, apitest.Password), with: basic("other", ""), status: 401, code: "invalid_client"},
-		"a scope there is not":      {values: passwordForm(email, apitest.Password, "scope", "customers:eat"), status: 400, code: "invalid_scope"},
-		"a scope the role has not":  {values: passwordForm(email, apitest.Password, "scope", "customers:read staff:read"), status: 400, code: "invalid_scope"},
-		"a scope with a NUL":        {values: passwordForm(email, apitest.Password, "scope", "customers:read\x00"), status: 400, code: "invalid_scope"},
-		"no refresh token":          {values: form("grant_type", "refresh_token", "client_id", "staff"), status: 400, code: "invalid_request"},
-		"unknown refresh token":     {values: refreshForm("clr_unknown"), status: 400, code: "invalid_grant"},
-		"refresh token with a NUL":  {values: refreshForm(token + "\x00"), status: 400, code: "invalid_grant"},
-		"access token as a refresh": {values: refreshForm(access), status: 400, code: "invalid_grant"},
+		"wrong password":            {values: passwordForm(email, "not the password"), code: "invalid_grant"},
+		"unknown login":             {values: passwordForm("x"+email, apitest.Password), code: "invalid_grant"},
+		"login with a NUL":          {values: passwordForm(email+"\x00", apitest.Password), code: "invalid_grant"},
+		"login that is no UTF-8":    {values: passwordForm("\xff\xfe", apitest.Password), code: "invalid_grant"},
+		"password with a NUL":       {values: passwordForm(email, apitest.Password+"\x00"), code: "invalid_grant"},
+		"password of a page":        {values: passwordForm(email, strings.Repeat("long ", 10_000)), code: "invalid_grant"},
+		"no password":               {values: form("grant_type", "password", "client_id", "staff", "username", email), code: "invalid_request"},
+		"no login":                  {values: form("grant_type", "password", "client_id", "staff", "password", "x"), code: "invalid_request"},
+		"password without a value":  {values: passwordForm(email, ""), code: "invalid_request"},
+		"login without a value":     {values: passwordForm("", apitest.Password), code: "invalid_request"},
+		"login twice":               {values: passwordForm(email, apitest.Password, "username", email), code: "invalid_request"},
+		"grant type twice":          {values: passwordForm(email, apitest.Password, "grant_type", "password"), code: "invalid_request"},
+		"no grant type":             {values: form("client_id", "staff"), code: "invalid_request"},
+		"another grant type":        {values: form("grant_type", "client_credentials", "client_id", "staff"), code: "unsupported_grant_type"},
+		"nothing at all":            {values: url.Values{}, code: "invalid_client"},
+		"unknown client":            {values: form("grant_type", "password", "client_id", "portals"), code: "invalid_client"},
+		"client with a secret":      {values: form("grant_type", "password"), with: basic("staff", "secret"), code: "invalid_client"},
+		"two different clients":     {values: passwordForm(email, apitest.Password), with: basic("other", ""), code: "invalid_client"},
+		"a scope there is not":      {values: passwordForm(email, apitest.Password, "scope", "customers:eat"), code: "invalid_scope"},
+		"a scope the role has not":  {values: passwordForm(email, apitest.Password, "scope", "customers:read staff:read"), code: "invalid_scope"},
+		"a scope with a NUL":        {values: passwordForm(email, apitest.Password, "scope", "customers:read\x00"), code: "invalid_scope"},
+		"no refresh token":          {values: form("grant_type", "refresh_token", "client_id", "staff"), code: "invalid_request"},
+		"unknown refresh token":     {values: refreshForm("clr_unknown"), code: "invalid_grant"},
+		"refresh token with a NUL":  {values: refreshForm(token + "\x00"), code: "invalid_grant"},
+		"access token as a refresh": {values: refreshForm(access), code: "invalid_grant"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			status := 400
+			if test.code == "invalid_client" {
+				status = 401
+			}
 			with := test.with
 			if with == nil {
 				with = func(*http.Request) {}
 			}
 			response := postForm(t, s, "/oauth/token", test.values, with)
-			refusedGrant(t, response, test.status, test.code)
+			refusedGrant(t, response, status, test.code)
 			require.Equal(t, "no-store", response.Header.Get("Cache-Control"))
-			if test.status == 401 {
+			if status == 401 {
 				require.Equal(t, `Basic realm="clientele"`, response.Header.Get("WWW-Authenticate"))
 			}
 		})

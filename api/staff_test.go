@@ -59,7 +59,8 @@ func TestStaffIsCreatedReadChangedAndDeleted(t *testing.T) {
 	require.Equal(t, created.CreatedAt, changed.CreatedAt)
 
 	for _, nothing := range []apitest.Fields{{}, {"name": changed.Name}, {"email": changed.Email, "role": "viewer"}} {
-		same := admin.Must(t, 200, "PATCH", staffPath(created.Id), nothing, apitest.Header("Content-Type", "application/merge-patch+json"))
+		same := admin.Must(t, 200, "PATCH", staffPath(created.Id), nothing,
+			apitest.Header("Content-Type", "application/merge-patch+json"))
 		require.Equal(t, patched.Header.Get("ETag"), same.Header.Get("ETag"), "a patch that changes nothing")
 	}
 
@@ -78,7 +79,8 @@ func TestStaffEventsHoldNoSecrets(t *testing.T) {
 	account := admin.StaffAccount(t, nil)
 	admin.Must(t, 200, "PATCH", staffPath(account.Id), apitest.Fields{"password": "another four words here", "name": "New"})
 	admin.Must(t, 204, "DELETE", staffPath(account.Id), nil)
-	rows, err := s.DB.Query(t.Context(), "SELECT type, version, data::text FROM events WHERE resource_id = $1 ORDER BY sequence", account.Id)
+	rows, err := s.DB.Query(t.Context(),
+		"SELECT type, version, data::text FROM events WHERE resource_id = $1 ORDER BY sequence", account.Id)
 	require.NoError(t, err)
 	var types []string
 	for rows.Next() {
@@ -142,8 +144,9 @@ func TestOverlappingEditsOfStaff(t *testing.T) {
 	admin := s.Staff(t, access.Administrator)
 	id := admin.StaffAccount(t, nil).Id
 	_, tag := readStaff(t, admin, id)
-	statuses := atOnce(10, func(i int) int {
-		return admin.Do(t, "PATCH", staffPath(id), apitest.Fields{"name": "Name " + uuid.NewString()}, apitest.Header("If-Match", tag)).Status
+	statuses := atOnce(10, func(int) int {
+		body := apitest.Fields{"name": "Name " + uuid.NewString()}
+		return admin.Do(t, "PATCH", staffPath(id), body, apitest.Header("If-Match", tag)).Status
 	})
 	require.Equal(t, map[int]int{200: 1, 412: 9}, statuses)
 	account, _ := readStaff(t, admin, id)

@@ -8,3 +8,6 @@ UPDATE signing_keys SET retired_at = $1 WHERE retired_at IS NULL;
 -- name: SigningKeyInsert :exec
 INSERT INTO signing_keys (id, public_key, private_key_sealed, created_at)
 VALUES (@id, @public_key, @private_key_sealed, @created_at);
+
+-- name: SigningKeyExists :one
+SELECT EXISTS (SELECT FROM signing_keys);

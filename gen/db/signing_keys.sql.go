@@ -12,6 +12,17 @@ import (
 	"github.com/google/uuid"
 )
 
+const signingKeyExists = `-- name: SigningKeyExists :one
+SELECT EXISTS (SELECT FROM signing_keys)
+`
+
+func (q *Queries) SigningKeyExists(ctx context.Context, db DBTX) (bool, error) {
+	row := db.QueryRow(ctx, signingKeyExists)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const signingKeyInsert = `-- name: SigningKeyInsert :exec
 INSERT INTO signing_keys (id, public_key, private_key_sealed, created_at)
 VALUES ($1, $2, $3, $4)

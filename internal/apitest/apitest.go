@@ -127,7 +127,7 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 	require.NoError(t, err)
 	listener.Start()
 	background.Go(func() { s.Authority.Follow(ctx) })
-	background.Go(func() { events.Sequence(ctx, upkeep, log) })
+	background.Go(func() { events.RunSequencer(ctx, upkeep, log) })
 	t.Cleanup(func() {
 		listener.Close()
 		stop()

@@ -186,9 +186,9 @@ var columns = []string{
 func (d dataset) fill(b testing.TB, database *postgres.DB) {
 	b.Helper()
 	ctx := context.Background()
-	conn, err := database.Acquire(ctx)
+	conn, err := pgx.ConnectConfig(ctx, database.Config().ConnConfig) // without the limits of the pool's
 	must(b, err)
-	defer conn.Release()
+	defer conn.Close(ctx)
 	rows, err := conn.Query(ctx, `SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'customers'
 		AND indexname NOT IN (SELECT conname FROM pg_constraint WHERE conrelid = 'customers'::regclass)`)
 	must(b, err)
@@ -218,7 +218,6 @@ func (d dataset) fill(b testing.TB, database *postgres.DB) {
 	for _, index := range indexes {
 		execute(index.Definition)
 	}
-	execute("RESET maintenance_work_mem")
 	execute("VACUUM (ANALYZE) customers")
 }
 

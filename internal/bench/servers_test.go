@@ -51,7 +51,7 @@ func newProduct(b testing.TB, databaseURL string, tracer pgx.QueryTracer) *produ
 		DB: p.db, Authority: p.authority, Keyring: keyring, Hasher: passwords.NewHasher(), Log: log,
 	})
 	must(b, err)
-	background.Go(func() { events.Sequence(ctx, p.db, log) })
+	background.Go(func() { events.RunSequencer(ctx, p.db, log) })
 	p.addr = serve(b, handler)
 	return p
 }

@@ -126,8 +126,10 @@ func Load(flags *flag.FlagSet, args []string, getenv func(string) string) (Confi
 		})
 	}
 	config := Config{}
-	if err := flags.Parse(args); err != nil {
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return config, err
+	} else if err != nil {
+		return config, &Error{Problems: []string{err.Error()}}
 	}
 	if flags.NArg() > 0 {
 		return config, &Error{Problems: []string{"there is an argument too many: " + flags.Arg(0)}}

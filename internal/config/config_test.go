@@ -49,8 +49,9 @@ func TestSettingsAreRead(t *testing.T) {
 	t.Parallel()
 	settings, err := load(map[string]string{
 		"ADDR": ":0", "METRICS_ADDR": "[::1]:9090", "PUBLIC_URL": "https://clientele.example.com/",
-		"TRUSTED_PROXIES": "10.0.0.0/8, 192.0.2.1,,2001:db8::/32", "DATABASE_URL": "postgres://user:pass@one,two/clientele?pool_max_conns=5",
-		"DATA_DIR": "/var/lib/clientele", "SECRET_KEY": secretKey, "ADMIN_EMAIL": "ada@example.com",
+		"TRUSTED_PROXIES": "10.0.0.0/8, 192.0.2.1,,2001:db8::/32",
+		"DATABASE_URL":    "postgres://user:pass@one,two/clientele?pool_max_conns=5",
+		"DATA_DIR":        "/var/lib/clientele", "SECRET_KEY": secretKey, "ADMIN_EMAIL": "ada@example.com",
 		"ADMIN_PASSWORD": "four words are better", "LOG_FORMAT": "text", "LOG_LEVEL": "debug",
 	}, "--addr", "127.0.0.1:9000", "--log-format=json")
 	require.NoError(t, err)
@@ -67,8 +68,9 @@ func TestSettingsAreRead(t *testing.T) {
 func TestAllProblemsAtOnceAndNoSecrets(t *testing.T) {
 	t.Parallel()
 	_, err := load(map[string]string{
-		"ADDR": "8080", "METRICS_ADDR": "localhost:http", "PUBLIC_URL": "https://ada:hush-1@example.com", "TRUSTED_PROXIES": "10.0.0.0/40",
-		"DATABASE_URL": "postgres://ada:hush-2@host:port/db", "SECRET_KEY": "hush-3", "ADMIN_PASSWORD": "hush-4",
+		"ADDR": "8080", "METRICS_ADDR": "localhost:http", "PUBLIC_URL": "https://ada:hush-1@example.com",
+		"TRUSTED_PROXIES": "10.0.0.0/40",
+		"DATABASE_URL":    "postgres://ada:hush-2@host:port/db", "SECRET_KEY": "hush-3", "ADMIN_PASSWORD": "hush-4",
 		"LOG_FORMAT": "xml", "LOG_LEVEL": "loud",
 	}, "--data-dir", "")
 	found := problems(t, err)

@@ -53,7 +53,7 @@ func checkLine(text string) error {
 	if strings.ContainsFunc(text, unicode.IsControl) {
 		return errors.New("must be one line of text, without control characters")
 	}
-	if strings.TrimSpace(text) == "" {
+	if text != "" && strings.TrimSpace(text) == "" { // an empty one is too short
 		return errors.New("must not be blank")
 	}
 	return nil
@@ -151,6 +151,9 @@ func schemaMessage(err *openapi3.SchemaError) string {
 		}
 		return "must be one of " + strings.Join(values, ", ")
 	case "minLength":
+		if schema.MinLength == 1 {
+			return "must not be empty"
+		}
 		return fmt.Sprintf("must have at least %d characters", schema.MinLength)
 	case "maxLength":
 		return fmt.Sprintf("must have at most %d characters", *schema.MaxLength)

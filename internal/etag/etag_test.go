@@ -56,7 +56,9 @@ func TestParse(t *testing.T) {
 	tags, err := etag.Parse(`"a,b" ,W/"c", ""`)
 	require.NoError(t, err)
 	require.Equal(t, []string{`"a,b"`, `W/"c"`, `""`}, tags)
-	for _, header := range []string{"", " ", "a", `"a`, `a"`, `W/`, `w/"a"`, `"a" "b"`, `"a",`, `,"a"`, `"a"b`, `*, "a"`, `"a", *`, strings.Repeat(`"`, 5)} {
+	for _, header := range []string{
+		"", " ", "a", `"a`, `a"`, `W/`, `w/"a"`, `"a" "b"`, `"a",`, `,"a"`, `"a"b`, `*, "a"`, `"a", *`, strings.Repeat(`"`, 5),
+	} {
 		_, err := etag.Parse(header)
 		require.Error(t, err, header)
 	}

@@ -15,11 +15,11 @@ const (
 	placeBatch    = 5000
 )
 
-// Sequence gives committed events their position in the feed until the context ends. Every replica runs one; a lock
+// RunSequencer gives committed events their position in the feed until the context ends. Every replica runs one; a lock
 // lets one at a time through. Transactions commit in another order than they drew their sequence numbers in, so a reader
 // that went by those would skip events; positions are given only to what has committed, and a reader that has seen a
 // position has seen all before it.
-func Sequence(ctx context.Context, database *postgres.DB, log *slog.Logger) {
+func RunSequencer(ctx context.Context, database *postgres.DB, log *slog.Logger) {
 	ticker := time.NewTicker(placeInterval)
 	defer ticker.Stop()
 	failing := false
@@ -29,7 +29,7 @@ func Sequence(ctx context.Context, database *postgres.DB, log *slog.Logger) {
 			return
 		case <-ticker.C:
 		}
-		err := Place(ctx, database)
+		err := AssignPositions(ctx, database)
 		if err != nil && ctx.Err() == nil && !failing {
 			log.Warn("events get no position for now", "error", err)
 		}
@@ -37,8 +37,8 @@ func Sequence(ctx context.Context, database *postgres.DB, log *slog.Logger) {
 	}
 }
 
-// Place gives the events that have committed so far their positions, unless another sequencer is at it.
-func Place(ctx context.Context, database *postgres.DB) error {
+// AssignPositions gives the events that have committed so far their positions, unless another sequencer is at it.
+func AssignPositions(ctx context.Context, database *postgres.DB) error {
 	for {
 		// Most of the time there is nothing to do, which one cheap look tells.
 		unplaced, err := db.New().EventUnplacedExist(ctx, database)

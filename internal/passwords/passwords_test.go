@@ -18,12 +18,14 @@ import (
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	for _, good := range []string{
-		"four words are better", "Tr0ub4dor&3-horse", "zażółć gęślą jaźń", "正しい馬の電池のホッチキス止め", strings.Repeat("Aq9$xW2!", 16),
+		"four words are better", "Tr0ub4dor&3-horse", "zażółć gęślą jaźń", "正しい馬の電池のホッチキス止め",
+		strings.Repeat("Aq9$xW2!", 16),
 	} {
 		require.NoError(t, passwords.Check(good), good)
 	}
 	for _, bad := range []string{
-		"", "short", "123456789", "żółćżółćż", "password123", "1234567890", "qwertyuiop", "aaaaaaaaaaaaaaa", "Password1!", strings.Repeat("Aq9$xW2!", 16) + "x",
+		"", "short", "123456789", "żółćżółćż", "password123", "1234567890", "qwertyuiop", "aaaaaaaaaaaaaaa", "Password1!",
+		strings.Repeat("Aq9$xW2!", 16) + "x",
 	} {
 		err := passwords.Check(bad)
 		require.Error(t, err, bad)
@@ -37,7 +39,9 @@ func TestCheck(t *testing.T) {
 // TestCheckIsQuick: what it is given comes from anybody.
 func TestCheckIsQuick(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{strings.Repeat("ab1", 42), strings.Repeat("password", 16), strings.Repeat("🙂", 128), strings.Repeat("x", 1<<20)} {
+	for _, text := range []string{
+		strings.Repeat("ab1", 42), strings.Repeat("password", 16), strings.Repeat("🙂", 128), strings.Repeat("x", 1<<20),
+	} {
 		started := time.Now()
 		_ = passwords.Check(text)
 		require.Less(t, time.Since(started), 2*time.Second)
@@ -67,7 +71,9 @@ func TestHashes(t *testing.T) {
 	other, err := hasher.Hash(ctx, password)
 	require.NoError(t, err)
 	require.NotEqual(t, hash, other, "each has a salt of its own")
-	for candidate, expected := range map[string]bool{password: true, password + " ": false, "Four words are better": false, "": false} {
+	for candidate, expected := range map[string]bool{
+		password: true, password + " ": false, "Four words are better": false, "": false,
+	} {
 		matches, err := hasher.Matches(ctx, hash, candidate)
 		require.NoError(t, err)
 		require.Equal(t, expected, matches, candidate)
@@ -80,10 +86,13 @@ func TestHashes(t *testing.T) {
 	require.False(t, matches)
 
 	// A hash of other parameters carries them with it.
-	matches, err = hasher.Matches(ctx, "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$qKKwElYW18d1hHrqn8bB0mCxQqJlkmEkqTyWD6L4Ijk", password)
+	const smaller = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$qKKwElYW18d1hHrqn8bB0mCxQqJlkmEkqTyWD6L4Ijk"
+	matches, err = hasher.Matches(ctx, smaller, password)
 	require.NoError(t, err)
 	require.False(t, matches)
-	for _, damaged := range []string{"x", "$2a$10$abc", strings.Replace(hash, "v=19", "v=16", 1), strings.Replace(hash, "m=", "n=", 1), hash[:len(hash)-3] + "!!!"} {
+	for _, damaged := range []string{
+		"x", "$2a$10$abc", strings.Replace(hash, "v=19", "v=16", 1), strings.Replace(hash, "m=", "n=", 1), hash[:len(hash)-3] + "!!!",
+	} {
 		_, err := hasher.Matches(ctx, damaged, password)
 		require.Error(t, err, damaged)
 		require.NotContains(t, err.Error(), password)

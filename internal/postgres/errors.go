@@ -72,6 +72,12 @@ func translatePgError(err error, pgErr *pgconn.PgError) error {
 		translated.Cause = err
 		return translated
 	}
+	if pgErr.Code == "57014" {
+		return &fault.Error{
+			Kind: fault.Unavailable, Code: "too_slow", Detail: "The database took too long for this request. Ask for less.",
+			RetryAfter: time.Second, Cause: err,
+		}
+	}
 	switch pgErr.Code[:2] {
 	case "22": // a value that the database does not take, and that should have been refused before
 		return &fault.Error{

@@ -154,8 +154,8 @@ func TestTranslate(t *testing.T) {
 		code string
 	}{
 		"no row":                    {fmt.Errorf("reading: %w", pgx.ErrNoRows), fault.NotFound, "not_found"},
-		"a taken external id":       {fmt.Errorf("writing: %w", pgError("23505", "customers_external_id_key")), fault.Conflict, "external_id_taken"},
-		"a taken email":             {pgError("23505", "staff_email_key"), fault.Conflict, "email_taken"},
+		"a taken external id":       {pgError("23505", "customers_external_id_key"), fault.Conflict, "external_id_taken"},
+		"a taken email":             {fmt.Errorf("writing: %w", pgError("23505", "staff_email_key")), fault.Conflict, "email_taken"},
 		"a parent that is not":      {pgError("23503", "customers_parent_id_fkey"), fault.Invalid, "invalid_body"},
 		"a deadlock":                {pgError("40P01", ""), fault.Unavailable, "busy"},
 		"too many connections":      {pgError("53300", ""), fault.Unavailable, "unavailable"},
@@ -177,8 +177,8 @@ func TestTranslate(t *testing.T) {
 	}
 	require.NoError(t, postgres.Translate(nil))
 	for name, err := range map[string]error{
-		"unknown": unknown, "the caller went away": context.Canceled, "a constraint of nobody's": pgError("23514", "customers_status_check"),
-		"wrong SQL": pgError("42601", ""), "not the database's": &net.OpError{Op: "dial", Err: errors.New("refused")},
+		"unknown": unknown, "the caller went away": context.Canceled,
+		"a constraint of nobody's": pgError("23514", "customers_status_check"), "wrong SQL": pgError("42601", ""), "not the database's": &net.OpError{Op: "dial", Err: errors.New("refused")},
 	} {
 		require.Same(t, err, postgres.Translate(err), name)
 	}

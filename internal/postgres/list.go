@@ -69,7 +69,7 @@ func Rows[T any](ctx context.Context, db *DB, query Select) (rows []T, more bool
 		query.Where.predicates = append(slices.Clone(query.Where.predicates), query.keyset(&query.Where))
 	}
 	for {
-		narrowed, more, err := query, false, error(nil)
+		narrowed := query
 		narrowed.Limit++ // one more tells whether there are more
 		if query.Where.searching {
 			if narrowed, more, err = query.narrow(ctx, db); err != nil {

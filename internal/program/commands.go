@@ -29,7 +29,7 @@ var (
 )
 
 func migrate(ctx context.Context, env Environment, what string, args []string) error {
-	settings, err := config.Load(newFlags(env, "migrate "+what), args, env.Getenv)
+	settings, err := load(env, newFlags("migrate "+what), args)
 	if err != nil {
 		return err
 	}
@@ -59,11 +59,11 @@ func migrate(ctx context.Context, env Environment, what string, args []string) e
 }
 
 func createStaff(ctx context.Context, env Environment, args []string) error {
-	flags := newFlags(env, "staff create")
+	flags := newFlags("staff create")
 	address := flags.String("email", "", "email address that the account signs in with")
 	role := flags.String("role", "", "administrator, operator or viewer")
 	name := flags.String("name", "", "name of the person (default the email address)")
-	settings, err := config.Load(flags, args, env.Getenv)
+	settings, err := load(env, flags, args)
 	if err != nil {
 		return err
 	}
@@ -142,12 +142,12 @@ func askPassword(env Environment) (password string, generated bool, err error) {
 }
 
 func rotateKeys(ctx context.Context, env Environment, args []string) error {
-	settings, err := config.Load(newFlags(env, "keys rotate"), args, env.Getenv)
+	settings, err := load(env, newFlags("keys rotate"), args)
 	if err != nil {
 		return err
 	}
 	return withDatabase(ctx, settings, newLog(env, settings), func(database *postgres.DB, _ string) error {
-		keyring, err := openKeyring(settings)
+		keyring, err := openKeyring(ctx, database, settings)
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/config"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/postgres/embedded"
@@ -60,14 +61,22 @@ func (s source) ended() <-chan struct{} {
 const secretKeyFile = "secret.key"
 
 // openKeyring gives the secret key: the one that is set or, with the embedded database, the one that was generated into
-// the data directory beside it.
-func openKeyring(settings config.Config) (*secrets.Keyring, error) {
+// the data directory beside it. One is generated only for a database that needs none yet: another key would not open what
+// is sealed in it.
+func openKeyring(ctx context.Context, database *postgres.DB, settings config.Config) (*secrets.Keyring, error) {
 	if settings.SecretKey != "" {
 		return secrets.Parse(settings.SecretKey)
 	}
 	path := filepath.Join(settings.DataDir, secretKeyFile)
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		used, usedErr := db.New().SigningKeyExists(ctx, database)
+		if usedErr != nil {
+			return nil, usedErr
+		}
+		if used {
+			return nil, fmt.Errorf("the secret key of this database is missing: put %s back from your backup", path)
+		}
 		content, err = generateSecretKey(path)
 	}
 	if err != nil {

@@ -90,15 +90,22 @@ func dispatch(ctx context.Context, env Environment) error {
 	return errUsage
 }
 
-// newFlags makes the flags of a command; its help goes where the log goes.
-func newFlags(env Environment, name string) *flag.FlagSet {
+// newFlags makes the flags of a command.
+func newFlags(name string) *flag.FlagSet {
 	flags := flag.NewFlagSet("clientele "+name, flag.ContinueOnError)
-	flags.SetOutput(env.Stderr)
-	flags.Usage = func() {
-		fmt.Fprint(env.Stderr, usage, "\nFlags of ", flags.Name(), ":\n")
+	flags.SetOutput(io.Discard) // what is wrong with them is told once, with everything else
+	return flags
+}
+
+// load reads the settings of a command, or answers a call for help.
+func load(env Environment, flags *flag.FlagSet, args []string) (config.Config, error) {
+	settings, err := config.Load(flags, args, env.Getenv)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(env.Stdout, usage, "\nFlags of ", flags.Name(), ":\n")
+		flags.SetOutput(env.Stdout)
 		flags.PrintDefaults()
 	}
-	return flags
+	return settings, err
 }
 
 func newLog(env Environment, settings config.Config) *slog.Logger {

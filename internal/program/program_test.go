@@ -175,6 +175,13 @@ func TestFromAnEmptyFolder(t *testing.T) {
 	require.Zero(t, info.Mode().Perm()&0o077)
 	output, code = run(t, dir, "", "migrate", "status") // starts the database for itself
 	require.Equal(t, 0, code, output)
+
+	// A key that is lost is asked for, not replaced by one that opens nothing.
+	require.NoError(t, os.Remove(filepath.Join(dir, "clientele-data", "secret.key")))
+	output, code = run(t, dir, "", "serve")
+	require.Equal(t, 1, code)
+	require.Contains(t, output, "put")
+	require.NoFileExists(t, filepath.Join(dir, "clientele-data", "secret.key"))
 }
 
 func TestReplicasOnOneDatabaseStartTogether(t *testing.T) {
@@ -260,7 +267,7 @@ func TestSettingsThatAreWrong(t *testing.T) {
 	for _, secret := range []string{"tooshort", "hidden-password"} {
 		require.NotContains(t, string(output), secret)
 	}
-	for _, args := range [][]string{{"nonsense"}, {"migrate"}, {"staff", "create", "--email", "x"}, {"serve", "extra"}} {
+	for _, args := range [][]string{{"nonsense"}, {"migrate"}, {"staff", "create", "--email", "x"}, {"serve", "extra"}, {"serve", "--nope"}} {
 		output, code := run(t, t.TempDir(), "", args...)
 		require.Equal(t, 2, code, output)
 	}

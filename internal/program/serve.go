@@ -30,9 +30,9 @@ const sweepInterval = 10 * time.Minute
 const upkeepConns = 2
 
 func serve(ctx context.Context, env Environment, args []string) (err error) {
-	flags := newFlags(env, "serve")
+	flags := newFlags("serve")
 	migrates := flags.Bool("migrate", true, "apply migrations first")
-	settings, err := config.Load(flags, args, env.Getenv)
+	settings, err := load(env, flags, args)
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func serve(ctx context.Context, env Environment, args []string) (err error) {
 	// Whether the address is free is known at once; the database takes longer.
 	listener, err := listen(ctx, settings.Addr)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: stop what uses the address, or set CLIENTELE_ADDR to another", err)
 	}
 	defer listener.Close()
 	found, err := openSource(ctx, settings, true, log)
@@ -97,7 +97,7 @@ func (s *server) run(ctx context.Context, listener net.Listener, ready func(url 
 	if url == "" {
 		url = urlOf(listener.Addr())
 	}
-	keyring, err := openKeyring(s.settings)
+	keyring, err := openKeyring(ctx, s.database, s.settings)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (s *server) run(ctx context.Context, listener net.Listener, ready func(url 
 		return err
 	}
 	background.Go(func() { authority.Follow(ctx) })
-	background.Go(func() { events.Sequence(ctx, s.upkeep, s.log) })
+	background.Go(func() { events.RunSequencer(ctx, s.upkeep, s.log) })
 	background.Go(func() { s.sweep(ctx) })
 
 	failed := make(chan error, 2)

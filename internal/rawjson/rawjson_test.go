@@ -54,7 +54,9 @@ func TestCheck(t *testing.T) {
 		}
 		require.Equal(t, expected, found, text)
 	}
-	for _, text := range []string{"", " ", "{", `{"a"}`, "[1,]", "01", "nul", `"\u12"`, "1 2", "\xff", "\"\xff\"", "'a'", "\ufeff{}", nested(20_000)} {
+	for _, text := range []string{
+		"", " ", "{", `{"a"}`, "[1,]", "01", "nul", `"\u12"`, "1 2", "\xff", "\"\xff\"", "'a'", "\ufeff{}", nested(20_000),
+	} {
 		_, err := rawjson.Check([]byte(text), maxDepth)
 		require.Error(t, err, "%.40q", text)
 	}
@@ -176,7 +178,8 @@ func valuesByDecoder(text []byte) int {
 // when it is written anew.
 func FuzzCheck(f *testing.F) {
 	for _, seed := range []string{
-		`{"a":[1,-2.5e-3,true,null,"\ud83d\ude42\u0000\\\""],"a":{}}`, `"\ud800\udc00\ud800"`, nested(40), `[1e131000]`, "", "\xff", `{"":{"":""}}`,
+		`{"a":[1,-2.5e-3,true,null,"\ud83d\ude42\u0000\\\""],"a":{}}`, `"\ud800\udc00\ud800"`, nested(40), `[1e131000]`, "",
+		"\xff", `{"":{"":""}}`,
 	} {
 		f.Add([]byte(seed))
 	}

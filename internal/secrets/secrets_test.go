@@ -30,7 +30,9 @@ func TestParse(t *testing.T) {
 	for _, good := range []string{newKey, newKey + "," + oldKey, " " + newKey + " ,\t" + oldKey, strings.Repeat("x", 32)} {
 		parse(t, good)
 	}
-	for _, bad := range []string{"", "too short to be one", newKey + ",", newKey + ",short", ",", strings.Repeat(" ", 40), strings.Repeat("x", 31)} {
+	for _, bad := range []string{
+		"", "too short to be one", newKey + ",", newKey + ",short", ",", strings.Repeat(" ", 40), strings.Repeat("x", 31),
+	} {
 		_, err := secrets.Parse(bad)
 		require.Error(t, err, bad)
 		for part := range strings.SplitSeq(bad, ",") {
@@ -116,8 +118,8 @@ func TestKeyringIsNotShown(t *testing.T) {
 	require.NoError(t, err)
 	type options struct{ Keyring *secrets.Keyring }
 	for _, shown := range []string{
-		log.String(), string(encoded), fmt.Sprint(keyring), fmt.Sprintf("%v %+v %#v %s %q %x", keyring, keyring, keyring, keyring, keyring, keyring),
-		fmt.Sprintf("%v %+v %#v", *keyring, *keyring, *keyring), fmt.Sprintf("%v %+v", options{keyring}, options{keyring}),
+		log.String(), string(encoded), fmt.Sprint(keyring), fmt.Sprintf("%v %+v %#v", keyring, keyring, keyring),
+		fmt.Sprintf("%s %q %x", keyring, keyring, keyring), fmt.Sprintf("%v %+v %#v", *keyring, *keyring, *keyring), fmt.Sprintf("%v %+v", options{keyring}, options{keyring}),
 	} {
 		require.NotContains(t, shown, "secret key that")
 		require.NotContains(t, shown, fmt.Sprintf("%x", newKey))

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // oldestMajor is the oldest PostgreSQL that the program's SQL runs on.
@@ -198,12 +200,20 @@ func shareDirs(ctx context.Context, i Installation) []string {
 	return dirs
 }
 
-// output runs a program that answers with one line.
+// output runs a program that answers with one line. A program that was written a moment ago is busy while a child that
+// is being forked at the same time still holds the file; it is tried again.
 func output(ctx context.Context, path string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Env = childEnv()
-	cmd.Dir = "/"
-	out, err := cmd.Output()
+	var out []byte
+	var err error
+	for attempt := range 20 {
+		cmd := exec.CommandContext(ctx, path, args...)
+		cmd.Env = childEnv()
+		cmd.Dir = "/"
+		if out, err = cmd.Output(); !errors.Is(err, syscall.ETXTBSY) {
+			break
+		}
+		time.Sleep(time.Duration(attempt) * 5 * time.Millisecond)
+	}
 	if err != nil {
 		var exit *exec.ExitError
 		if errors.As(err, &exit) {
