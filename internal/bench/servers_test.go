@@ -122,7 +122,7 @@ func serve(b testing.TB, handler http.Handler) (addr string) {
 	go func() { ended <- server.Serve(listener) }()
 	b.Cleanup(func() {
 		_ = server.Close()
-		<-ended
+		_ = <-ended
 	})
 	return listener.Addr().String()
 }

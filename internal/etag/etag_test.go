@@ -25,7 +25,7 @@ func TestIfMatchComparesTheVersion(t *testing.T) {
 	require.NoError(t, etag.IfMatch(nil).Check(7), "no header, no condition")
 	require.NoError(t, etag.Versions{}.Check(7))
 	for header, matches := range map[string]bool{
-		etag.Of(7, "x"): true, `"7.0000000000000000"`: true, `"7"`: true, `*`: true, ` "1.a" , "7.b" `: true,
+		etag.Of(7, "x"): true, `"7.0000000000000000"`: true, `"7"`: true, `*`: true, `"1.a" , "7.b"`: true,
 		`"8.a"`: false, `"70.a"`: false, `"-7.a"`: false, `"x"`: false, `""`: false, `"7a"`: false, `"99999999999999999999.a"`: false,
 		`W/"7.a"`: false, // RFC 9110, 13.1.1: compared strongly
 		`7`:       false, ``: false,

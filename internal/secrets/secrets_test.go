@@ -114,7 +114,7 @@ func TestKeyringIsNotShown(t *testing.T) {
 	var log bytes.Buffer
 	slog.New(slog.NewTextHandler(&log, nil)).Info("text", "keyring", keyring)
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("json", "keyring", keyring)
-	encoded, err := json.Marshal(keyring)
+	encoded, err := json.Marshal(keyring) //nolint:staticcheck // that nothing comes out is what is tested
 	require.NoError(t, err)
 	type options struct{ Keyring *secrets.Keyring }
 	for _, shown := range []string{
