@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -178,7 +179,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		"properties": map[string]any{"a/b": raw("1e999")}, "parent_id": "42",
 	}
 	members := []string{
-		"/name too_short", "/name invalid_format", "/email invalid_email", "/phone invalid_type", "/colour unknown_member",
+		"/name too_short", "/email invalid_email", "/phone invalid_type", "/colour unknown_member",
 		"/modules/1 invalid_type", "/modules/2 invalid_format", "/locale unknown_value", "/properties/a~1b number_too_long",
 		"/parent_id invalid_format",
 	}
@@ -223,6 +224,23 @@ func TestFaultsOfBodies(t *testing.T) {
 	// What only looks like the above.
 	kept := `{"name":"x","comments":"\\u0000 \ud83d\ude42 \u0009","properties":{"n":1e99,"":null,"\\":-0.1}}`
 	admin.Must(t, 201, "POST", "/v1/customers", kept)
+}
+
+// TestPropertiesThatLookLikeNumbers: what no database takes as a number is looked for as text, which it is as well.
+func TestPropertiesThatLookLikeNumbers(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	for _, value := range []string{
+		"1e308", "1e-400", "1e131000", "1e-131000", "-1.5E-20000", "-0", "NaN", "Infinity", "0x1p-2", "1_000", "null", "{}", `"`,
+		strings.Repeat("9", 100), strings.Repeat("9", 101), "0." + strings.Repeat("0", 200) + "1",
+	} {
+		customer := admin.Customer(t, apitest.Fields{"properties": map[string]any{"value": value}})
+		var page openapi.CustomerPage
+		admin.Must(t, 200, "GET", "/v1/customers?properties[value]="+url.QueryEscape(value), nil).JSON(t, &page)
+		require.Len(t, page.Data, 1, value)
+		require.Equal(t, customer.Id, page.Data[0].Id, value)
+	}
 }
 
 // TestManyFaults: an answer is no larger than what it answers, and does not take for ever.

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -122,7 +123,9 @@ func serve(b testing.TB, handler http.Handler) (addr string) {
 	go func() { ended <- server.Serve(listener) }()
 	b.Cleanup(func() {
 		_ = server.Close()
-		_ = <-ended
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			b.Error(err)
+		}
 	})
 	return listener.Addr().String()
 }
