@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -68,6 +69,7 @@ var current = parameters{memory: 32 * 1024, passes: 3, threads: 1}
 type Hasher struct {
 	places chan struct{} // taken by those that wait and those that hash
 	slots  chan struct{} // taken by those that hash
+	count  atomic.Int64
 	decoy  string
 }
 
@@ -78,7 +80,10 @@ const waitingPerSlot = 32
 func NewHasher() *Hasher {
 	slots := max(1, runtime.GOMAXPROCS(0)/2)
 	h := &Hasher{slots: make(chan struct{}, slots), places: make(chan struct{}, slots*(1+waitingPerSlot))}
-	h.decoy = current.hash(rand.Text())
+	salt, key := make([]byte, saltLength), make([]byte, keyLength)
+	_, _ = rand.Read(salt) // never fails
+	_, _ = rand.Read(key)
+	h.decoy = current.format(salt, key) // of no password that anybody knows
 	return h
 }
 
@@ -124,7 +129,11 @@ func (h *Hasher) wait(ctx context.Context) error {
 	}
 }
 
+// Count tells how many passwords were hashed or compared so far: a sign-in costs one, whoever signs in.
+func (h *Hasher) Count() int64 { return h.count.Load() }
+
 func (h *Hasher) done() {
+	h.count.Add(1)
 	<-h.slots
 	<-h.places
 }
@@ -139,6 +148,11 @@ func (p parameters) hash(password string) string {
 	salt := make([]byte, saltLength)
 	_, _ = rand.Read(salt) // never fails
 	key := argon2.IDKey([]byte(password), salt, p.passes, p.memory, p.threads, keyLength)
+	return p.format(salt, key)
+}
+
+// format writes a hash in PHC string format.
+func (p parameters) format(salt, key []byte) string {
 	return fmt.Sprintf(phcFormat, argon2.Version, p.memory, p.passes, p.threads,
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key))
 }

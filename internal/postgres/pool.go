@@ -12,7 +12,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -67,10 +66,7 @@ func Open(ctx context.Context, url string, now func() time.Time, options ...Opti
 		if _, err := conn.Exec(ctx, limitTimes); err != nil {
 			return fmt.Errorf("limiting the time of statements: %w", err)
 		}
-		// Times come out as UTC, not in the machine's zone.
-		conn.TypeMap().RegisterType(&pgtype.Type{
-			Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
-		})
+		registerTypes(conn.TypeMap())
 		return nil
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
