@@ -172,6 +172,6 @@ func (s *Server) JwksGet(ctx context.Context, _ openapi.JwksGetRequestObject) (o
 		Body: openapi.JWKSet{Keys: convert(keys, func(key tokens.PublicKey) openapi.JWK {
 			return openapi.JWK{Kty: "RSA", Use: "sig", Alg: "RS256", Kid: key.ID, N: key.Modulus, E: key.Exponent}
 		})},
-		Headers: openapi.JwksGet200ResponseHeaders{CacheControl: "public, max-age=60"},
+		Headers: openapi.JwksGet200ResponseHeaders{CacheControl: "no-cache"},
 	}, nil
 }
