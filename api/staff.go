@@ -6,7 +6,6 @@ import (
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/etag"
-	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/staff"
 )
@@ -26,9 +25,6 @@ func (s *Server) StaffList(ctx context.Context, request openapi.StaffListRequest
 
 // StaffCreate adds somebody to the staff.
 func (s *Server) StaffCreate(ctx context.Context, request openapi.StaffCreateRequestObject) (openapi.StaffCreateResponseObject, error) {
-	if err := checkConfirmation(&request.Body.Password, request.Body.PasswordConfirmation); err != nil {
-		return nil, err
-	}
 	hash, err := s.hasher.Hash(ctx, request.Body.Password)
 	if err != nil {
 		return nil, err
@@ -65,9 +61,6 @@ func (s *Server) StaffGet(ctx context.Context, request openapi.StaffGetRequestOb
 // StaffUpdate changes a staff account.
 func (s *Server) StaffUpdate(ctx context.Context, request openapi.StaffUpdateRequestObject) (openapi.StaffUpdateResponseObject, error) {
 	body := *request.Body
-	if err := checkConfirmation(body.Password, body.PasswordConfirmation); err != nil {
-		return nil, err
-	}
 	patch := staff.Patch{Name: body.Name, Email: body.Email, Role: (*access.Role)(body.Role)}
 	if body.Password != nil {
 		hash, err := s.hasher.Hash(ctx, *body.Password)
@@ -104,14 +97,4 @@ func ToAPIStaff(account staff.Account) openapi.Staff {
 		LastLoginAt: account.LastLoginAt, Version: account.Version, CreatedAt: account.CreatedAt,
 		UpdatedAt: account.UpdatedAt,
 	}
-}
-
-// checkConfirmation refuses a confirmation that was sent and is not the password.
-func checkConfirmation(password, confirmation *string) error {
-	if confirmation == nil || password != nil && *confirmation == *password {
-		return nil
-	}
-	return fault.InvalidBody(fault.Field{
-		Pointer: "/password_confirmation", Code: "no_match", Message: "must be the same as password",
-	})
 }

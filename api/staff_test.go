@@ -294,6 +294,8 @@ func TestPasswordConfirmation(t *testing.T) {
 		"password_confirmation": apitest.Password + " ",
 	}
 	requireFaults(t, admin.Must(t, 422, "POST", "/v1/staff", body), "/password_confirmation no_match")
+	body["role"] = "king"
+	requireFaults(t, admin.Must(t, 422, "POST", "/v1/staff", body), "/password_confirmation no_match", "/role unknown_value")
 	id := admin.StaffAccount(t, nil).Id
 	for _, body := range []apitest.Fields{
 		{"password": "another four words here", "password_confirmation": "another four words"},

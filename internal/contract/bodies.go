@@ -10,11 +10,12 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// The extensions that say what JSON Schema has no word for: how many bytes the text of a member has at most, and how
-// deep it is nested.
+// The extensions that say what JSON Schema has no word for: how many bytes the text of a member has at most, how deep it
+// is nested, and the member beside it that it must be the same as.
 const (
 	maxBytesExtension = "x-max-bytes"
 	maxDepthExtension = "x-max-depth"
+	equalsExtension   = "x-equals"
 )
 
 // bound is what those extensions say of a member of the body.
@@ -87,6 +88,9 @@ func (w schemaWalk) check(ref *openapi3.SchemaRef, at place) error {
 		return nil
 	}
 	w.seen[visit{schema, at}] = true
+	if err := checkEquals(schema, w.json && at != elsewhere); err != nil {
+		return err
+	}
 	if w.json {
 		if err := checkClosed(schema); err != nil {
 			return err
@@ -155,6 +159,22 @@ func checkClosed(schema *openapi3.Schema) error {
 		return errors.New(" takes objects without additionalProperties: false")
 	case len(schema.Properties) > 0 || composed:
 		return errors.New(" is free-form (additionalProperties: true) and names members nevertheless")
+	}
+	return nil
+}
+
+// checkEquals refuses a member that must be the same as another where that is not enforced, or as one that is not there.
+func checkEquals(schema *openapi3.Schema, enforced bool) error {
+	for name, property := range schema.Properties {
+		value, given := property.Value.Extensions[equalsExtension]
+		if !given {
+			continue
+		}
+		other, isName := value.(string)
+		if !isName || schema.Properties[other] == nil || !enforced {
+			return fmt.Errorf(": %s of %s must name a member beside it, at the top of a JSON body or one level below",
+				equalsExtension, name)
+		}
 	}
 	return nil
 }

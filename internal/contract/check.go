@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -71,7 +72,29 @@ func (o *Operation) checkBody(body []byte) (members []fault.Field, notJSON *faul
 	}
 	err = o.body.VisitJSON(shortened(o.body, value), bodyOptions...)
 	members = append(members, schemaFaults(err)...)
+	members = append(members, unequal(o.body, value, "")...)
 	return append(members, o.checkBounds(body)...), nil
+}
+
+// unequal finds members that are not the same as the ones that they must be the same as; absent ones are.
+func unequal(schema *openapi3.Schema, value any, pointer string) []fault.Field {
+	object, isObject := value.(map[string]any)
+	if !isObject {
+		return nil
+	}
+	var faults []fault.Field
+	for name, property := range schema.Properties {
+		member, found := object[name]
+		if !found {
+			continue
+		}
+		at := pointer + rawjson.Pointer(name)
+		if other, given := property.Value.Extensions[equalsExtension].(string); given && !reflect.DeepEqual(member, object[other]) {
+			faults = append(faults, fault.Field{Pointer: at, Code: "no_match", Message: "must be the same as " + other})
+		}
+		faults = append(faults, unequal(property.Value, member, at)...)
+	}
+	return faults
 }
 
 // shortened cuts arrays that are too long to one item more than they may have, which is enough to refuse them. The

@@ -147,6 +147,24 @@ func TestBoundsStandWhereTheyAreEnforced(t *testing.T) {
 	require.ErrorContains(t, err, "the parameter a: x-max-bytes")
 }
 
+func TestEqualMembersStandWhereTheyAreCompared(t *testing.T) {
+	t.Parallel()
+	pair := `"a": {"type": "string"}, "b": {"type": "string", "x-equals": "a"}`
+	for _, schema := range []string{object(pair), object(`"c": ` + object(pair))} {
+		_, err := document{schema: schema}.load(t)
+		require.NoError(t, err, schema)
+	}
+	for _, schema := range []string{
+		object(`"b": {"type": "string", "x-equals": "a"}`), object(`"a": {"type": "string"}, "b": {"type": "string", "x-equals": true}`),
+		object(`"c": ` + object(`"d": `+object(pair))), object(`"c": {"type": "array", "items": ` + object(pair) + `}`),
+	} {
+		_, err := document{schema: schema}.load(t)
+		require.ErrorContains(t, err, "x-equals of b", schema)
+	}
+	_, err := document{schema: object(pair), media: "application/x-www-form-urlencoded"}.load(t)
+	require.ErrorContains(t, err, "x-equals of b")
+}
+
 func TestWhatHasNoSchema(t *testing.T) {
 	t.Parallel()
 	_, err := contract.Load([]byte(strings.ReplaceAll(`{"openapi": "3.0.3", "info": {"title": "T", "version": "1"}, "paths": {"/things": {"put": {
