@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/clientele-api/clientele/gen/db"
-	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/listing"
 	"github.com/clientele-api/clientele/internal/paging"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/rawjson"
@@ -39,86 +39,22 @@ type Filter struct {
 	Properties    map[string]string `json:"properties,omitempty"`
 }
 
-// order is a way to sort customers: the column, and its value in a row as the cursor keeps it.
-type order struct {
-	column string
-	value  func(db.Customer) any
-}
-
-var orders = map[string]order{
-	"created_at": {"created_at", func(c db.Customer) any { return c.CreatedAt }},
-	"updated_at": {"updated_at", func(c db.Customer) any { return c.UpdatedAt }},
-	"name":       {"name_key", func(c db.Customer) any { return c.NameKey }},
-}
-
-// place is where a page starts: after the row with this value and id.
-type place struct {
-	Value json.RawMessage `json:"v"`
-	ID    uuid.UUID       `json:"i"`
+// list is the list of customers, in the orders of the contract.
+var list = listing.List[db.Customer]{
+	Resource: "customers", From: "customers", Columns: listedColumns,
+	ID: func(c db.Customer) uuid.UUID { return c.ID },
+	Orders: map[string]listing.Order[db.Customer]{
+		"created_at": {Column: "created_at", Time: func(c db.Customer) time.Time { return c.CreatedAt }},
+		"updated_at": {Column: "updated_at", Time: func(c db.Customer) time.Time { return c.UpdatedAt }},
+		"name":       {Column: "name_key", Text: func(c db.Customer) string { return c.NameKey }},
+	},
 }
 
 // List reads a page of the customers that are meant. Sort names an order, with a minus before it to turn it round.
 func List(
 	ctx context.Context, database *postgres.DB, filter Filter, sort string, page paging.Request,
 ) (paging.Page[db.Customer], error) {
-	name, desc := strings.CutPrefix(sort, "-")
-	by, known := orders[name]
-	if !known {
-		return paging.Page[db.Customer]{}, fmt.Errorf("customers are not sorted by %q", name)
-	}
-	cursors := paging.CursorsOf("customers", filter, sort)
-	query := postgres.Select{
-		From: "customers", Columns: listedColumns, Where: filter.where(), Order: by.column, Desc: desc, Limit: page.Limit,
-	}
-	if page.Cursor != "" {
-		after, err := by.decode(cursors, page.Cursor)
-		if err != nil {
-			return paging.Page[db.Customer]{}, err
-		}
-		query.After = after
-	}
-	rows, more, err := postgres.Rows[db.Customer](ctx, database, query)
-	if err != nil {
-		return paging.Page[db.Customer]{}, err
-	}
-	result := paging.Page[db.Customer]{Rows: rows}
-	if more {
-		next := cursors.Encode(by.place(rows[len(rows)-1]))
-		result.Next = &next
-	}
-	if page.Total {
-		total, err := postgres.Count(ctx, database, "customers", filter.where())
-		if err != nil {
-			return result, err
-		}
-		result.Total = &total
-	}
-	return result, nil
-}
-
-func (o order) place(last db.Customer) place {
-	value, _ := json.Marshal(o.value(last)) // a time or a text
-	return place{Value: value, ID: last.ID}
-}
-
-// decode reads a cursor into the values of the order and the id.
-func (o order) decode(cursors paging.Cursors, cursor string) ([]any, error) {
-	var after place
-	if err := cursors.Decode(cursor, &after); err != nil {
-		return nil, err
-	}
-	var text string
-	if err := json.Unmarshal(after.Value, &text); err != nil {
-		return nil, fault.InvalidCursor()
-	}
-	if o.column == "name_key" {
-		return []any{text, after.ID}, nil
-	}
-	moment, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
-		return nil, fault.InvalidCursor()
-	}
-	return []any{moment, after.ID}, nil
+	return list.Read(ctx, database, filter, filter.where, sort, page)
 }
 
 func (f Filter) where() postgres.Where {

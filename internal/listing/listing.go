@@ -1,0 +1,111 @@
+// Package listing reads lists that callers filter and sort: it ties the order that is asked for to the cursor of the page
+// and to the query. It knows no resource, and decides nothing about who may see what: that is in the filter.
+package listing
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/paging"
+	"github.com/clientele-api/clientele/internal/postgres"
+)
+
+// List is a list of a resource, whose rows are structs of the columns.
+type List[Row any] struct {
+	Resource string // sets its cursors apart from those of other lists
+	From     string // a table or view with an id
+	Columns  string
+	Orders   map[string]Order[Row] // by the name that the contract gives them
+	ID       func(Row) uuid.UUID
+}
+
+// Order is a way to sort: a column that is never null, and its value in a row, as exactly one of Text and Time.
+type Order[Row any] struct {
+	Column string
+	Text   func(Row) string
+	Time   func(Row) time.Time
+}
+
+// place is where a page starts: after the row with this value and id.
+type place struct {
+	Value json.RawMessage `json:"v"`
+	ID    uuid.UUID       `json:"i"`
+}
+
+// Read reads a page of the rows that the filter lets through; where gives the filter as predicates, and filter is the
+// same as a value that tells one list from another. Sort names an order, with a minus before it to turn it round.
+func (l List[Row]) Read(
+	ctx context.Context, database *postgres.DB, filter any, where func() postgres.Where, sort string, page paging.Request,
+) (paging.Page[Row], error) {
+	name, desc := strings.CutPrefix(sort, "-")
+	order, known := l.Orders[name]
+	if !known {
+		return paging.Page[Row]{}, fmt.Errorf("%s are not sorted by %q", l.Resource, name)
+	}
+	cursors := paging.CursorsOf(l.Resource, filter, sort)
+	query := postgres.Select{
+		From: l.From, Columns: l.Columns, Where: where(), Order: order.Column, Desc: desc, Limit: page.Limit,
+	}
+	if page.Cursor != "" {
+		after, err := order.decode(cursors, page.Cursor)
+		if err != nil {
+			return paging.Page[Row]{}, err
+		}
+		query.After = after
+	}
+	rows, more, err := postgres.Rows[Row](ctx, database, query)
+	if err != nil {
+		return paging.Page[Row]{}, err
+	}
+	result := paging.Page[Row]{Rows: rows}
+	if more {
+		last := rows[len(rows)-1]
+		next := cursors.Encode(place{Value: order.value(last), ID: l.ID(last)})
+		result.Next = &next
+	}
+	if page.Total {
+		total, err := postgres.Count(ctx, database, l.From, where())
+		if err != nil {
+			return result, err
+		}
+		result.Total = &total
+	}
+	return result, nil
+}
+
+func (o Order[Row]) value(row Row) json.RawMessage {
+	var value any
+	if o.Time != nil {
+		value = o.Time(row)
+	} else {
+		value = o.Text(row)
+	}
+	encoded, _ := json.Marshal(value) // a time or a text
+	return encoded
+}
+
+// decode reads a cursor into the value of the order and the id.
+func (o Order[Row]) decode(cursors paging.Cursors, cursor string) ([]any, error) {
+	var after place
+	if err := cursors.Decode(cursor, &after); err != nil {
+		return nil, err
+	}
+	var text string
+	if err := json.Unmarshal(after.Value, &text); err != nil {
+		return nil, fault.InvalidCursor()
+	}
+	if o.Time == nil {
+		return []any{text, after.ID}, nil
+	}
+	moment, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return nil, fault.InvalidCursor()
+	}
+	return []any{moment, after.ID}, nil
+}
