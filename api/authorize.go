@@ -63,17 +63,8 @@ func admit(caller *access.Principal, requirements []contract.Requirement) error 
 		if requirement.Scheme != caller.Kind {
 			continue
 		}
-		missing := slices.DeleteFunc(slices.Clone(requirement.Scopes), caller.Has)
-		if len(missing) == 0 {
+		if refused = demand(caller, requirement.Scopes); refused == nil {
 			return nil
-		}
-		noun := "scope "
-		if len(missing) > 1 {
-			noun = "scopes "
-		}
-		refused = &fault.Error{
-			Kind: fault.Forbidden, Code: "insufficient_scope", About: lacking(requirement.Scopes),
-			Detail: "The token lacks the " + noun + tokens.JoinScopes(missing) + ".",
 		}
 	}
 	if refused == nil {
@@ -83,4 +74,28 @@ func admit(caller *access.Principal, requirements []contract.Requirement) error 
 		}
 	}
 	return refused
+}
+
+// demand refuses a caller whose token lacks one of the scopes.
+func demand(caller *access.Principal, scopes []access.Scope) error {
+	missing := slices.DeleteFunc(slices.Clone(scopes), caller.Has)
+	if len(missing) == 0 {
+		return nil
+	}
+	noun := "scope "
+	if len(missing) > 1 {
+		noun = "scopes "
+	}
+	return &fault.Error{
+		Kind: fault.Forbidden, Code: "insufficient_scope", About: lacking(scopes),
+		Detail: "The token lacks the " + noun + tokens.JoinScopes(missing) + ".",
+	}
+}
+
+// admitBody lets a body through whose members ask for no more scopes than the caller has.
+func admitBody(c echo.Context, operation *contract.Operation, body []byte) error {
+	if scopes := operation.ScopesOf(body); len(scopes) > 0 {
+		return demand(callerOf(c.Request().Context()), scopes)
+	}
+	return nil
 }

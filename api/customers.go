@@ -3,10 +3,11 @@ package api
 import (
 	"context"
 
-	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/customers"
 	"github.com/clientele-api/clientele/internal/etag"
+	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/identities"
 	"github.com/clientele-api/clientele/internal/postgres"
 )
 
@@ -30,12 +31,27 @@ func (s *Server) CustomerList(ctx context.Context, request openapi.CustomerListR
 	}, nil
 }
 
-// CustomerCreate creates a customer.
+// CustomerCreate creates a customer, with its first login where one is given.
 func (s *Server) CustomerCreate(ctx context.Context, request openapi.CustomerCreateRequestObject) (openapi.CustomerCreateResponseObject, error) {
-	return change(ctx, s, func(tx *postgres.Tx) (openapi.CustomerCreateResponseObject, error) {
-		customer, err := customers.Create(ctx, tx, FromAPICustomerCreate(*request.Body))
+	input := FromAPICustomerCreate(*request.Body)
+	var login *identities.Input
+	if body := request.Body.Identity; body != nil {
+		hash, err := s.hashed(ctx, body.Password)
 		if err != nil {
 			return nil, err
+		}
+		first, status := FromAPIFirstIdentity(*body, hash)
+		login, input.Status = &first, status
+	}
+	return change(ctx, s, func(tx *postgres.Tx) (openapi.CustomerCreateResponseObject, error) {
+		customer, err := customers.Create(ctx, tx, input)
+		if err != nil {
+			return nil, err
+		}
+		if login != nil {
+			if _, err := identities.Insert(ctx, tx, customer.Customer, *login); err != nil {
+				return nil, fault.Under("/identity", postgres.Translate(err))
+			}
 		}
 		body := ToAPICustomer(customer)
 		return openapi.CustomerCreate201JSONResponse{
@@ -49,7 +65,7 @@ func (s *Server) CustomerCreate(ctx context.Context, request openapi.CustomerCre
 
 // CustomerGet reads a customer.
 func (s *Server) CustomerGet(ctx context.Context, request openapi.CustomerGetRequestObject) (openapi.CustomerGetResponseObject, error) {
-	customer, err := db.New().CustomerGet(ctx, s.db, request.CustomerId)
+	customer, err := customers.Get(ctx, s.db, request.CustomerId)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +86,36 @@ func (s *Server) CustomerUpdate(ctx context.Context, request openapi.CustomerUpd
 		body := ToAPICustomer(customer)
 		return openapi.CustomerUpdate200JSONResponse{
 			Body: body, Headers: openapi.CustomerUpdate200ResponseHeaders{ETag: etag.Of(customer.Version, body)},
+		}, nil
+	})
+}
+
+// CustomerActivate switches a customer's access on.
+func (s *Server) CustomerActivate(ctx context.Context, request openapi.CustomerActivateRequestObject) (openapi.CustomerActivateResponseObject, error) {
+	versions := etag.IfMatch(request.Params.IfMatch)
+	return change(ctx, s, func(tx *postgres.Tx) (openapi.CustomerActivateResponseObject, error) {
+		customer, err := customers.Activate(ctx, tx, request.CustomerId, versions)
+		if err != nil {
+			return nil, err
+		}
+		body := ToAPICustomer(customer)
+		return openapi.CustomerActivate200JSONResponse{
+			Body: body, Headers: openapi.CustomerActivate200ResponseHeaders{ETag: etag.Of(customer.Version, body)},
+		}, nil
+	})
+}
+
+// CustomerDeactivate switches a customer's access off.
+func (s *Server) CustomerDeactivate(ctx context.Context, request openapi.CustomerDeactivateRequestObject) (openapi.CustomerDeactivateResponseObject, error) {
+	versions := etag.IfMatch(request.Params.IfMatch)
+	return change(ctx, s, func(tx *postgres.Tx) (openapi.CustomerDeactivateResponseObject, error) {
+		customer, err := customers.Deactivate(ctx, tx, request.CustomerId, versions)
+		if err != nil {
+			return nil, err
+		}
+		body := ToAPICustomer(customer)
+		return openapi.CustomerDeactivate200JSONResponse{
+			Body: body, Headers: openapi.CustomerDeactivate200ResponseHeaders{ETag: etag.Of(customer.Version, body)},
 		}, nil
 	})
 }
@@ -100,21 +146,28 @@ func (s *Server) CustomerDeletionPlanGet(ctx context.Context, request openapi.Cu
 }
 
 // ToAPICustomer shows a customer.
-func ToAPICustomer(customer db.Customer) openapi.Customer {
-	actions := convert(customers.AllowedActions(customer.Status), func(a customers.Action) string { return string(a) })
+func ToAPICustomer(customer customers.Customer) openapi.Customer {
 	return openapi.Customer{
 		Id: customer.ID, Name: customer.Name, Email: customer.Email, Phone: customer.Phone, Company: customer.Company,
 		Address: customer.Address, Comments: customer.Comments, Modules: customer.Modules,
 		Properties: customer.Properties, ParentId: customer.ParentID, ExternalId: customer.ExternalID,
 		Locale: openapi.Locale(customer.Locale), Status: openapi.CustomerStatus(customer.Status),
-		AllowedActions: actions, Version: customer.Version, CreatedAt: customer.CreatedAt, UpdatedAt: customer.UpdatedAt,
+		InvitedAt: customer.InvitedAt, LastActivityAt: customer.LastActivityAt,
+		AllowedActions: ToAPIActions(customers.AllowedActions(customer.Status)), Version: customer.Version, CreatedAt: customer.CreatedAt, UpdatedAt: customer.UpdatedAt,
 	}
+}
+
+// ToAPIActions shows what may be done with a customer.
+func ToAPIActions(actions []customers.Action) []string {
+	return convert(actions, func(a customers.Action) string { return string(a) })
 }
 
 // ToAPIDeletionPlan shows what deleting a customer would do.
 func ToAPIDeletionPlan(plan customers.DeletionPlan) openapi.DeletionPlan {
 	shown := openapi.DeletionPlan{
-		Counts: openapi.DeletionCounts{Notes: plan.Notes},
+		Counts: openapi.DeletionCounts{
+			Identities: plan.Counts.Identities, Sessions: plan.Counts.Sessions, Notes: plan.Counts.Notes,
+		},
 		Blockers: convert(plan.Blockers, func(b customers.Blocker) openapi.DeletionBlocker {
 			return openapi.DeletionBlocker{
 				Code: b.Code, Message: b.Message, Resource: openapi.ResourceRef{Kind: b.Kind, Id: b.ResourceID},
@@ -133,16 +186,13 @@ func ToAPIDeletionPlan(plan customers.DeletionPlan) openapi.DeletionPlan {
 
 // FromAPICustomerFilter gives which customers are meant.
 func FromAPICustomerFilter(params openapi.CustomerListParams, properties map[string]string) customers.Filter {
-	filter := customers.Filter{
-		Status: (*string)(params.Status), ParentID: params.ParentId, AncestorID: params.AncestorId,
+	return customers.Filter{
+		Query: orEmpty(params.Q), Status: (*string)(params.Status), ParentID: params.ParentId, AncestorID: params.AncestorId,
 		Email: params.Email, ExternalID: params.ExternalId, Module: params.Module,
 		CreatedBefore: params.CreatedBefore, CreatedAfter: params.CreatedAfter, UpdatedBefore: params.UpdatedBefore,
+		NoActivitySince: params.NoActivitySince, NeverSignedIn: params.NeverSignedIn, Invited: params.Invited,
 		Properties: properties,
 	}
-	if params.Q != nil {
-		filter.Query = *params.Q
-	}
-	return filter
 }
 
 // FromAPICustomerCreate gives what is said of a new customer.

@@ -46,6 +46,18 @@ var permissions = map[string]string{
 	"noteCreate":              "customers:write",
 	"noteDelete":              "customers:write",
 
+	"customerActivate":   "customers:write",
+	"customerDeactivate": "customers:write",
+
+	"identityList":           "identities:read",
+	"customerIdentityList":   "identities:read",
+	"identityGet":            "identities:read",
+	"identityCreate":         "identities:write",
+	"identityUpdate":         "identities:write",
+	"identityDelete":         "identities:write",
+	"identityDeleteAll":      "identities:write",
+	"identityPasswordUpdate": "identities:write",
+
 	"customerEventList": "events:read",
 	"eventList":         "events:read",
 

@@ -25,6 +25,9 @@ func (o target) schemaMutations(
 			})
 		}
 		for _, one := range spoiledValues(property.Value) {
+			if one.what == "40 deep" { // the limit counts from the top of the body
+				one.place = one.place[len("/0")*strings.Count(pointer, "/"):]
+			}
 			add(one.what, one.value, at+one.place)
 		}
 		if slices.Contains(schema.Required, name) {

@@ -61,6 +61,7 @@ func targets(t *testing.T, s *apitest.Server) []target {
 		ids := map[string]string{
 			"customer_id": customer.Id.String(),
 			"note_id":     admin.Note(t, customer.Id, "text").Id.String(),
+			"identity_id": admin.Identity(t, customer.Id, nil).Id.String(),
 			"staff_id":    s.Staff(t, access.Viewer).ID.String(),
 		}
 		item := document().Paths.Value(operation.Path)
@@ -132,11 +133,10 @@ var (
 // pathMutations have ids that are none.
 func (o target) pathMutations() (all []mutation) {
 	for _, parameter := range o.in("path") {
-		step := "{" + parameter.Name + "}"
-		before, after, _ := strings.Cut(o.Path, step)
-		before = o.path[:len(pathStep.ReplaceAllString(before, uuid.Nil.String()))]
-		after = pathStep.ReplaceAllStringFunc(after, func(string) string { return o.path[len(o.path)-36:] })
-		known := o.path[len(before) : len(before)+36]
+		at := slices.Index(strings.Split(o.Path, "/"), "{"+parameter.Name+"}")
+		steps := strings.Split(o.path, "/")
+		known := steps[at]
+		before, after := strings.Join(steps[:at], "/")+"/", strings.Join(append([]string{""}, steps[at+1:]...), "/")
 		for _, id := range []string{
 			"42", "not-an-id", "%00", "%FF%FE", "%20", "null", "..%2f..%2fstaff", "%2e%2e", strings.Repeat("9", 3000),
 			known + "0", known[:35], "%20" + known, "%7B" + known + "%7D", "urn:uuid:" + known,

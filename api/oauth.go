@@ -102,7 +102,7 @@ func (s *Server) TokenRevoke(ctx context.Context, request openapi.TokenRevokeReq
 
 const basicChallenge = `Basic realm="clientele"`
 
-var errUnknownClient = &sessions.Error{Code: "invalid_client", Description: "The client is unknown; staff signs in with client_id=staff."}
+var errUnknownClient = &sessions.Error{Code: "invalid_client", Description: "The client is unknown; staff signs in with client_id=staff, customers with client_id=portal."}
 
 func invalidRequest(description string) error {
 	return &sessions.Error{Code: "invalid_request", Description: description}
@@ -118,7 +118,7 @@ func knownClient(ctx context.Context, formClient *string) (string, bool) {
 		}
 		client = user
 	}
-	return client, client == sessions.StaffClient
+	return client, sessions.IsClient(client)
 }
 
 // formParameters are the parameters of RFC 6749 and RFC 7009 that are known here. Others are ignored, however often

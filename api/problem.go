@@ -144,6 +144,9 @@ func toProblem(known *fault.Error, status int, path, requestID string) openapi.P
 	case lacking:
 		scopes := convert(about, func(s access.Scope) string { return string(s) })
 		problem.RequiredScopes = &scopes
+	case customers.Refusal:
+		actions := ToAPIActions(about.Allowed)
+		problem.CurrentStatus, problem.AllowedActions = &about.Status, &actions
 	case customers.DeletionPlan:
 		plan := ToAPIDeletionPlan(about)
 		problem.DeletionPlan, problem.ConfirmationToken = &plan, plan.ConfirmationToken

@@ -37,6 +37,9 @@ func (s *Server) validated(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		if err := admitBody(c, operation, body); err != nil {
+			return err
+		}
 		path := map[string]string{}
 		for i, name := range c.ParamNames() {
 			path[name] = c.ParamValues()[i]

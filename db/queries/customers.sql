@@ -4,6 +4,11 @@ SELECT * FROM customers WHERE id = $1;
 -- name: CustomerGetForNoKeyUpdate :one
 SELECT * FROM customers WHERE id = $1 FOR NO KEY UPDATE;
 
+-- name: CustomerGetForShareByIdentity :one
+-- For whatever depends on the customer's status and does not change it.
+SELECT customers.* FROM customers
+WHERE customers.id = (SELECT identities.customer_id FROM identities WHERE identities.id = @identity_id) FOR SHARE;
+
 -- name: CustomerGetForUpdate :one
 SELECT * FROM customers WHERE id = $1 FOR UPDATE;
 
@@ -13,9 +18,9 @@ SELECT id FROM customers WHERE id = $1 FOR KEY SHARE;
 
 -- name: CustomerInsert :one
 INSERT INTO customers (id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id,
-    locale, created_at, updated_at, name_key, email_key, search_text)
+    locale, status, created_at, updated_at, name_key, email_key, search_text)
 VALUES (@id, @name, @email, @phone, @company, @address, @comments, @modules, @properties, @parent_id, @external_id,
-    @locale, @created_at, @created_at, @name_key, @email_key, @search_text)
+    @locale, @status, @created_at, @created_at, @name_key, @email_key, @search_text)
 RETURNING *;
 
 -- name: CustomerUpdate :one
@@ -57,3 +62,19 @@ SELECT pg_advisory_xact_lock(4119251);
 -- name: CustomerFind :one
 -- No row when there is no such customer.
 SELECT id FROM customers WHERE id = $1;
+
+-- name: CustomerGetWithActivity :one
+SELECT sqlc.embed(customers), customer_activity.last_activity_at
+FROM customers LEFT JOIN customer_activity ON customer_activity.customer_id = customers.id
+WHERE customers.id = $1;
+
+-- name: CustomerSetStatus :one
+UPDATE customers SET status = @status, invited_at = @invited_at, updated_at = @updated_at, version = version + 1
+WHERE id = @id
+RETURNING *;
+
+-- name: CustomerActivityUpsert :exec
+-- The later of two moments stays.
+INSERT INTO customer_activity (customer_id, last_activity_at) VALUES ($1, $2)
+ON CONFLICT ON CONSTRAINT customer_activity_pkey
+DO UPDATE SET last_activity_at = greatest(customer_activity.last_activity_at, excluded.last_activity_at);

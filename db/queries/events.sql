@@ -20,12 +20,21 @@ LIMIT @row_limit;
 SELECT coalesce(max(position), 0)::bigint FROM events;
 
 -- name: EventEraseCustomer :exec
--- Nothing personal stays of a deleted customer, in its own events or in those of what belonged to it.
-UPDATE events SET data = NULL WHERE customer_id = $1 AND data IS NOT NULL;
+-- Nothing personal stays of a deleted customer, in its own events or in those of what belonged to it: neither what
+-- changed nor what its people were called.
+UPDATE events SET data = NULL,
+    actor_name = CASE WHEN actor_kind = 'identity' THEN '' ELSE actor_name END,
+    request_id = CASE WHEN actor_kind = 'identity' THEN NULL ELSE request_id END
+WHERE customer_id = $1 AND (data IS NOT NULL OR actor_kind = 'identity');
 
 -- name: EventEraseResource :exec
 UPDATE events SET data = NULL
 WHERE customer_id = @customer_id AND resource_kind = @resource_kind AND resource_id = @resource_id AND data IS NOT NULL;
+
+-- name: EventEraseActor :exec
+-- What a login that is gone did stays, without its name.
+UPDATE events SET actor_name = '', request_id = NULL
+WHERE customer_id = @customer_id AND actor_kind = 'identity' AND actor_id = @actor_id;
 
 -- name: EventUnplacedExist :one
 SELECT EXISTS (SELECT FROM events WHERE position IS NULL);

@@ -1,6 +1,6 @@
 -- name: SessionInsert :exec
-INSERT INTO sessions (id, client_id, staff_id, scope, created_at, expires_at)
-VALUES (@id, @client_id, @staff_id, @scope, @created_at, @expires_at);
+INSERT INTO sessions (id, client_id, staff_id, identity_id, scope, created_at, expires_at)
+VALUES (@id, @client_id, @staff_id, @identity_id, @scope, @created_at, @expires_at);
 
 -- name: SessionGet :one
 SELECT * FROM sessions WHERE id = $1;
@@ -16,6 +16,23 @@ UPDATE sessions SET revoked_at = @revoked_at WHERE id = @id AND revoked_at IS NU
 UPDATE sessions SET revoked_at = @revoked_at
 WHERE staff_id = @staff_id AND revoked_at IS NULL AND id IS DISTINCT FROM sqlc.narg(keep_id)
 RETURNING id;
+
+-- name: SessionRevokeByIdentity :many
+-- Ends the sessions of a login, but for the one to keep.
+UPDATE sessions SET revoked_at = @revoked_at
+WHERE identity_id = @identity_id AND revoked_at IS NULL AND id IS DISTINCT FROM sqlc.narg(keep_id)
+RETURNING id;
+
+-- name: SessionRevokeByCustomer :many
+-- Ends the sessions of all the logins of a customer.
+UPDATE sessions SET revoked_at = @revoked_at
+WHERE identity_id IN (SELECT identities.id FROM identities WHERE identities.customer_id = @customer_id)
+    AND revoked_at IS NULL
+RETURNING id;
+
+-- name: SessionCountByCustomer :one
+SELECT count(*) FROM sessions JOIN identities ON identities.id = sessions.identity_id
+WHERE identities.customer_id = @customer_id AND sessions.revoked_at IS NULL AND sessions.expires_at > @now;
 
 -- name: SessionDeleteExpired :execrows
 DELETE FROM sessions WHERE expires_at < $1;

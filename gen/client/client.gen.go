@@ -58,6 +58,42 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
+// Defines values for IdentityRole.
+const (
+	IdentityRoleManager IdentityRole = "manager"
+	IdentityRoleMember  IdentityRole = "member"
+)
+
+// Valid indicates whether the value is a known member of the IdentityRole enum.
+func (e IdentityRole) Valid() bool {
+	switch e {
+	case IdentityRoleManager:
+		return true
+	case IdentityRoleMember:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IdentityStatus.
+const (
+	IdentityStatusActive  IdentityStatus = "active"
+	IdentityStatusPending IdentityStatus = "pending"
+)
+
+// Valid indicates whether the value is a known member of the IdentityStatus enum.
+func (e IdentityStatus) Valid() bool {
+	switch e {
+	case IdentityStatusActive:
+		return true
+	case IdentityStatusPending:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Locale.
 const (
 	LocaleEn Locale = "en"
@@ -157,6 +193,30 @@ func (e EventListParamsFrom) Valid() bool {
 	}
 }
 
+// Defines values for IdentityListParamsSort.
+const (
+	IdentityListParamsSortCreatedAt      IdentityListParamsSort = "created_at"
+	IdentityListParamsSortMinusCreatedAt IdentityListParamsSort = "-created_at"
+	IdentityListParamsSortMinusName      IdentityListParamsSort = "-name"
+	IdentityListParamsSortName           IdentityListParamsSort = "name"
+)
+
+// Valid indicates whether the value is a known member of the IdentityListParamsSort enum.
+func (e IdentityListParamsSort) Valid() bool {
+	switch e {
+	case IdentityListParamsSortCreatedAt:
+		return true
+	case IdentityListParamsSortMinusCreatedAt:
+		return true
+	case IdentityListParamsSortMinusName:
+		return true
+	case IdentityListParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
 // Actor Who did it, named as they were called then.
 type Actor struct {
 	// Id Null for the program itself.
@@ -185,8 +245,9 @@ type AuthorizationServerMetadata struct {
 type Customer struct {
 	Address nullable.Nullable[string] `json:"address"`
 
-	// AllowedActions The actions that the status allows: `delete`. What else an action needs is checked when it is called. New
-	// actions may appear.
+	// AllowedActions The actions that the status allows, of `send_activation_request`, `activate`, `deactivate`,
+	// `delete_identities` and `delete`. What else an action needs is checked when it is called. New actions may
+	// appear.
 	AllowedActions []string `json:"allowed_actions"`
 
 	// Comments Free text about the customer, never shown to it.
@@ -200,6 +261,13 @@ type Customer struct {
 	// ExternalId The customer's id in a system of yours. No two customers have the same.
 	ExternalId nullable.Nullable[string] `json:"external_id"`
 	Id         openapi_types.UUID        `json:"id"`
+
+	// InvitedAt When a mail with an activation link last went out. Null again once the logins are deleted.
+	InvitedAt nullable.Nullable[time.Time] `json:"invited_at"`
+
+	// LastActivityAt When one of the customer's people last signed in or went on with a session, to within ten minutes. Does not
+	// raise `version`.
+	LastActivityAt nullable.Nullable[time.Time] `json:"last_activity_at"`
 
 	// Locale The language of messages to the customer. New ones may appear.
 	Locale Locale `json:"locale"`
@@ -242,6 +310,10 @@ type CustomerCreate struct {
 	// ExternalId The customer's id in a system of yours. No two customers have the same.
 	ExternalId nullable.Nullable[string] `json:"external_id,omitempty"`
 
+	// Identity The customer's first login, made together with it or not at all. With a password the customer is `active`, or
+	// `inactive` with `active: false`; without one it is `inactive`. Needs the scope `identities:write` as well.
+	Identity *CustomerCreateIdentity `json:"identity,omitempty"`
+
 	// Locale The language of messages to the customer. New ones may appear.
 	Locale *Locale `json:"locale,omitempty"`
 
@@ -261,6 +333,29 @@ type CustomerCreate struct {
 	//
 	// Example: {"country":"Mexico","tags":["vip","lunch"],"tier":"gold"}
 	Properties *Properties `json:"properties,omitempty"`
+}
+
+// CustomerCreateIdentity The customer's first login, made together with it or not at all. With a password the customer is `active`, or
+// `inactive` with `active: false`; without one it is `inactive`. Needs the scope `identities:write` as well.
+type CustomerCreateIdentity struct {
+	// Active Whether the person may sign in at once. Means nothing without a password.
+	Active *bool `json:"active,omitempty"`
+
+	// Email What the person signs in with; the customer's email address when absent.
+	Email *string `json:"email,omitempty"`
+
+	// Name One line of text; the customer's name when absent.
+	Name *string `json:"name,omitempty"`
+
+	// Password 10 to 128 characters. Common and easily guessed ones are refused.
+	Password *NewPassword `json:"password,omitempty"`
+
+	// PasswordConfirmation When sent, it must be the same as `password`.
+	PasswordConfirmation *PasswordConfirmation `json:"password_confirmation,omitempty"`
+
+	// Role What the person is for the customer's portal. A `manager` also looks after the customers below, and after the
+	// customer's own profile where it has several logins.
+	Role *IdentityRole `json:"role,omitempty"`
 }
 
 // CustomerPage defines model for CustomerPage.
@@ -314,7 +409,11 @@ type DeletionBlocker struct {
 
 // DeletionCounts How much would go with the customer. New kinds may appear.
 type DeletionCounts struct {
-	Notes int64 `json:"notes"`
+	Identities int64 `json:"identities"`
+	Notes      int64 `json:"notes"`
+
+	// Sessions Sessions that are open. The confirmation does not depend on them.
+	Sessions int64 `json:"sessions"`
 }
 
 // DeletionPlan What deleting a customer would do.
@@ -369,7 +468,9 @@ type Event struct {
 	// Resource A resource by kind and id.
 	Resource ResourceRef `json:"resource"`
 
-	// Type `customer.created|updated|deleted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may appear.
+	// Type `customer.created|updated|deleted|activated|deactivated|identities_deleted`,
+	// `identity.created|updated|deleted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may
+	// appear.
 	Type string `json:"type"`
 
 	// Version The version that the change made.
@@ -422,6 +523,83 @@ type Health struct {
 // HealthStatus Always `ok`; anything else is a problem.
 type HealthStatus string
 
+// Identity A login, one person's, that belongs to a customer.
+type Identity struct {
+	CreatedAt  time.Time          `json:"created_at"`
+	CustomerId openapi_types.UUID `json:"customer_id"`
+
+	// Email What the person signs in with. No two logins have the same, whatever its case.
+	Email string             `json:"email"`
+	Id    openapi_types.UUID `json:"id"`
+
+	// LastLoginAt The last time a password opened a session. Does not raise `version`.
+	LastLoginAt nullable.Nullable[time.Time] `json:"last_login_at"`
+	Name        string                       `json:"name"`
+
+	// Role What the person is for the customer's portal. A `manager` also looks after the customers below, and after the
+	// customer's own profile where it has several logins.
+	Role IdentityRole `json:"role"`
+
+	// Status `pending`: no password is set yet. `active`: it has one. Whether the person may sign in depends on the customer's
+	// status as well.
+	Status    IdentityStatus `json:"status"`
+	UpdatedAt time.Time      `json:"updated_at"`
+
+	// Version Up by one with each change.
+	Version int64 `json:"version"`
+}
+
+// IdentityCreate defines model for IdentityCreate.
+type IdentityCreate struct {
+	// Email What the person signs in with; the customer's email address when absent.
+	Email *string `json:"email,omitempty"`
+
+	// Name One line of text; the customer's name when absent.
+	Name *string `json:"name,omitempty"`
+
+	// Password 10 to 128 characters. Common and easily guessed ones are refused.
+	Password *NewPassword `json:"password,omitempty"`
+
+	// PasswordConfirmation When sent, it must be the same as `password`.
+	PasswordConfirmation *PasswordConfirmation `json:"password_confirmation,omitempty"`
+
+	// Role What the person is for the customer's portal. A `manager` also looks after the customers below, and after the
+	// customer's own profile where it has several logins.
+	Role *IdentityRole `json:"role,omitempty"`
+}
+
+// IdentityPage defines model for IdentityPage.
+type IdentityPage struct {
+	Data []ListedIdentity `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// IdentityPatch defines model for IdentityPatch.
+type IdentityPatch struct {
+	// Email An email address (RFC 5321), without a display name.
+	Email *Email `json:"email,omitempty"`
+
+	// Name One line of text.
+	Name *Name `json:"name,omitempty"`
+
+	// Role What the person is for the customer's portal. A `manager` also looks after the customers below, and after the
+	// customer's own profile where it has several logins.
+	Role *IdentityRole `json:"role,omitempty"`
+}
+
+// IdentityRole What the person is for the customer's portal. A `manager` also looks after the customers below, and after the
+// customer's own profile where it has several logins.
+type IdentityRole string
+
+// IdentityStatus `pending`: no password is set yet. `active`: it has one. Whether the person may sign in depends on the customer's
+// status as well.
+type IdentityStatus string
+
 // JWK An RSA public key (RFC 7518).
 type JWK struct {
 	Alg string `json:"alg"`
@@ -435,6 +613,27 @@ type JWK struct {
 // JWKSet defines model for JWKSet.
 type JWKSet struct {
 	Keys []JWK `json:"keys"`
+}
+
+// ListedIdentity A login, with its customer's name.
+type ListedIdentity struct {
+	CreatedAt    time.Time                    `json:"created_at"`
+	CustomerId   openapi_types.UUID           `json:"customer_id"`
+	CustomerName string                       `json:"customer_name"`
+	Email        string                       `json:"email"`
+	Id           openapi_types.UUID           `json:"id"`
+	LastLoginAt  nullable.Nullable[time.Time] `json:"last_login_at"`
+	Name         string                       `json:"name"`
+
+	// Role What the person is for the customer's portal. A `manager` also looks after the customers below, and after the
+	// customer's own profile where it has several logins.
+	Role IdentityRole `json:"role"`
+
+	// Status `pending`: no password is set yet. `active`: it has one. Whether the person may sign in depends on the customer's
+	// status as well.
+	Status    IdentityStatus `json:"status"`
+	UpdatedAt time.Time      `json:"updated_at"`
+	Version   int64          `json:"version"`
 }
 
 // Locale The language of messages to the customer. New ones may appear.
@@ -519,14 +718,29 @@ type PasswordChange struct {
 // PasswordConfirmation When sent, it must be the same as `password`.
 type PasswordConfirmation = string
 
+// PasswordSet defines model for PasswordSet.
+type PasswordSet struct {
+	// Password 10 to 128 characters. Common and easily guessed ones are refused.
+	Password NewPassword `json:"password"`
+
+	// PasswordConfirmation When sent, it must be the same as `password`.
+	PasswordConfirmation *PasswordConfirmation `json:"password_confirmation,omitempty"`
+}
+
 // Problem What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type Problem struct {
+	// AllowedActions With `action_not_allowed`, what the status allows instead.
+	AllowedActions *[]string `json:"allowed_actions,omitempty"`
+
 	// Code What happened, in a word for programs. Stable; new ones may appear.
 	Code string `json:"code"`
 
 	// ConfirmationToken With `confirmation_required`, what to send as `confirm`.
 	ConfirmationToken *string `json:"confirmation_token,omitempty"`
+
+	// CurrentStatus With `action_not_allowed`, the status that stands against it.
+	CurrentStatus *string `json:"current_status,omitempty"`
 
 	// CurrentVersion With `stale_version`, the version that the resource has.
 	CurrentVersion *int64 `json:"current_version,omitempty"`
@@ -570,7 +784,7 @@ type Properties = json.RawMessage
 type ResourceRef struct {
 	Id openapi_types.UUID `json:"id"`
 
-	// Kind `customer`, `note`, `staff`. New kinds may appear.
+	// Kind `customer`, `identity`, `note`, `staff`. New kinds may appear.
 	Kind string `json:"kind"`
 }
 
@@ -714,6 +928,9 @@ type CustomerId = openapi_types.UUID
 // DryRun defines model for DryRun.
 type DryRun = bool
 
+// IdentityId defines model for IdentityId.
+type IdentityId = openapi_types.UUID
+
 // IfMatch defines model for IfMatch.
 type IfMatch = string
 
@@ -731,6 +948,10 @@ type NoteId = openapi_types.UUID
 
 // StaffId defines model for StaffId.
 type StaffId = openapi_types.UUID
+
+// ActionNotAllowed What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type ActionNotAllowed = Problem
 
 // BadRequest What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -830,6 +1051,16 @@ type CustomerListParams struct {
 	// UpdatedBefore Only customers that nobody changed at or after this moment.
 	UpdatedBefore *time.Time `form:"updated_before,omitempty" json:"updated_before,omitempty"`
 
+	// NoActivitySince Only customers that were not active at or after this moment: their `last_activity_at` is before it or, where
+	// there was none, their `created_at`.
+	NoActivitySince *time.Time `form:"no_activity_since,omitempty" json:"no_activity_since,omitempty"`
+
+	// NeverSignedIn With `true` only customers that nobody has ever signed in for, with `false` only the others.
+	NeverSignedIn *bool `form:"never_signed_in,omitempty" json:"never_signed_in,omitempty"`
+
+	// Invited With `true` only customers with an `invited_at`, with `false` only those without.
+	Invited *bool `form:"invited,omitempty" json:"invited,omitempty"`
+
 	// Properties `properties[key]=value`: only customers with this property. The value matches a string, a number or a
 	// boolean that is written so, and a list that contains one. Up to ten keys.
 	Properties *map[string]string `json:"properties,omitempty"`
@@ -877,6 +1108,20 @@ type CustomerUpdateParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// CustomerActivateParams defines parameters for CustomerActivate.
+type CustomerActivateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// CustomerDeactivateParams defines parameters for CustomerDeactivate.
+type CustomerDeactivateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // CustomerEventListParams defines parameters for CustomerEventList.
 type CustomerEventListParams struct {
 	// Limit How many entries a page has at most.
@@ -885,6 +1130,53 @@ type CustomerEventListParams struct {
 	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
 	// nothing to anybody but the server.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// IdentityDeleteAllParams defines parameters for IdentityDeleteAll.
+type IdentityDeleteAllParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// CustomerIdentityListParams defines parameters for CustomerIdentityList.
+type CustomerIdentityListParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// IdentityDeleteParams defines parameters for IdentityDelete.
+type IdentityDeleteParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// IdentityGetParams defines parameters for IdentityGet.
+type IdentityGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// IdentityUpdateParams defines parameters for IdentityUpdate.
+type IdentityUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// IdentityPasswordUpdateParams defines parameters for IdentityPasswordUpdate.
+type IdentityPasswordUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // NoteListParams defines parameters for NoteList.
@@ -915,6 +1207,41 @@ type EventListParams struct {
 
 // EventListParamsFrom defines parameters for EventList.
 type EventListParamsFrom string
+
+// IdentityListParams defines parameters for IdentityList.
+type IdentityListParams struct {
+	// Q Text to look for in name and email address, anywhere inside them, without regard to case or accents; with fewer
+	// than three characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// CustomerId Only logins of this customer.
+	CustomerId *openapi_types.UUID `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+
+	// Email Only the login with exactly this email address, without regard to case.
+	Email *string `form:"email,omitempty" json:"email,omitempty"`
+
+	// Role Only logins with this role.
+	Role *IdentityRole `form:"role,omitempty" json:"role,omitempty"`
+
+	// Status Only logins in this status.
+	Status *IdentityStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *IdentityListParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// IdentityListParamsSort defines parameters for IdentityList.
+type IdentityListParamsSort string
 
 // StaffListParams defines parameters for StaffList.
 type StaffListParams struct {
@@ -961,6 +1288,15 @@ type CustomerCreateJSONRequestBody = CustomerCreate
 // CustomerUpdateJSONRequestBody defines body for CustomerUpdate for application/json ContentType.
 type CustomerUpdateJSONRequestBody = CustomerPatch
 
+// IdentityCreateJSONRequestBody defines body for IdentityCreate for application/json ContentType.
+type IdentityCreateJSONRequestBody = IdentityCreate
+
+// IdentityUpdateJSONRequestBody defines body for IdentityUpdate for application/json ContentType.
+type IdentityUpdateJSONRequestBody = IdentityPatch
+
+// IdentityPasswordUpdateJSONRequestBody defines body for IdentityPasswordUpdate for application/json ContentType.
+type IdentityPasswordUpdateJSONRequestBody = PasswordSet
+
 // NoteCreateJSONRequestBody defines body for NoteCreate for application/json ContentType.
 type NoteCreateJSONRequestBody = NoteCreate
 
@@ -998,6 +1334,14 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 		return err
 	}
 
+	if raw, found := object["allowed_actions"]; found {
+		err = json.Unmarshal(raw, &a.AllowedActions)
+		if err != nil {
+			return fmt.Errorf("error reading 'allowed_actions': %w", err)
+		}
+		delete(object, "allowed_actions")
+	}
+
 	if raw, found := object["code"]; found {
 		err = json.Unmarshal(raw, &a.Code)
 		if err != nil {
@@ -1012,6 +1356,14 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 			return fmt.Errorf("error reading 'confirmation_token': %w", err)
 		}
 		delete(object, "confirmation_token")
+	}
+
+	if raw, found := object["current_status"]; found {
+		err = json.Unmarshal(raw, &a.CurrentStatus)
+		if err != nil {
+			return fmt.Errorf("error reading 'current_status': %w", err)
+		}
+		delete(object, "current_status")
 	}
 
 	if raw, found := object["current_version"]; found {
@@ -1113,6 +1465,13 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 	var err error
 	object := make(map[string]json.RawMessage)
 
+	if a.AllowedActions != nil {
+		object["allowed_actions"], err = json.Marshal(a.AllowedActions)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'allowed_actions': %w", err)
+		}
+	}
+
 	object["code"], err = json.Marshal(a.Code)
 	if err != nil {
 		return nil, fmt.Errorf("error marshaling 'code': %w", err)
@@ -1122,6 +1481,13 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 		object["confirmation_token"], err = json.Marshal(a.ConfirmationToken)
 		if err != nil {
 			return nil, fmt.Errorf("error marshaling 'confirmation_token': %w", err)
+		}
+	}
+
+	if a.CurrentStatus != nil {
+		object["current_status"], err = json.Marshal(a.CurrentStatus)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'current_status': %w", err)
 		}
 	}
 
@@ -1358,7 +1724,9 @@ type ClientInterface interface {
 
 	// CustomerCreateWithBody Create a customer
 	//
-	// The new customer is `unregistered`. An `external_id` that another customer has is refused with 409.
+	// Without `identity` the new customer is `unregistered`. With it, customer and login are made together or not at
+	// all, which also needs the scope `identities:write`. An `external_id` that another customer has is refused with
+	// 409, and so is an email address of a login that another login has.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1367,7 +1735,9 @@ type ClientInterface interface {
 
 	// CustomerCreate Create a customer
 	//
-	// The new customer is `unregistered`. An `external_id` that another customer has is refused with 409.
+	// Without `identity` the new customer is `unregistered`. With it, customer and login are made together or not at
+	// all, which also needs the scope `identities:write`. An `external_id` that another customer has is refused with
+	// 409, and so is an email address of a login that another login has.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1413,6 +1783,23 @@ type ClientInterface interface {
 	// Corresponds with PATCH /v1/customers/{customer_id} (the `CustomerUpdate` operationId).
 	CustomerUpdate(ctx context.Context, customerId CustomerId, params *CustomerUpdateParams, body CustomerUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CustomerActivate Switch a customer's access on
+	//
+	// From `inactive` or `deactivated`, when one of the customer's logins has a password; without one the answer is 409
+	// `no_password`. In any other status it is 409 `action_not_allowed`, with what is allowed.
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/activate (the `CustomerActivate` operationId).
+	CustomerActivate(ctx context.Context, customerId CustomerId, params *CustomerActivateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CustomerDeactivate Switch a customer's access off
+	//
+	// From `active`. Nobody signs in for the customer any more, its sessions end and their access tokens are refused within
+	// a second on every replica. Activation links that are still open no longer work. `activate` undoes it; the people sign
+	// in again then.
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/deactivate (the `CustomerDeactivate` operationId).
+	CustomerDeactivate(ctx context.Context, customerId CustomerId, params *CustomerDeactivateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CustomerDeletionPlanGet What deleting a customer would do
 	//
 	// What would go, what stands in the way and, when nothing does, the token that confirms the deletion. Nothing
@@ -1429,6 +1816,94 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/customers/{customer_id}/events (the `CustomerEventList` operationId).
 	CustomerEventList(ctx context.Context, customerId CustomerId, params *CustomerEventListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IdentityDeleteAll Delete all of a customer's logins
+	//
+	// Only for an `active` customer. The logins and their sessions go for good; the customer and its data stay. Open
+	// activation links no longer work, and `invited_at` is null again. `If-Match` is compared with the customer.
+	//
+	// Corresponds with DELETE /v1/customers/{customer_id}/identities (the `IdentityDeleteAll` operationId).
+	IdentityDeleteAll(ctx context.Context, customerId CustomerId, params *IdentityDeleteAllParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CustomerIdentityList List a customer's logins
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/identities (the `CustomerIdentityList` operationId).
+	CustomerIdentityList(ctx context.Context, customerId CustomerId, params *CustomerIdentityListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IdentityCreateWithBody Add a login to a customer
+	//
+	// The first login makes an `unregistered` customer `inactive`, with a password or without; `activate` or the link of an
+	// activation request opens the door. Later ones leave the status as it is. A login without a password is `pending`.
+	//
+	// An email address that another login has, of whatever customer and in whatever case, is refused with 409 `email_taken`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/identities (the `IdentityCreate` operationId).
+	IdentityCreateWithBody(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IdentityCreate Add a login to a customer
+	//
+	// The first login makes an `unregistered` customer `inactive`, with a password or without; `activate` or the link of an
+	// activation request opens the door. Later ones leave the status as it is. A login without a password is `pending`.
+	//
+	// An email address that another login has, of whatever customer and in whatever case, is refused with 409 `email_taken`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/identities (the `IdentityCreate` operationId).
+	IdentityCreate(ctx context.Context, customerId CustomerId, body IdentityCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IdentityDelete Delete a login
+	//
+	// Only while the customer is `active`. The login's sessions end with it. Deleting the last one makes the customer
+	// `unregistered`, as deleting all does.
+	//
+	// Corresponds with DELETE /v1/customers/{customer_id}/identities/{identity_id} (the `IdentityDelete` operationId).
+	IdentityDelete(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IdentityGet Read a login
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/identities/{identity_id} (the `IdentityGet` operationId).
+	IdentityGet(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityGetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IdentityUpdateWithBody Change a login
+	//
+	// A new email address makes the links that went to the old one worthless. A new role takes effect at once.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/customers/{customer_id}/identities/{identity_id} (the `IdentityUpdate` operationId).
+	IdentityUpdateWithBody(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IdentityUpdate Change a login
+	//
+	// A new email address makes the links that went to the old one worthless. A new role takes effect at once.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/customers/{customer_id}/identities/{identity_id} (the `IdentityUpdate` operationId).
+	IdentityUpdate(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityUpdateParams, body IdentityUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IdentityPasswordUpdateWithBody Set a login's password
+	//
+	// Sets a new password, also for a `pending` login, and ends all of its sessions. Links to set one by mail no longer
+	// work. The customer's status stays as it is.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/customers/{customer_id}/identities/{identity_id}/password (the `IdentityPasswordUpdate` operationId).
+	IdentityPasswordUpdateWithBody(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityPasswordUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IdentityPasswordUpdate Set a login's password
+	//
+	// Sets a new password, also for a `pending` login, and ends all of its sessions. Links to set one by mail no longer
+	// work. The customer's status stays as it is.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/customers/{customer_id}/identities/{identity_id}/password (the `IdentityPasswordUpdate` operationId).
+	IdentityPasswordUpdate(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityPasswordUpdateParams, body IdentityPasswordUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// NoteList List the notes about a customer
 	//
@@ -1472,6 +1947,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/events (the `EventList` operationId).
 	EventList(ctx context.Context, params *EventListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IdentityList List the logins of all customers
+	//
+	// The user list, across customers. All filters may be combined; a login is listed when it meets every one of them.
+	//
+	// Corresponds with GET /v1/identities (the `IdentityList` operationId).
+	IdentityList(ctx context.Context, params *IdentityListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// MeGet Who the caller is and what it may do
 	//
@@ -1734,7 +2216,9 @@ func (c *Client) CustomerList(ctx context.Context, params *CustomerListParams, r
 
 // CustomerCreateWithBody Create a customer
 //
-// The new customer is `unregistered`. An `external_id` that another customer has is refused with 409.
+// Without `identity` the new customer is `unregistered`. With it, customer and login are made together or not at
+// all, which also needs the scope `identities:write`. An `external_id` that another customer has is refused with
+// 409, and so is an email address of a login that another login has.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1753,7 +2237,9 @@ func (c *Client) CustomerCreateWithBody(ctx context.Context, contentType string,
 
 // CustomerCreate Create a customer
 //
-// The new customer is `unregistered`. An `external_id` that another customer has is refused with 409.
+// Without `identity` the new customer is `unregistered`. With it, customer and login are made together or not at
+// all, which also needs the scope `identities:write`. An `external_id` that another customer has is refused with
+// 409, and so is an email address of a login that another login has.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1849,6 +2335,43 @@ func (c *Client) CustomerUpdate(ctx context.Context, customerId CustomerId, para
 	return c.Client.Do(req)
 }
 
+// CustomerActivate Switch a customer's access on
+//
+// From `inactive` or `deactivated`, when one of the customer's logins has a password; without one the answer is 409
+// `no_password`. In any other status it is 409 `action_not_allowed`, with what is allowed.
+//
+// Corresponds with POST /v1/customers/{customer_id}/activate (the `CustomerActivate` operationId).
+func (c *Client) CustomerActivate(ctx context.Context, customerId CustomerId, params *CustomerActivateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomerActivateRequest(c.Server, customerId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CustomerDeactivate Switch a customer's access off
+//
+// From `active`. Nobody signs in for the customer any more, its sessions end and their access tokens are refused within
+// a second on every replica. Activation links that are still open no longer work. `activate` undoes it; the people sign
+// in again then.
+//
+// Corresponds with POST /v1/customers/{customer_id}/deactivate (the `CustomerDeactivate` operationId).
+func (c *Client) CustomerDeactivate(ctx context.Context, customerId CustomerId, params *CustomerDeactivateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomerDeactivateRequest(c.Server, customerId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CustomerDeletionPlanGet What deleting a customer would do
 //
 // What would go, what stands in the way and, when nothing does, the token that confirms the deletion. Nothing
@@ -1876,6 +2399,194 @@ func (c *Client) CustomerDeletionPlanGet(ctx context.Context, customerId Custome
 // Corresponds with GET /v1/customers/{customer_id}/events (the `CustomerEventList` operationId).
 func (c *Client) CustomerEventList(ctx context.Context, customerId CustomerId, params *CustomerEventListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCustomerEventListRequest(c.Server, customerId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IdentityDeleteAll Delete all of a customer's logins
+//
+// Only for an `active` customer. The logins and their sessions go for good; the customer and its data stay. Open
+// activation links no longer work, and `invited_at` is null again. `If-Match` is compared with the customer.
+//
+// Corresponds with DELETE /v1/customers/{customer_id}/identities (the `IdentityDeleteAll` operationId).
+func (c *Client) IdentityDeleteAll(ctx context.Context, customerId CustomerId, params *IdentityDeleteAllParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIdentityDeleteAllRequest(c.Server, customerId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CustomerIdentityList List a customer's logins
+//
+// Corresponds with GET /v1/customers/{customer_id}/identities (the `CustomerIdentityList` operationId).
+func (c *Client) CustomerIdentityList(ctx context.Context, customerId CustomerId, params *CustomerIdentityListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomerIdentityListRequest(c.Server, customerId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IdentityCreateWithBody Add a login to a customer
+//
+// The first login makes an `unregistered` customer `inactive`, with a password or without; `activate` or the link of an
+// activation request opens the door. Later ones leave the status as it is. A login without a password is `pending`.
+//
+// An email address that another login has, of whatever customer and in whatever case, is refused with 409 `email_taken`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/customers/{customer_id}/identities (the `IdentityCreate` operationId).
+func (c *Client) IdentityCreateWithBody(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIdentityCreateRequestWithBody(c.Server, customerId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IdentityCreate Add a login to a customer
+//
+// The first login makes an `unregistered` customer `inactive`, with a password or without; `activate` or the link of an
+// activation request opens the door. Later ones leave the status as it is. A login without a password is `pending`.
+//
+// An email address that another login has, of whatever customer and in whatever case, is refused with 409 `email_taken`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/customers/{customer_id}/identities (the `IdentityCreate` operationId).
+func (c *Client) IdentityCreate(ctx context.Context, customerId CustomerId, body IdentityCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIdentityCreateRequest(c.Server, customerId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IdentityDelete Delete a login
+//
+// Only while the customer is `active`. The login's sessions end with it. Deleting the last one makes the customer
+// `unregistered`, as deleting all does.
+//
+// Corresponds with DELETE /v1/customers/{customer_id}/identities/{identity_id} (the `IdentityDelete` operationId).
+func (c *Client) IdentityDelete(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIdentityDeleteRequest(c.Server, customerId, identityId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IdentityGet Read a login
+//
+// Corresponds with GET /v1/customers/{customer_id}/identities/{identity_id} (the `IdentityGet` operationId).
+func (c *Client) IdentityGet(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityGetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIdentityGetRequest(c.Server, customerId, identityId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IdentityUpdateWithBody Change a login
+//
+// A new email address makes the links that went to the old one worthless. A new role takes effect at once.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/customers/{customer_id}/identities/{identity_id} (the `IdentityUpdate` operationId).
+func (c *Client) IdentityUpdateWithBody(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIdentityUpdateRequestWithBody(c.Server, customerId, identityId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IdentityUpdate Change a login
+//
+// A new email address makes the links that went to the old one worthless. A new role takes effect at once.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/customers/{customer_id}/identities/{identity_id} (the `IdentityUpdate` operationId).
+func (c *Client) IdentityUpdate(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityUpdateParams, body IdentityUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIdentityUpdateRequest(c.Server, customerId, identityId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IdentityPasswordUpdateWithBody Set a login's password
+//
+// Sets a new password, also for a `pending` login, and ends all of its sessions. Links to set one by mail no longer
+// work. The customer's status stays as it is.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/customers/{customer_id}/identities/{identity_id}/password (the `IdentityPasswordUpdate` operationId).
+func (c *Client) IdentityPasswordUpdateWithBody(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityPasswordUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIdentityPasswordUpdateRequestWithBody(c.Server, customerId, identityId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IdentityPasswordUpdate Set a login's password
+//
+// Sets a new password, also for a `pending` login, and ends all of its sessions. Links to set one by mail no longer
+// work. The customer's status stays as it is.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/customers/{customer_id}/identities/{identity_id}/password (the `IdentityPasswordUpdate` operationId).
+func (c *Client) IdentityPasswordUpdate(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityPasswordUpdateParams, body IdentityPasswordUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIdentityPasswordUpdateRequest(c.Server, customerId, identityId, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1969,6 +2680,23 @@ func (c *Client) NoteDelete(ctx context.Context, customerId CustomerId, noteId N
 // Corresponds with GET /v1/events (the `EventList` operationId).
 func (c *Client) EventList(ctx context.Context, params *EventListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewEventListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IdentityList List the logins of all customers
+//
+// The user list, across customers. All filters may be combined; a login is listed when it meets every one of them.
+//
+// Corresponds with GET /v1/identities (the `IdentityList` operationId).
+func (c *Client) IdentityList(ctx context.Context, params *IdentityListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIdentityListRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2493,6 +3221,42 @@ func NewCustomerListRequest(server string, params *CustomerListParams) (*http.Re
 
 		}
 
+		if params.NoActivitySince != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "no_activity_since", *params.NoActivitySince, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.NeverSignedIn != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "never_signed_in", *params.NeverSignedIn, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Invited != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "invited", *params.Invited, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Properties != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("deepObject", true, "properties", *params.Properties, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "object", Format: ""}); err != nil {
@@ -2806,6 +3570,104 @@ func NewCustomerUpdateRequestWithBody(server string, customerId CustomerId, para
 	return req, nil
 }
 
+// NewCustomerActivateRequest constructs an http.Request for the CustomerActivate method
+func NewCustomerActivateRequest(server string, customerId CustomerId, params *CustomerActivateParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/activate", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCustomerDeactivateRequest constructs an http.Request for the CustomerDeactivate method
+func NewCustomerDeactivateRequest(server string, customerId CustomerId, params *CustomerDeactivateParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/deactivate", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewCustomerDeletionPlanGetRequest constructs an http.Request for the CustomerDeletionPlanGet method
 func NewCustomerDeletionPlanGetRequest(server string, customerId CustomerId) (*http.Request, error) {
 	var err error
@@ -2908,6 +3770,437 @@ func NewCustomerEventListRequest(server string, customerId CustomerId, params *C
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewIdentityDeleteAllRequest constructs an http.Request for the IdentityDeleteAll method
+func NewIdentityDeleteAllRequest(server string, customerId CustomerId, params *IdentityDeleteAllParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/identities", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCustomerIdentityListRequest constructs an http.Request for the CustomerIdentityList method
+func NewCustomerIdentityListRequest(server string, customerId CustomerId, params *CustomerIdentityListParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/identities", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "cursor"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IncludeTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_total", *params.IncludeTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewIdentityCreateRequest calls the generic IdentityCreate builder with application/json body
+func NewIdentityCreateRequest(server string, customerId CustomerId, body IdentityCreateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewIdentityCreateRequestWithBody(server, customerId, "application/json", bodyReader)
+}
+
+// NewIdentityCreateRequestWithBody constructs an http.Request for the IdentityCreate method, with any body, and a specified content type
+func NewIdentityCreateRequestWithBody(server string, customerId CustomerId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/identities", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewIdentityDeleteRequest constructs an http.Request for the IdentityDelete method
+func NewIdentityDeleteRequest(server string, customerId CustomerId, identityId IdentityId, params *IdentityDeleteParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "identity_id", identityId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/identities/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewIdentityGetRequest constructs an http.Request for the IdentityGet method
+func NewIdentityGetRequest(server string, customerId CustomerId, identityId IdentityId, params *IdentityGetParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "identity_id", identityId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/identities/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewIdentityUpdateRequest calls the generic IdentityUpdate builder with application/json body
+func NewIdentityUpdateRequest(server string, customerId CustomerId, identityId IdentityId, params *IdentityUpdateParams, body IdentityUpdateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewIdentityUpdateRequestWithBody(server, customerId, identityId, params, "application/json", bodyReader)
+}
+
+// NewIdentityUpdateRequestWithBody constructs an http.Request for the IdentityUpdate method, with any body, and a specified content type
+func NewIdentityUpdateRequestWithBody(server string, customerId CustomerId, identityId IdentityId, params *IdentityUpdateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "identity_id", identityId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/identities/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewIdentityPasswordUpdateRequest calls the generic IdentityPasswordUpdate builder with application/json body
+func NewIdentityPasswordUpdateRequest(server string, customerId CustomerId, identityId IdentityId, params *IdentityPasswordUpdateParams, body IdentityPasswordUpdateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewIdentityPasswordUpdateRequestWithBody(server, customerId, identityId, params, "application/json", bodyReader)
+}
+
+// NewIdentityPasswordUpdateRequestWithBody constructs an http.Request for the IdentityPasswordUpdate method, with any body, and a specified content type
+func NewIdentityPasswordUpdateRequestWithBody(server string, customerId CustomerId, identityId IdentityId, params *IdentityPasswordUpdateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "identity_id", identityId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/identities/%s/password", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -3141,6 +4434,156 @@ func NewEventListRequest(server string, params *EventListParams) (*http.Request,
 		if params.Cursor != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "cursor"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewIdentityListRequest constructs an http.Request for the IdentityList method
+func NewIdentityListRequest(server string, params *IdentityListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/identities")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CustomerId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_id", *params.CustomerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Email != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "email", *params.Email, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Role != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role", *params.Role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "cursor"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IncludeTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_total", *params.IncludeTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3655,7 +5098,9 @@ type ClientWithResponsesInterface interface {
 
 	// CustomerCreateWithBodyWithResponse Create a customer
 	//
-	// The new customer is `unregistered`. An `external_id` that another customer has is refused with 409.
+	// Without `identity` the new customer is `unregistered`. With it, customer and login are made together or not at
+	// all, which also needs the scope `identities:write`. An `external_id` that another customer has is refused with
+	// 409, and so is an email address of a login that another login has.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3664,7 +5109,9 @@ type ClientWithResponsesInterface interface {
 
 	// CustomerCreateWithResponse Create a customer
 	//
-	// The new customer is `unregistered`. An `external_id` that another customer has is refused with 409.
+	// Without `identity` the new customer is `unregistered`. With it, customer and login are made together or not at
+	// all, which also needs the scope `identities:write`. An `external_id` that another customer has is refused with
+	// 409, and so is an email address of a login that another login has.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3714,6 +5161,27 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /v1/customers/{customer_id} (the `CustomerUpdate` operationId).
 	CustomerUpdateWithResponse(ctx context.Context, customerId CustomerId, params *CustomerUpdateParams, body CustomerUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*CustomerUpdateResponse, error)
 
+	// CustomerActivateWithResponse Switch a customer's access on
+	//
+	// From `inactive` or `deactivated`, when one of the customer's logins has a password; without one the answer is 409
+	// `no_password`. In any other status it is 409 `action_not_allowed`, with what is allowed.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/activate (the `CustomerActivate` operationId).
+	CustomerActivateWithResponse(ctx context.Context, customerId CustomerId, params *CustomerActivateParams, reqEditors ...RequestEditorFn) (*CustomerActivateResponse, error)
+
+	// CustomerDeactivateWithResponse Switch a customer's access off
+	//
+	// From `active`. Nobody signs in for the customer any more, its sessions end and their access tokens are refused within
+	// a second on every replica. Activation links that are still open no longer work. `activate` undoes it; the people sign
+	// in again then.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/deactivate (the `CustomerDeactivate` operationId).
+	CustomerDeactivateWithResponse(ctx context.Context, customerId CustomerId, params *CustomerDeactivateParams, reqEditors ...RequestEditorFn) (*CustomerDeactivateResponse, error)
+
 	// CustomerDeletionPlanGetWithResponse What deleting a customer would do
 	//
 	// What would go, what stands in the way and, when nothing does, the token that confirms the deletion. Nothing
@@ -3734,6 +5202,102 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/customers/{customer_id}/events (the `CustomerEventList` operationId).
 	CustomerEventListWithResponse(ctx context.Context, customerId CustomerId, params *CustomerEventListParams, reqEditors ...RequestEditorFn) (*CustomerEventListResponse, error)
+
+	// IdentityDeleteAllWithResponse Delete all of a customer's logins
+	//
+	// Only for an `active` customer. The logins and their sessions go for good; the customer and its data stay. Open
+	// activation links no longer work, and `invited_at` is null again. `If-Match` is compared with the customer.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/customers/{customer_id}/identities (the `IdentityDeleteAll` operationId).
+	IdentityDeleteAllWithResponse(ctx context.Context, customerId CustomerId, params *IdentityDeleteAllParams, reqEditors ...RequestEditorFn) (*IdentityDeleteAllResponse, error)
+
+	// CustomerIdentityListWithResponse List a customer's logins
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/identities (the `CustomerIdentityList` operationId).
+	CustomerIdentityListWithResponse(ctx context.Context, customerId CustomerId, params *CustomerIdentityListParams, reqEditors ...RequestEditorFn) (*CustomerIdentityListResponse, error)
+
+	// IdentityCreateWithBodyWithResponse Add a login to a customer
+	//
+	// The first login makes an `unregistered` customer `inactive`, with a password or without; `activate` or the link of an
+	// activation request opens the door. Later ones leave the status as it is. A login without a password is `pending`.
+	//
+	// An email address that another login has, of whatever customer and in whatever case, is refused with 409 `email_taken`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/identities (the `IdentityCreate` operationId).
+	IdentityCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IdentityCreateResponse, error)
+
+	// IdentityCreateWithResponse Add a login to a customer
+	//
+	// The first login makes an `unregistered` customer `inactive`, with a password or without; `activate` or the link of an
+	// activation request opens the door. Later ones leave the status as it is. A login without a password is `pending`.
+	//
+	// An email address that another login has, of whatever customer and in whatever case, is refused with 409 `email_taken`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/identities (the `IdentityCreate` operationId).
+	IdentityCreateWithResponse(ctx context.Context, customerId CustomerId, body IdentityCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*IdentityCreateResponse, error)
+
+	// IdentityDeleteWithResponse Delete a login
+	//
+	// Only while the customer is `active`. The login's sessions end with it. Deleting the last one makes the customer
+	// `unregistered`, as deleting all does.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/customers/{customer_id}/identities/{identity_id} (the `IdentityDelete` operationId).
+	IdentityDeleteWithResponse(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityDeleteParams, reqEditors ...RequestEditorFn) (*IdentityDeleteResponse, error)
+
+	// IdentityGetWithResponse Read a login
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/identities/{identity_id} (the `IdentityGet` operationId).
+	IdentityGetWithResponse(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityGetParams, reqEditors ...RequestEditorFn) (*IdentityGetResponse, error)
+
+	// IdentityUpdateWithBodyWithResponse Change a login
+	//
+	// A new email address makes the links that went to the old one worthless. A new role takes effect at once.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/customers/{customer_id}/identities/{identity_id} (the `IdentityUpdate` operationId).
+	IdentityUpdateWithBodyWithResponse(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IdentityUpdateResponse, error)
+
+	// IdentityUpdateWithResponse Change a login
+	//
+	// A new email address makes the links that went to the old one worthless. A new role takes effect at once.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/customers/{customer_id}/identities/{identity_id} (the `IdentityUpdate` operationId).
+	IdentityUpdateWithResponse(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityUpdateParams, body IdentityUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*IdentityUpdateResponse, error)
+
+	// IdentityPasswordUpdateWithBodyWithResponse Set a login's password
+	//
+	// Sets a new password, also for a `pending` login, and ends all of its sessions. Links to set one by mail no longer
+	// work. The customer's status stays as it is.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/customers/{customer_id}/identities/{identity_id}/password (the `IdentityPasswordUpdate` operationId).
+	IdentityPasswordUpdateWithBodyWithResponse(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityPasswordUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IdentityPasswordUpdateResponse, error)
+
+	// IdentityPasswordUpdateWithResponse Set a login's password
+	//
+	// Sets a new password, also for a `pending` login, and ends all of its sessions. Links to set one by mail no longer
+	// work. The customer's status stays as it is.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/customers/{customer_id}/identities/{identity_id}/password (the `IdentityPasswordUpdate` operationId).
+	IdentityPasswordUpdateWithResponse(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityPasswordUpdateParams, body IdentityPasswordUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*IdentityPasswordUpdateResponse, error)
 
 	// NoteListWithResponse List the notes about a customer
 	//
@@ -3783,6 +5347,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/events (the `EventList` operationId).
 	EventListWithResponse(ctx context.Context, params *EventListParams, reqEditors ...RequestEditorFn) (*EventListResponse, error)
+
+	// IdentityListWithResponse List the logins of all customers
+	//
+	// The user list, across customers. All filters may be combined; a login is listed when it meets every one of them.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/identities (the `IdentityList` operationId).
+	IdentityListWithResponse(ctx context.Context, params *IdentityListParams, reqEditors ...RequestEditorFn) (*IdentityListResponse, error)
 
 	// MeGetWithResponse Who the caller is and what it may do
 	//
@@ -4961,6 +6534,256 @@ func (r CustomerUpdateResponse) ContentType() string {
 	return ""
 }
 
+// CustomerActivateResponse200Headers the declared response headers of an HTTP 200 response for CustomerActivate
+type CustomerActivateResponse200Headers struct {
+	ETag string
+}
+
+// CustomerActivateResponse401Headers the declared response headers of an HTTP 401 response for CustomerActivate
+type CustomerActivateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// CustomerActivateResponse403Headers the declared response headers of an HTTP 403 response for CustomerActivate
+type CustomerActivateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// CustomerActivateResponse503Headers the declared response headers of an HTTP 503 response for CustomerActivate
+type CustomerActivateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type CustomerActivateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Customer
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *ActionNotAllowed
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CustomerActivateResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CustomerActivateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CustomerActivateResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CustomerActivateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CustomerActivateResponse) GetJSON200() *Customer {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CustomerActivateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CustomerActivateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CustomerActivateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CustomerActivateResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CustomerActivateResponse) GetApplicationproblemJSON409() *ActionNotAllowed {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r CustomerActivateResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CustomerActivateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CustomerActivateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CustomerActivateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CustomerActivateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CustomerActivateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CustomerActivateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CustomerDeactivateResponse200Headers the declared response headers of an HTTP 200 response for CustomerDeactivate
+type CustomerDeactivateResponse200Headers struct {
+	ETag string
+}
+
+// CustomerDeactivateResponse401Headers the declared response headers of an HTTP 401 response for CustomerDeactivate
+type CustomerDeactivateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// CustomerDeactivateResponse403Headers the declared response headers of an HTTP 403 response for CustomerDeactivate
+type CustomerDeactivateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// CustomerDeactivateResponse503Headers the declared response headers of an HTTP 503 response for CustomerDeactivate
+type CustomerDeactivateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type CustomerDeactivateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Customer
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *ActionNotAllowed
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CustomerDeactivateResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CustomerDeactivateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CustomerDeactivateResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CustomerDeactivateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CustomerDeactivateResponse) GetJSON200() *Customer {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CustomerDeactivateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CustomerDeactivateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CustomerDeactivateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CustomerDeactivateResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CustomerDeactivateResponse) GetApplicationproblemJSON409() *ActionNotAllowed {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r CustomerDeactivateResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CustomerDeactivateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CustomerDeactivateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CustomerDeactivateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CustomerDeactivateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CustomerDeactivateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CustomerDeactivateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // CustomerDeletionPlanGetResponse401Headers the declared response headers of an HTTP 401 response for CustomerDeletionPlanGet
 type CustomerDeletionPlanGetResponse401Headers struct {
 	WWWAuthenticate string
@@ -5170,6 +6993,882 @@ func (r CustomerEventListResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CustomerEventListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// IdentityDeleteAllResponse401Headers the declared response headers of an HTTP 401 response for IdentityDeleteAll
+type IdentityDeleteAllResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// IdentityDeleteAllResponse403Headers the declared response headers of an HTTP 403 response for IdentityDeleteAll
+type IdentityDeleteAllResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// IdentityDeleteAllResponse503Headers the declared response headers of an HTTP 503 response for IdentityDeleteAll
+type IdentityDeleteAllResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type IdentityDeleteAllResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *ActionNotAllowed
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *IdentityDeleteAllResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *IdentityDeleteAllResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *IdentityDeleteAllResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r IdentityDeleteAllResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r IdentityDeleteAllResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r IdentityDeleteAllResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r IdentityDeleteAllResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r IdentityDeleteAllResponse) GetApplicationproblemJSON409() *ActionNotAllowed {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r IdentityDeleteAllResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r IdentityDeleteAllResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r IdentityDeleteAllResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r IdentityDeleteAllResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r IdentityDeleteAllResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r IdentityDeleteAllResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r IdentityDeleteAllResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CustomerIdentityListResponse200Headers the declared response headers of an HTTP 200 response for CustomerIdentityList
+type CustomerIdentityListResponse200Headers struct {
+	Link *string
+}
+
+// CustomerIdentityListResponse401Headers the declared response headers of an HTTP 401 response for CustomerIdentityList
+type CustomerIdentityListResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// CustomerIdentityListResponse403Headers the declared response headers of an HTTP 403 response for CustomerIdentityList
+type CustomerIdentityListResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// CustomerIdentityListResponse503Headers the declared response headers of an HTTP 503 response for CustomerIdentityList
+type CustomerIdentityListResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type CustomerIdentityListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IdentityPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CustomerIdentityListResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CustomerIdentityListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CustomerIdentityListResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CustomerIdentityListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CustomerIdentityListResponse) GetJSON200() *IdentityPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CustomerIdentityListResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CustomerIdentityListResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CustomerIdentityListResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CustomerIdentityListResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CustomerIdentityListResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CustomerIdentityListResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CustomerIdentityListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CustomerIdentityListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CustomerIdentityListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CustomerIdentityListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// IdentityCreateResponse201Headers the declared response headers of an HTTP 201 response for IdentityCreate
+type IdentityCreateResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+// IdentityCreateResponse401Headers the declared response headers of an HTTP 401 response for IdentityCreate
+type IdentityCreateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// IdentityCreateResponse403Headers the declared response headers of an HTTP 403 response for IdentityCreate
+type IdentityCreateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// IdentityCreateResponse503Headers the declared response headers of an HTTP 503 response for IdentityCreate
+type IdentityCreateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type IdentityCreateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Identity
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *IdentityCreateResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *IdentityCreateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *IdentityCreateResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *IdentityCreateResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r IdentityCreateResponse) GetJSON201() *Identity {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r IdentityCreateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r IdentityCreateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r IdentityCreateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r IdentityCreateResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r IdentityCreateResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r IdentityCreateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r IdentityCreateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r IdentityCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r IdentityCreateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r IdentityCreateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r IdentityCreateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r IdentityCreateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r IdentityCreateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r IdentityCreateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// IdentityDeleteResponse401Headers the declared response headers of an HTTP 401 response for IdentityDelete
+type IdentityDeleteResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// IdentityDeleteResponse403Headers the declared response headers of an HTTP 403 response for IdentityDelete
+type IdentityDeleteResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// IdentityDeleteResponse503Headers the declared response headers of an HTTP 503 response for IdentityDelete
+type IdentityDeleteResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type IdentityDeleteResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *ActionNotAllowed
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *IdentityDeleteResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *IdentityDeleteResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *IdentityDeleteResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r IdentityDeleteResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r IdentityDeleteResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r IdentityDeleteResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r IdentityDeleteResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r IdentityDeleteResponse) GetApplicationproblemJSON409() *ActionNotAllowed {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r IdentityDeleteResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r IdentityDeleteResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r IdentityDeleteResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r IdentityDeleteResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r IdentityDeleteResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r IdentityDeleteResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r IdentityDeleteResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// IdentityGetResponse200Headers the declared response headers of an HTTP 200 response for IdentityGet
+type IdentityGetResponse200Headers struct {
+	ETag string
+}
+
+// IdentityGetResponse304Headers the declared response headers of an HTTP 304 response for IdentityGet
+type IdentityGetResponse304Headers struct {
+	ETag string
+}
+
+// IdentityGetResponse401Headers the declared response headers of an HTTP 401 response for IdentityGet
+type IdentityGetResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// IdentityGetResponse403Headers the declared response headers of an HTTP 403 response for IdentityGet
+type IdentityGetResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// IdentityGetResponse503Headers the declared response headers of an HTTP 503 response for IdentityGet
+type IdentityGetResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type IdentityGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Identity
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *IdentityGetResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *IdentityGetResponse304Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *IdentityGetResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *IdentityGetResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *IdentityGetResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r IdentityGetResponse) GetJSON200() *Identity {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r IdentityGetResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r IdentityGetResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r IdentityGetResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r IdentityGetResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r IdentityGetResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r IdentityGetResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r IdentityGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r IdentityGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r IdentityGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r IdentityGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// IdentityUpdateResponse200Headers the declared response headers of an HTTP 200 response for IdentityUpdate
+type IdentityUpdateResponse200Headers struct {
+	ETag string
+}
+
+// IdentityUpdateResponse401Headers the declared response headers of an HTTP 401 response for IdentityUpdate
+type IdentityUpdateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// IdentityUpdateResponse403Headers the declared response headers of an HTTP 403 response for IdentityUpdate
+type IdentityUpdateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// IdentityUpdateResponse503Headers the declared response headers of an HTTP 503 response for IdentityUpdate
+type IdentityUpdateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type IdentityUpdateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Identity
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *IdentityUpdateResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *IdentityUpdateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *IdentityUpdateResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *IdentityUpdateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r IdentityUpdateResponse) GetJSON200() *Identity {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r IdentityUpdateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r IdentityUpdateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r IdentityUpdateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r IdentityUpdateResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r IdentityUpdateResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r IdentityUpdateResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r IdentityUpdateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r IdentityUpdateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r IdentityUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r IdentityUpdateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r IdentityUpdateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r IdentityUpdateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r IdentityUpdateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r IdentityUpdateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r IdentityUpdateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// IdentityPasswordUpdateResponse200Headers the declared response headers of an HTTP 200 response for IdentityPasswordUpdate
+type IdentityPasswordUpdateResponse200Headers struct {
+	ETag string
+}
+
+// IdentityPasswordUpdateResponse401Headers the declared response headers of an HTTP 401 response for IdentityPasswordUpdate
+type IdentityPasswordUpdateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// IdentityPasswordUpdateResponse403Headers the declared response headers of an HTTP 403 response for IdentityPasswordUpdate
+type IdentityPasswordUpdateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// IdentityPasswordUpdateResponse503Headers the declared response headers of an HTTP 503 response for IdentityPasswordUpdate
+type IdentityPasswordUpdateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type IdentityPasswordUpdateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Identity
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *IdentityPasswordUpdateResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *IdentityPasswordUpdateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *IdentityPasswordUpdateResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *IdentityPasswordUpdateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r IdentityPasswordUpdateResponse) GetJSON200() *Identity {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r IdentityPasswordUpdateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r IdentityPasswordUpdateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r IdentityPasswordUpdateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r IdentityPasswordUpdateResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r IdentityPasswordUpdateResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r IdentityPasswordUpdateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r IdentityPasswordUpdateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r IdentityPasswordUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r IdentityPasswordUpdateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r IdentityPasswordUpdateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r IdentityPasswordUpdateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r IdentityPasswordUpdateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r IdentityPasswordUpdateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r IdentityPasswordUpdateResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5607,6 +8306,110 @@ func (r EventListResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r EventListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// IdentityListResponse200Headers the declared response headers of an HTTP 200 response for IdentityList
+type IdentityListResponse200Headers struct {
+	Link *string
+}
+
+// IdentityListResponse401Headers the declared response headers of an HTTP 401 response for IdentityList
+type IdentityListResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// IdentityListResponse403Headers the declared response headers of an HTTP 403 response for IdentityList
+type IdentityListResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// IdentityListResponse503Headers the declared response headers of an HTTP 503 response for IdentityList
+type IdentityListResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type IdentityListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IdentityPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *IdentityListResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *IdentityListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *IdentityListResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *IdentityListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r IdentityListResponse) GetJSON200() *IdentityPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r IdentityListResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r IdentityListResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r IdentityListResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r IdentityListResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r IdentityListResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r IdentityListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r IdentityListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r IdentityListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r IdentityListResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6589,7 +9392,9 @@ func (c *ClientWithResponses) CustomerListWithResponse(ctx context.Context, para
 
 // CustomerCreateWithBodyWithResponse Create a customer
 //
-// The new customer is `unregistered`. An `external_id` that another customer has is refused with 409.
+// Without `identity` the new customer is `unregistered`. With it, customer and login are made together or not at
+// all, which also needs the scope `identities:write`. An `external_id` that another customer has is refused with
+// 409, and so is an email address of a login that another login has.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6604,7 +9409,9 @@ func (c *ClientWithResponses) CustomerCreateWithBodyWithResponse(ctx context.Con
 
 // CustomerCreateWithResponse Create a customer
 //
-// The new customer is `unregistered`. An `external_id` that another customer has is refused with 409.
+// Without `identity` the new customer is `unregistered`. With it, customer and login are made together or not at
+// all, which also needs the scope `identities:write`. An `external_id` that another customer has is refused with
+// 409, and so is an email address of a login that another login has.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6684,6 +9491,39 @@ func (c *ClientWithResponses) CustomerUpdateWithResponse(ctx context.Context, cu
 	return ParseCustomerUpdateResponse(rsp)
 }
 
+// CustomerActivateWithResponse Switch a customer's access on
+//
+// From `inactive` or `deactivated`, when one of the customer's logins has a password; without one the answer is 409
+// `no_password`. In any other status it is 409 `action_not_allowed`, with what is allowed.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/customers/{customer_id}/activate (the `CustomerActivate` operationId).
+func (c *ClientWithResponses) CustomerActivateWithResponse(ctx context.Context, customerId CustomerId, params *CustomerActivateParams, reqEditors ...RequestEditorFn) (*CustomerActivateResponse, error) {
+	rsp, err := c.CustomerActivate(ctx, customerId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCustomerActivateResponse(rsp)
+}
+
+// CustomerDeactivateWithResponse Switch a customer's access off
+//
+// From `active`. Nobody signs in for the customer any more, its sessions end and their access tokens are refused within
+// a second on every replica. Activation links that are still open no longer work. `activate` undoes it; the people sign
+// in again then.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/customers/{customer_id}/deactivate (the `CustomerDeactivate` operationId).
+func (c *ClientWithResponses) CustomerDeactivateWithResponse(ctx context.Context, customerId CustomerId, params *CustomerDeactivateParams, reqEditors ...RequestEditorFn) (*CustomerDeactivateResponse, error) {
+	rsp, err := c.CustomerDeactivate(ctx, customerId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCustomerDeactivateResponse(rsp)
+}
+
 // CustomerDeletionPlanGetWithResponse What deleting a customer would do
 //
 // What would go, what stands in the way and, when nothing does, the token that confirms the deletion. Nothing
@@ -6715,6 +9555,162 @@ func (c *ClientWithResponses) CustomerEventListWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseCustomerEventListResponse(rsp)
+}
+
+// IdentityDeleteAllWithResponse Delete all of a customer's logins
+//
+// Only for an `active` customer. The logins and their sessions go for good; the customer and its data stay. Open
+// activation links no longer work, and `invited_at` is null again. `If-Match` is compared with the customer.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/customers/{customer_id}/identities (the `IdentityDeleteAll` operationId).
+func (c *ClientWithResponses) IdentityDeleteAllWithResponse(ctx context.Context, customerId CustomerId, params *IdentityDeleteAllParams, reqEditors ...RequestEditorFn) (*IdentityDeleteAllResponse, error) {
+	rsp, err := c.IdentityDeleteAll(ctx, customerId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIdentityDeleteAllResponse(rsp)
+}
+
+// CustomerIdentityListWithResponse List a customer's logins
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/customers/{customer_id}/identities (the `CustomerIdentityList` operationId).
+func (c *ClientWithResponses) CustomerIdentityListWithResponse(ctx context.Context, customerId CustomerId, params *CustomerIdentityListParams, reqEditors ...RequestEditorFn) (*CustomerIdentityListResponse, error) {
+	rsp, err := c.CustomerIdentityList(ctx, customerId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCustomerIdentityListResponse(rsp)
+}
+
+// IdentityCreateWithBodyWithResponse Add a login to a customer
+//
+// The first login makes an `unregistered` customer `inactive`, with a password or without; `activate` or the link of an
+// activation request opens the door. Later ones leave the status as it is. A login without a password is `pending`.
+//
+// An email address that another login has, of whatever customer and in whatever case, is refused with 409 `email_taken`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/customers/{customer_id}/identities (the `IdentityCreate` operationId).
+func (c *ClientWithResponses) IdentityCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IdentityCreateResponse, error) {
+	rsp, err := c.IdentityCreateWithBody(ctx, customerId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIdentityCreateResponse(rsp)
+}
+
+// IdentityCreateWithResponse Add a login to a customer
+//
+// The first login makes an `unregistered` customer `inactive`, with a password or without; `activate` or the link of an
+// activation request opens the door. Later ones leave the status as it is. A login without a password is `pending`.
+//
+// An email address that another login has, of whatever customer and in whatever case, is refused with 409 `email_taken`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/customers/{customer_id}/identities (the `IdentityCreate` operationId).
+func (c *ClientWithResponses) IdentityCreateWithResponse(ctx context.Context, customerId CustomerId, body IdentityCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*IdentityCreateResponse, error) {
+	rsp, err := c.IdentityCreate(ctx, customerId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIdentityCreateResponse(rsp)
+}
+
+// IdentityDeleteWithResponse Delete a login
+//
+// Only while the customer is `active`. The login's sessions end with it. Deleting the last one makes the customer
+// `unregistered`, as deleting all does.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/customers/{customer_id}/identities/{identity_id} (the `IdentityDelete` operationId).
+func (c *ClientWithResponses) IdentityDeleteWithResponse(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityDeleteParams, reqEditors ...RequestEditorFn) (*IdentityDeleteResponse, error) {
+	rsp, err := c.IdentityDelete(ctx, customerId, identityId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIdentityDeleteResponse(rsp)
+}
+
+// IdentityGetWithResponse Read a login
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/customers/{customer_id}/identities/{identity_id} (the `IdentityGet` operationId).
+func (c *ClientWithResponses) IdentityGetWithResponse(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityGetParams, reqEditors ...RequestEditorFn) (*IdentityGetResponse, error) {
+	rsp, err := c.IdentityGet(ctx, customerId, identityId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIdentityGetResponse(rsp)
+}
+
+// IdentityUpdateWithBodyWithResponse Change a login
+//
+// A new email address makes the links that went to the old one worthless. A new role takes effect at once.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/customers/{customer_id}/identities/{identity_id} (the `IdentityUpdate` operationId).
+func (c *ClientWithResponses) IdentityUpdateWithBodyWithResponse(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IdentityUpdateResponse, error) {
+	rsp, err := c.IdentityUpdateWithBody(ctx, customerId, identityId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIdentityUpdateResponse(rsp)
+}
+
+// IdentityUpdateWithResponse Change a login
+//
+// A new email address makes the links that went to the old one worthless. A new role takes effect at once.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/customers/{customer_id}/identities/{identity_id} (the `IdentityUpdate` operationId).
+func (c *ClientWithResponses) IdentityUpdateWithResponse(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityUpdateParams, body IdentityUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*IdentityUpdateResponse, error) {
+	rsp, err := c.IdentityUpdate(ctx, customerId, identityId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIdentityUpdateResponse(rsp)
+}
+
+// IdentityPasswordUpdateWithBodyWithResponse Set a login's password
+//
+// Sets a new password, also for a `pending` login, and ends all of its sessions. Links to set one by mail no longer
+// work. The customer's status stays as it is.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/customers/{customer_id}/identities/{identity_id}/password (the `IdentityPasswordUpdate` operationId).
+func (c *ClientWithResponses) IdentityPasswordUpdateWithBodyWithResponse(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityPasswordUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IdentityPasswordUpdateResponse, error) {
+	rsp, err := c.IdentityPasswordUpdateWithBody(ctx, customerId, identityId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIdentityPasswordUpdateResponse(rsp)
+}
+
+// IdentityPasswordUpdateWithResponse Set a login's password
+//
+// Sets a new password, also for a `pending` login, and ends all of its sessions. Links to set one by mail no longer
+// work. The customer's status stays as it is.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/customers/{customer_id}/identities/{identity_id}/password (the `IdentityPasswordUpdate` operationId).
+func (c *ClientWithResponses) IdentityPasswordUpdateWithResponse(ctx context.Context, customerId CustomerId, identityId IdentityId, params *IdentityPasswordUpdateParams, body IdentityPasswordUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*IdentityPasswordUpdateResponse, error) {
+	rsp, err := c.IdentityPasswordUpdate(ctx, customerId, identityId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIdentityPasswordUpdateResponse(rsp)
 }
 
 // NoteListWithResponse List the notes about a customer
@@ -6794,6 +9790,21 @@ func (c *ClientWithResponses) EventListWithResponse(ctx context.Context, params 
 		return nil, err
 	}
 	return ParseEventListResponse(rsp)
+}
+
+// IdentityListWithResponse List the logins of all customers
+//
+// The user list, across customers. All filters may be combined; a login is listed when it meets every one of them.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/identities (the `IdentityList` operationId).
+func (c *ClientWithResponses) IdentityListWithResponse(ctx context.Context, params *IdentityListParams, reqEditors ...RequestEditorFn) (*IdentityListResponse, error) {
+	rsp, err := c.IdentityList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIdentityListResponse(rsp)
 }
 
 // MeGetWithResponse Who the caller is and what it may do
@@ -7999,6 +11010,256 @@ func ParseCustomerUpdateResponse(rsp *http.Response) (*CustomerUpdateResponse, e
 	return response, nil
 }
 
+// ParseCustomerActivateResponse parses an HTTP response from a CustomerActivateWithResponse call
+func ParseCustomerActivateResponse(rsp *http.Response) (*CustomerActivateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CustomerActivateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Customer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ActionNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CustomerActivateResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CustomerActivateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CustomerActivateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers CustomerActivateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCustomerDeactivateResponse parses an HTTP response from a CustomerDeactivateWithResponse call
+func ParseCustomerDeactivateResponse(rsp *http.Response) (*CustomerDeactivateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CustomerDeactivateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Customer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ActionNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CustomerDeactivateResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CustomerDeactivateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CustomerDeactivateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers CustomerDeactivateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseCustomerDeletionPlanGetResponse parses an HTTP response from a CustomerDeletionPlanGetWithResponse call
 func ParseCustomerDeletionPlanGetResponse(rsp *http.Response) (*CustomerDeletionPlanGetResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -8198,6 +11459,894 @@ func ParseCustomerEventListResponse(rsp *http.Response) (*CustomerEventListRespo
 		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerEventListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseIdentityDeleteAllResponse parses an HTTP response from a IdentityDeleteAllWithResponse call
+func ParseIdentityDeleteAllResponse(rsp *http.Response) (*IdentityDeleteAllResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &IdentityDeleteAllResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ActionNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers IdentityDeleteAllResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers IdentityDeleteAllResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers IdentityDeleteAllResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCustomerIdentityListResponse parses an HTTP response from a CustomerIdentityListWithResponse call
+func ParseCustomerIdentityListResponse(rsp *http.Response) (*CustomerIdentityListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CustomerIdentityListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IdentityPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CustomerIdentityListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CustomerIdentityListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CustomerIdentityListResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers CustomerIdentityListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseIdentityCreateResponse parses an HTTP response from a IdentityCreateWithResponse call
+func ParseIdentityCreateResponse(rsp *http.Response) (*IdentityCreateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &IdentityCreateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Identity
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers IdentityCreateResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers IdentityCreateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers IdentityCreateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers IdentityCreateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseIdentityDeleteResponse parses an HTTP response from a IdentityDeleteWithResponse call
+func ParseIdentityDeleteResponse(rsp *http.Response) (*IdentityDeleteResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &IdentityDeleteResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ActionNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers IdentityDeleteResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers IdentityDeleteResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers IdentityDeleteResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseIdentityGetResponse parses an HTTP response from a IdentityGetWithResponse call
+func ParseIdentityGetResponse(rsp *http.Response) (*IdentityGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &IdentityGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Identity
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers IdentityGetResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers IdentityGetResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 401:
+		var headers IdentityGetResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers IdentityGetResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers IdentityGetResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseIdentityUpdateResponse parses an HTTP response from a IdentityUpdateWithResponse call
+func ParseIdentityUpdateResponse(rsp *http.Response) (*IdentityUpdateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &IdentityUpdateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Identity
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers IdentityUpdateResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers IdentityUpdateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers IdentityUpdateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers IdentityUpdateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseIdentityPasswordUpdateResponse parses an HTTP response from a IdentityPasswordUpdateWithResponse call
+func ParseIdentityPasswordUpdateResponse(rsp *http.Response) (*IdentityPasswordUpdateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &IdentityPasswordUpdateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Identity
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers IdentityPasswordUpdateResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers IdentityPasswordUpdateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers IdentityPasswordUpdateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers IdentityPasswordUpdateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
@@ -8632,6 +12781,110 @@ func ParseEventListResponse(rsp *http.Response) (*EventListResponse, error) {
 		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers EventListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseIdentityListResponse parses an HTTP response from a IdentityListWithResponse call
+func ParseIdentityListResponse(rsp *http.Response) (*IdentityListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &IdentityListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IdentityPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers IdentityListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers IdentityListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers IdentityListResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers IdentityListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {

@@ -13,6 +13,18 @@ import (
 	"github.com/google/uuid"
 )
 
+const customerActivityUpsert = `-- name: CustomerActivityUpsert :exec
+INSERT INTO customer_activity (customer_id, last_activity_at) VALUES ($1, $2)
+ON CONFLICT ON CONSTRAINT customer_activity_pkey
+DO UPDATE SET last_activity_at = greatest(customer_activity.last_activity_at, excluded.last_activity_at)
+`
+
+// The later of two moments stays.
+func (q *Queries) CustomerActivityUpsert(ctx context.Context, db DBTX, customerID uuid.UUID, lastActivityAt time.Time) error {
+	_, err := db.Exec(ctx, customerActivityUpsert, customerID, lastActivityAt)
+	return err
+}
+
 const customerAncestors = `-- name: CustomerAncestors :many
 WITH RECURSIVE line AS (
     SELECT customers.id, customers.parent_id, 1 AS level FROM customers WHERE customers.id = $1
@@ -89,7 +101,7 @@ func (q *Queries) CustomerFind(ctx context.Context, db DBTX, id uuid.UUID) (uuid
 }
 
 const customerGet = `-- name: CustomerGet :one
-SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text FROM customers WHERE id = $1
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, invited_at FROM customers WHERE id = $1
 `
 
 func (q *Queries) CustomerGet(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
@@ -115,12 +127,13 @@ func (q *Queries) CustomerGet(ctx context.Context, db DBTX, id uuid.UUID) (Custo
 		&i.NameKey,
 		&i.EmailKey,
 		&i.SearchText,
+		&i.InvitedAt,
 	)
 	return i, err
 }
 
 const customerGetForNoKeyUpdate = `-- name: CustomerGetForNoKeyUpdate :one
-SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text FROM customers WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, invited_at FROM customers WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) CustomerGetForNoKeyUpdate(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
@@ -146,12 +159,47 @@ func (q *Queries) CustomerGetForNoKeyUpdate(ctx context.Context, db DBTX, id uui
 		&i.NameKey,
 		&i.EmailKey,
 		&i.SearchText,
+		&i.InvitedAt,
+	)
+	return i, err
+}
+
+const customerGetForShareByIdentity = `-- name: CustomerGetForShareByIdentity :one
+SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.invited_at FROM customers
+WHERE customers.id = (SELECT identities.customer_id FROM identities WHERE identities.id = $1) FOR SHARE
+`
+
+// For whatever depends on the customer's status and does not change it.
+func (q *Queries) CustomerGetForShareByIdentity(ctx context.Context, db DBTX, identityID uuid.UUID) (Customer, error) {
+	row := db.QueryRow(ctx, customerGetForShareByIdentity, identityID)
+	var i Customer
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.Email,
+		&i.Phone,
+		&i.Company,
+		&i.Address,
+		&i.Comments,
+		&i.Modules,
+		&i.Properties,
+		&i.ParentID,
+		&i.ExternalID,
+		&i.Locale,
+		&i.Status,
+		&i.Version,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.NameKey,
+		&i.EmailKey,
+		&i.SearchText,
+		&i.InvitedAt,
 	)
 	return i, err
 }
 
 const customerGetForUpdate = `-- name: CustomerGetForUpdate :one
-SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text FROM customers WHERE id = $1 FOR UPDATE
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, invited_at FROM customers WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) CustomerGetForUpdate(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
@@ -177,6 +225,47 @@ func (q *Queries) CustomerGetForUpdate(ctx context.Context, db DBTX, id uuid.UUI
 		&i.NameKey,
 		&i.EmailKey,
 		&i.SearchText,
+		&i.InvitedAt,
+	)
+	return i, err
+}
+
+const customerGetWithActivity = `-- name: CustomerGetWithActivity :one
+SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.invited_at, customer_activity.last_activity_at
+FROM customers LEFT JOIN customer_activity ON customer_activity.customer_id = customers.id
+WHERE customers.id = $1
+`
+
+type CustomerGetWithActivityRow struct {
+	Customer       Customer
+	LastActivityAt *time.Time
+}
+
+func (q *Queries) CustomerGetWithActivity(ctx context.Context, db DBTX, id uuid.UUID) (CustomerGetWithActivityRow, error) {
+	row := db.QueryRow(ctx, customerGetWithActivity, id)
+	var i CustomerGetWithActivityRow
+	err := row.Scan(
+		&i.Customer.ID,
+		&i.Customer.Name,
+		&i.Customer.Email,
+		&i.Customer.Phone,
+		&i.Customer.Company,
+		&i.Customer.Address,
+		&i.Customer.Comments,
+		&i.Customer.Modules,
+		&i.Customer.Properties,
+		&i.Customer.ParentID,
+		&i.Customer.ExternalID,
+		&i.Customer.Locale,
+		&i.Customer.Status,
+		&i.Customer.Version,
+		&i.Customer.CreatedAt,
+		&i.Customer.UpdatedAt,
+		&i.Customer.NameKey,
+		&i.Customer.EmailKey,
+		&i.Customer.SearchText,
+		&i.Customer.InvitedAt,
+		&i.LastActivityAt,
 	)
 	return i, err
 }
@@ -200,10 +289,10 @@ func (q *Queries) CustomerHeight(ctx context.Context, db DBTX, id uuid.UUID) (in
 
 const customerInsert = `-- name: CustomerInsert :one
 INSERT INTO customers (id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id,
-    locale, created_at, updated_at, name_key, email_key, search_text)
+    locale, status, created_at, updated_at, name_key, email_key, search_text)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
-    $12, $13, $13, $14, $15, $16)
-RETURNING id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text
+    $12, $13, $14, $14, $15, $16, $17)
+RETURNING id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, invited_at
 `
 
 type CustomerInsertParams struct {
@@ -219,6 +308,7 @@ type CustomerInsertParams struct {
 	ParentID   *uuid.UUID
 	ExternalID *string
 	Locale     string
+	Status     string
 	CreatedAt  time.Time
 	NameKey    string
 	EmailKey   *string
@@ -239,6 +329,7 @@ func (q *Queries) CustomerInsert(ctx context.Context, db DBTX, arg CustomerInser
 		arg.ParentID,
 		arg.ExternalID,
 		arg.Locale,
+		arg.Status,
 		arg.CreatedAt,
 		arg.NameKey,
 		arg.EmailKey,
@@ -265,6 +356,7 @@ func (q *Queries) CustomerInsert(ctx context.Context, db DBTX, arg CustomerInser
 		&i.NameKey,
 		&i.EmailKey,
 		&i.SearchText,
+		&i.InvitedAt,
 	)
 	return i, err
 }
@@ -281,13 +373,59 @@ func (q *Queries) CustomerLockForKeyShare(ctx context.Context, db DBTX, id uuid.
 	return id_2, err
 }
 
+const customerSetStatus = `-- name: CustomerSetStatus :one
+UPDATE customers SET status = $1, invited_at = $2, updated_at = $3, version = version + 1
+WHERE id = $4
+RETURNING id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, invited_at
+`
+
+type CustomerSetStatusParams struct {
+	Status    string
+	InvitedAt *time.Time
+	UpdatedAt time.Time
+	ID        uuid.UUID
+}
+
+func (q *Queries) CustomerSetStatus(ctx context.Context, db DBTX, arg CustomerSetStatusParams) (Customer, error) {
+	row := db.QueryRow(ctx, customerSetStatus,
+		arg.Status,
+		arg.InvitedAt,
+		arg.UpdatedAt,
+		arg.ID,
+	)
+	var i Customer
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.Email,
+		&i.Phone,
+		&i.Company,
+		&i.Address,
+		&i.Comments,
+		&i.Modules,
+		&i.Properties,
+		&i.ParentID,
+		&i.ExternalID,
+		&i.Locale,
+		&i.Status,
+		&i.Version,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.NameKey,
+		&i.EmailKey,
+		&i.SearchText,
+		&i.InvitedAt,
+	)
+	return i, err
+}
+
 const customerUpdate = `-- name: CustomerUpdate :one
 UPDATE customers SET name = $1, email = $2, phone = $3, company = $4, address = $5,
     comments = $6, modules = $7, properties = $8, parent_id = $9,
     external_id = $10, locale = $11, updated_at = $12, name_key = $13,
     email_key = $14, search_text = $15, version = version + 1
 WHERE id = $16
-RETURNING id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text
+RETURNING id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, invited_at
 `
 
 type CustomerUpdateParams struct {
@@ -349,6 +487,7 @@ func (q *Queries) CustomerUpdate(ctx context.Context, db DBTX, arg CustomerUpdat
 		&i.NameKey,
 		&i.EmailKey,
 		&i.SearchText,
+		&i.InvitedAt,
 	)
 	return i, err
 }

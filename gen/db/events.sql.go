@@ -12,11 +12,26 @@ import (
 	"github.com/google/uuid"
 )
 
-const eventEraseCustomer = `-- name: EventEraseCustomer :exec
-UPDATE events SET data = NULL WHERE customer_id = $1 AND data IS NOT NULL
+const eventEraseActor = `-- name: EventEraseActor :exec
+UPDATE events SET actor_name = '', request_id = NULL
+WHERE customer_id = $1 AND actor_kind = 'identity' AND actor_id = $2
 `
 
-// Nothing personal stays of a deleted customer, in its own events or in those of what belonged to it.
+// What a login that is gone did stays, without its name.
+func (q *Queries) EventEraseActor(ctx context.Context, db DBTX, customerID *uuid.UUID, actorID *uuid.UUID) error {
+	_, err := db.Exec(ctx, eventEraseActor, customerID, actorID)
+	return err
+}
+
+const eventEraseCustomer = `-- name: EventEraseCustomer :exec
+UPDATE events SET data = NULL,
+    actor_name = CASE WHEN actor_kind = 'identity' THEN '' ELSE actor_name END,
+    request_id = CASE WHEN actor_kind = 'identity' THEN NULL ELSE request_id END
+WHERE customer_id = $1 AND (data IS NOT NULL OR actor_kind = 'identity')
+`
+
+// Nothing personal stays of a deleted customer, in its own events or in those of what belonged to it: neither what
+// changed nor what its people were called.
 func (q *Queries) EventEraseCustomer(ctx context.Context, db DBTX, customerID *uuid.UUID) error {
 	_, err := db.Exec(ctx, eventEraseCustomer, customerID)
 	return err

@@ -31,6 +31,12 @@ type Customer struct {
 	NameKey    string
 	EmailKey   *string
 	SearchText string
+	InvitedAt  *time.Time
+}
+
+type CustomerActivity struct {
+	CustomerID     uuid.UUID
+	LastActivityAt time.Time
 }
 
 type Event struct {
@@ -48,6 +54,26 @@ type Event struct {
 	RequestID    *string
 	At           time.Time
 	Data         []byte
+}
+
+type Identity struct {
+	ID           uuid.UUID
+	CustomerID   uuid.UUID
+	Name         string
+	Email        string
+	Role         string
+	PasswordHash *string
+	Version      int64
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+	NameKey      string
+	EmailKey     string
+	SearchText   string
+}
+
+type IdentityActivity struct {
+	IdentityID  uuid.UUID
+	LastLoginAt time.Time
 }
 
 type Note struct {
@@ -71,13 +97,14 @@ type RefreshToken struct {
 }
 
 type Session struct {
-	ID        uuid.UUID
-	ClientID  string
-	StaffID   uuid.UUID
-	Scope     *string
-	CreatedAt time.Time
-	ExpiresAt time.Time
-	RevokedAt *time.Time
+	ID         uuid.UUID
+	ClientID   string
+	StaffID    *uuid.UUID
+	Scope      *string
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	RevokedAt  *time.Time
+	IdentityID *uuid.UUID
 }
 
 type SigningKey struct {

@@ -84,6 +84,18 @@ func (q *Queries) RefreshTokenSuccessorSpent(ctx context.Context, db DBTX, paren
 	return exists, err
 }
 
+const sessionCountByCustomer = `-- name: SessionCountByCustomer :one
+SELECT count(*) FROM sessions JOIN identities ON identities.id = sessions.identity_id
+WHERE identities.customer_id = $1 AND sessions.revoked_at IS NULL AND sessions.expires_at > $2
+`
+
+func (q *Queries) SessionCountByCustomer(ctx context.Context, db DBTX, customerID uuid.UUID, now time.Time) (int64, error) {
+	row := db.QueryRow(ctx, sessionCountByCustomer, customerID, now)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const sessionDeleteExpired = `-- name: SessionDeleteExpired :execrows
 DELETE FROM sessions WHERE expires_at < $1
 `
@@ -97,7 +109,7 @@ func (q *Queries) SessionDeleteExpired(ctx context.Context, db DBTX, expiresAt t
 }
 
 const sessionGet = `-- name: SessionGet :one
-SELECT id, client_id, staff_id, scope, created_at, expires_at, revoked_at FROM sessions WHERE id = $1
+SELECT id, client_id, staff_id, scope, created_at, expires_at, revoked_at, identity_id FROM sessions WHERE id = $1
 `
 
 func (q *Queries) SessionGet(ctx context.Context, db DBTX, id uuid.UUID) (Session, error) {
@@ -111,12 +123,13 @@ func (q *Queries) SessionGet(ctx context.Context, db DBTX, id uuid.UUID) (Sessio
 		&i.CreatedAt,
 		&i.ExpiresAt,
 		&i.RevokedAt,
+		&i.IdentityID,
 	)
 	return i, err
 }
 
 const sessionGetForUpdate = `-- name: SessionGetForUpdate :one
-SELECT id, client_id, staff_id, scope, created_at, expires_at, revoked_at FROM sessions WHERE id = $1 FOR UPDATE
+SELECT id, client_id, staff_id, scope, created_at, expires_at, revoked_at, identity_id FROM sessions WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) SessionGetForUpdate(ctx context.Context, db DBTX, id uuid.UUID) (Session, error) {
@@ -130,22 +143,24 @@ func (q *Queries) SessionGetForUpdate(ctx context.Context, db DBTX, id uuid.UUID
 		&i.CreatedAt,
 		&i.ExpiresAt,
 		&i.RevokedAt,
+		&i.IdentityID,
 	)
 	return i, err
 }
 
 const sessionInsert = `-- name: SessionInsert :exec
-INSERT INTO sessions (id, client_id, staff_id, scope, created_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO sessions (id, client_id, staff_id, identity_id, scope, created_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 `
 
 type SessionInsertParams struct {
-	ID        uuid.UUID
-	ClientID  string
-	StaffID   uuid.UUID
-	Scope     *string
-	CreatedAt time.Time
-	ExpiresAt time.Time
+	ID         uuid.UUID
+	ClientID   string
+	StaffID    *uuid.UUID
+	IdentityID *uuid.UUID
+	Scope      *string
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
 }
 
 func (q *Queries) SessionInsert(ctx context.Context, db DBTX, arg SessionInsertParams) error {
@@ -153,6 +168,7 @@ func (q *Queries) SessionInsert(ctx context.Context, db DBTX, arg SessionInsertP
 		arg.ID,
 		arg.ClientID,
 		arg.StaffID,
+		arg.IdentityID,
 		arg.Scope,
 		arg.CreatedAt,
 		arg.ExpiresAt,
@@ -172,6 +188,61 @@ func (q *Queries) SessionRevoke(ctx context.Context, db DBTX, revokedAt *time.Ti
 	return result.RowsAffected(), nil
 }
 
+const sessionRevokeByCustomer = `-- name: SessionRevokeByCustomer :many
+UPDATE sessions SET revoked_at = $1
+WHERE identity_id IN (SELECT identities.id FROM identities WHERE identities.customer_id = $2)
+    AND revoked_at IS NULL
+RETURNING id
+`
+
+// Ends the sessions of all the logins of a customer.
+func (q *Queries) SessionRevokeByCustomer(ctx context.Context, db DBTX, revokedAt *time.Time, customerID uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, sessionRevokeByCustomer, revokedAt, customerID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const sessionRevokeByIdentity = `-- name: SessionRevokeByIdentity :many
+UPDATE sessions SET revoked_at = $1
+WHERE identity_id = $2 AND revoked_at IS NULL AND id IS DISTINCT FROM $3
+RETURNING id
+`
+
+// Ends the sessions of a login, but for the one to keep.
+func (q *Queries) SessionRevokeByIdentity(ctx context.Context, db DBTX, revokedAt *time.Time, identityID *uuid.UUID, keepID *uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, sessionRevokeByIdentity, revokedAt, identityID, keepID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const sessionRevokeByStaff = `-- name: SessionRevokeByStaff :many
 UPDATE sessions SET revoked_at = $1
 WHERE staff_id = $2 AND revoked_at IS NULL AND id IS DISTINCT FROM $3
@@ -179,7 +250,7 @@ RETURNING id
 `
 
 // Ends the sessions of an account, but for the one to keep.
-func (q *Queries) SessionRevokeByStaff(ctx context.Context, db DBTX, revokedAt *time.Time, staffID uuid.UUID, keepID *uuid.UUID) ([]uuid.UUID, error) {
+func (q *Queries) SessionRevokeByStaff(ctx context.Context, db DBTX, revokedAt *time.Time, staffID *uuid.UUID, keepID *uuid.UUID) ([]uuid.UUID, error) {
 	rows, err := db.Query(ctx, sessionRevokeByStaff, revokedAt, staffID, keepID)
 	if err != nil {
 		return nil, err

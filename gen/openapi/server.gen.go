@@ -56,6 +56,42 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
+// Defines values for IdentityRole.
+const (
+	IdentityRoleManager IdentityRole = "manager"
+	IdentityRoleMember  IdentityRole = "member"
+)
+
+// Valid indicates whether the value is a known member of the IdentityRole enum.
+func (e IdentityRole) Valid() bool {
+	switch e {
+	case IdentityRoleManager:
+		return true
+	case IdentityRoleMember:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IdentityStatus.
+const (
+	IdentityStatusActive  IdentityStatus = "active"
+	IdentityStatusPending IdentityStatus = "pending"
+)
+
+// Valid indicates whether the value is a known member of the IdentityStatus enum.
+func (e IdentityStatus) Valid() bool {
+	switch e {
+	case IdentityStatusActive:
+		return true
+	case IdentityStatusPending:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Locale.
 const (
 	LocaleEn Locale = "en"
@@ -155,6 +191,30 @@ func (e EventListParamsFrom) Valid() bool {
 	}
 }
 
+// Defines values for IdentityListParamsSort.
+const (
+	IdentityListParamsSortCreatedAt      IdentityListParamsSort = "created_at"
+	IdentityListParamsSortMinusCreatedAt IdentityListParamsSort = "-created_at"
+	IdentityListParamsSortMinusName      IdentityListParamsSort = "-name"
+	IdentityListParamsSortName           IdentityListParamsSort = "name"
+)
+
+// Valid indicates whether the value is a known member of the IdentityListParamsSort enum.
+func (e IdentityListParamsSort) Valid() bool {
+	switch e {
+	case IdentityListParamsSortCreatedAt:
+		return true
+	case IdentityListParamsSortMinusCreatedAt:
+		return true
+	case IdentityListParamsSortMinusName:
+		return true
+	case IdentityListParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
 // Actor Who did it, named as they were called then.
 type Actor struct {
 	// Kind `staff`, or `system` for the program itself. New kinds may appear.
@@ -216,8 +276,16 @@ type Customer struct {
 	// `deactivated`: was active, access is switched off for now.
 	Status CustomerStatus `json:"status"`
 
-	// AllowedActions The actions that the status allows: `delete`. What else an action needs is checked when it is called. New
-	// actions may appear.
+	// InvitedAt When a mail with an activation link last went out. Null again once the logins are deleted.
+	InvitedAt *time.Time `json:"invited_at"`
+
+	// LastActivityAt When one of the customer's people last signed in or went on with a session, to within ten minutes. Does not
+	// raise `version`.
+	LastActivityAt *time.Time `json:"last_activity_at"`
+
+	// AllowedActions The actions that the status allows, of `send_activation_request`, `activate`, `deactivate`,
+	// `delete_identities` and `delete`. What else an action needs is checked when it is called. New actions may
+	// appear.
 	AllowedActions []string `json:"allowed_actions"`
 
 	// Version Up by one with each change.
@@ -258,6 +326,33 @@ type CustomerCreate struct {
 
 	// Locale The language of messages to the customer. New ones may appear.
 	Locale *Locale `json:"locale,omitempty"`
+
+	// Identity The customer's first login, made together with it or not at all. With a password the customer is `active`, or
+	// `inactive` with `active: false`; without one it is `inactive`. Needs the scope `identities:write` as well.
+	Identity *CustomerCreateIdentity `json:"identity,omitempty"`
+}
+
+// CustomerCreateIdentity The customer's first login, made together with it or not at all. With a password the customer is `active`, or
+// `inactive` with `active: false`; without one it is `inactive`. Needs the scope `identities:write` as well.
+type CustomerCreateIdentity struct {
+	// Name One line of text; the customer's name when absent.
+	Name *string `json:"name,omitempty"`
+
+	// Email What the person signs in with; the customer's email address when absent.
+	Email *string `json:"email,omitempty"`
+
+	// Role What the person is for the customer's portal. A `manager` also looks after the customers below, and after the
+	// customer's own profile where it has several logins.
+	Role *IdentityRole `json:"role,omitempty"`
+
+	// Password 10 to 128 characters. Common and easily guessed ones are refused.
+	Password *NewPassword `json:"password,omitempty"`
+
+	// PasswordConfirmation When sent, it must be the same as `password`.
+	PasswordConfirmation *PasswordConfirmation `json:"password_confirmation,omitempty"`
+
+	// Active Whether the person may sign in at once. Means nothing without a password.
+	Active *bool `json:"active,omitempty"`
 }
 
 // CustomerPage defines model for CustomerPage.
@@ -310,7 +405,11 @@ type DeletionBlocker struct {
 
 // DeletionCounts How much would go with the customer. New kinds may appear.
 type DeletionCounts struct {
-	Notes int64 `json:"notes"`
+	Identities int64 `json:"identities"`
+
+	// Sessions Sessions that are open. The confirmation does not depend on them.
+	Sessions int64 `json:"sessions"`
+	Notes    int64 `json:"notes"`
 }
 
 // DeletionPlan What deleting a customer would do.
@@ -350,7 +449,9 @@ type Event struct {
 	// Position The place in the feed, without gaps. Null in a customer's history for the moment until the event has got its place.
 	Position *int64 `json:"position"`
 
-	// Type `customer.created|updated|deleted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may appear.
+	// Type `customer.created|updated|deleted|activated|deactivated|identities_deleted`,
+	// `identity.created|updated|deleted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may
+	// appear.
 	Type string `json:"type"`
 
 	// Resource A resource by kind and id.
@@ -419,6 +520,83 @@ type Health struct {
 // HealthStatus Always `ok`; anything else is a problem.
 type HealthStatus string
 
+// Identity A login, one person's, that belongs to a customer.
+type Identity struct {
+	Id         openapi_types.UUID `json:"id"`
+	CustomerId openapi_types.UUID `json:"customer_id"`
+	Name       string             `json:"name"`
+
+	// Email What the person signs in with. No two logins have the same, whatever its case.
+	Email string `json:"email"`
+
+	// Role What the person is for the customer's portal. A `manager` also looks after the customers below, and after the
+	// customer's own profile where it has several logins.
+	Role IdentityRole `json:"role"`
+
+	// Status `pending`: no password is set yet. `active`: it has one. Whether the person may sign in depends on the customer's
+	// status as well.
+	Status IdentityStatus `json:"status"`
+
+	// LastLoginAt The last time a password opened a session. Does not raise `version`.
+	LastLoginAt *time.Time `json:"last_login_at"`
+
+	// Version Up by one with each change.
+	Version   int64     `json:"version"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// IdentityCreate defines model for IdentityCreate.
+type IdentityCreate struct {
+	// Name One line of text; the customer's name when absent.
+	Name *string `json:"name,omitempty"`
+
+	// Email What the person signs in with; the customer's email address when absent.
+	Email *string `json:"email,omitempty"`
+
+	// Role What the person is for the customer's portal. A `manager` also looks after the customers below, and after the
+	// customer's own profile where it has several logins.
+	Role *IdentityRole `json:"role,omitempty"`
+
+	// Password 10 to 128 characters. Common and easily guessed ones are refused.
+	Password *NewPassword `json:"password,omitempty"`
+
+	// PasswordConfirmation When sent, it must be the same as `password`.
+	PasswordConfirmation *PasswordConfirmation `json:"password_confirmation,omitempty"`
+}
+
+// IdentityPage defines model for IdentityPage.
+type IdentityPage struct {
+	Data []ListedIdentity `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor *NextCursor `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// IdentityPatch defines model for IdentityPatch.
+type IdentityPatch struct {
+	// Name One line of text.
+	Name *Name `json:"name,omitempty"`
+
+	// Email An email address (RFC 5321), without a display name.
+	Email *Email `json:"email,omitempty"`
+
+	// Role What the person is for the customer's portal. A `manager` also looks after the customers below, and after the
+	// customer's own profile where it has several logins.
+	Role *IdentityRole `json:"role,omitempty"`
+}
+
+// IdentityRole What the person is for the customer's portal. A `manager` also looks after the customers below, and after the
+// customer's own profile where it has several logins.
+type IdentityRole string
+
+// IdentityStatus `pending`: no password is set yet. `active`: it has one. Whether the person may sign in depends on the customer's
+// status as well.
+type IdentityStatus string
+
 // JWK An RSA public key (RFC 7518).
 type JWK struct {
 	Kty string `json:"kty"`
@@ -432,6 +610,27 @@ type JWK struct {
 // JWKSet defines model for JWKSet.
 type JWKSet struct {
 	Keys []JWK `json:"keys"`
+}
+
+// ListedIdentity A login, with its customer's name.
+type ListedIdentity struct {
+	Id           openapi_types.UUID `json:"id"`
+	CustomerId   openapi_types.UUID `json:"customer_id"`
+	CustomerName string             `json:"customer_name"`
+	Name         string             `json:"name"`
+	Email        string             `json:"email"`
+
+	// Role What the person is for the customer's portal. A `manager` also looks after the customers below, and after the
+	// customer's own profile where it has several logins.
+	Role IdentityRole `json:"role"`
+
+	// Status `pending`: no password is set yet. `active`: it has one. Whether the person may sign in depends on the customer's
+	// status as well.
+	Status      IdentityStatus `json:"status"`
+	LastLoginAt *time.Time     `json:"last_login_at"`
+	Version     int64          `json:"version"`
+	CreatedAt   time.Time      `json:"created_at"`
+	UpdatedAt   time.Time      `json:"updated_at"`
 }
 
 // Locale The language of messages to the customer. New ones may appear.
@@ -516,6 +715,15 @@ type PasswordChange struct {
 // PasswordConfirmation When sent, it must be the same as `password`.
 type PasswordConfirmation = string
 
+// PasswordSet defines model for PasswordSet.
+type PasswordSet struct {
+	// Password 10 to 128 characters. Common and easily guessed ones are refused.
+	Password NewPassword `json:"password"`
+
+	// PasswordConfirmation When sent, it must be the same as `password`.
+	PasswordConfirmation *PasswordConfirmation `json:"password_confirmation,omitempty"`
+}
+
 // Problem What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type Problem struct {
@@ -549,6 +757,12 @@ type Problem struct {
 	// CurrentVersion With `stale_version`, the version that the resource has.
 	CurrentVersion *int64 `json:"current_version,omitempty"`
 
+	// CurrentStatus With `action_not_allowed`, the status that stands against it.
+	CurrentStatus *string `json:"current_status,omitempty"`
+
+	// AllowedActions With `action_not_allowed`, what the status allows instead.
+	AllowedActions *[]string `json:"allowed_actions,omitempty"`
+
 	// DeletionPlan What deleting a customer would do.
 	DeletionPlan *DeletionPlan `json:"deletion_plan,omitempty"`
 
@@ -564,7 +778,7 @@ type Properties = json.RawMessage
 
 // ResourceRef A resource by kind and id.
 type ResourceRef struct {
-	// Kind `customer`, `note`, `staff`. New kinds may appear.
+	// Kind `customer`, `identity`, `note`, `staff`. New kinds may appear.
 	Kind string             `json:"kind"`
 	Id   openapi_types.UUID `json:"id"`
 }
@@ -709,6 +923,9 @@ type CustomerId = openapi_types.UUID
 // DryRun defines model for DryRun.
 type DryRun = bool
 
+// IdentityId defines model for IdentityId.
+type IdentityId = openapi_types.UUID
+
 // IfMatch defines model for IfMatch.
 type IfMatch = string
 
@@ -726,6 +943,10 @@ type NoteId = openapi_types.UUID
 
 // StaffId defines model for StaffId.
 type StaffId = openapi_types.UUID
+
+// ActionNotAllowed What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type ActionNotAllowed = Problem
 
 // BadRequest What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -825,6 +1046,16 @@ type CustomerListParams struct {
 	// UpdatedBefore Only customers that nobody changed at or after this moment.
 	UpdatedBefore *time.Time `form:"updated_before,omitempty" json:"updated_before,omitempty"`
 
+	// NoActivitySince Only customers that were not active at or after this moment: their `last_activity_at` is before it or, where
+	// there was none, their `created_at`.
+	NoActivitySince *time.Time `form:"no_activity_since,omitempty" json:"no_activity_since,omitempty"`
+
+	// NeverSignedIn With `true` only customers that nobody has ever signed in for, with `false` only the others.
+	NeverSignedIn *bool `form:"never_signed_in,omitempty" json:"never_signed_in,omitempty"`
+
+	// Invited With `true` only customers with an `invited_at`, with `false` only those without.
+	Invited *bool `form:"invited,omitempty" json:"invited,omitempty"`
+
 	// Properties `properties[key]=value`: only customers with this property. The value matches a string, a number or a
 	// boolean that is written so, and a list that contains one. Up to ten keys.
 	Properties *map[string]string `json:"properties,omitempty"`
@@ -872,6 +1103,20 @@ type CustomerUpdateParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// CustomerActivateParams defines parameters for CustomerActivate.
+type CustomerActivateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// CustomerDeactivateParams defines parameters for CustomerDeactivate.
+type CustomerDeactivateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // CustomerEventListParams defines parameters for CustomerEventList.
 type CustomerEventListParams struct {
 	// Limit How many entries a page has at most.
@@ -880,6 +1125,53 @@ type CustomerEventListParams struct {
 	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
 	// nothing to anybody but the server.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// IdentityDeleteAllParams defines parameters for IdentityDeleteAll.
+type IdentityDeleteAllParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// CustomerIdentityListParams defines parameters for CustomerIdentityList.
+type CustomerIdentityListParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// IdentityDeleteParams defines parameters for IdentityDelete.
+type IdentityDeleteParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// IdentityGetParams defines parameters for IdentityGet.
+type IdentityGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// IdentityUpdateParams defines parameters for IdentityUpdate.
+type IdentityUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// IdentityPasswordUpdateParams defines parameters for IdentityPasswordUpdate.
+type IdentityPasswordUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // NoteListParams defines parameters for NoteList.
@@ -910,6 +1202,41 @@ type EventListParams struct {
 
 // EventListParamsFrom defines parameters for EventList.
 type EventListParamsFrom string
+
+// IdentityListParams defines parameters for IdentityList.
+type IdentityListParams struct {
+	// Q Text to look for in name and email address, anywhere inside them, without regard to case or accents; with fewer
+	// than three characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// CustomerId Only logins of this customer.
+	CustomerId *openapi_types.UUID `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+
+	// Email Only the login with exactly this email address, without regard to case.
+	Email *string `form:"email,omitempty" json:"email,omitempty"`
+
+	// Role Only logins with this role.
+	Role *IdentityRole `form:"role,omitempty" json:"role,omitempty"`
+
+	// Status Only logins in this status.
+	Status *IdentityStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *IdentityListParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// IdentityListParamsSort defines parameters for IdentityList.
+type IdentityListParamsSort string
 
 // StaffListParams defines parameters for StaffList.
 type StaffListParams struct {
@@ -955,6 +1282,15 @@ type CustomerCreateJSONRequestBody = CustomerCreate
 
 // CustomerUpdateJSONRequestBody defines body for CustomerUpdate for application/json ContentType.
 type CustomerUpdateJSONRequestBody = CustomerPatch
+
+// IdentityCreateJSONRequestBody defines body for IdentityCreate for application/json ContentType.
+type IdentityCreateJSONRequestBody = IdentityCreate
+
+// IdentityUpdateJSONRequestBody defines body for IdentityUpdate for application/json ContentType.
+type IdentityUpdateJSONRequestBody = IdentityPatch
+
+// IdentityPasswordUpdateJSONRequestBody defines body for IdentityPasswordUpdate for application/json ContentType.
+type IdentityPasswordUpdateJSONRequestBody = PasswordSet
 
 // NoteCreateJSONRequestBody defines body for NoteCreate for application/json ContentType.
 type NoteCreateJSONRequestBody = NoteCreate
@@ -1003,12 +1339,39 @@ type ServerInterface interface {
 	// CustomerUpdate Change a customer
 	// (PATCH /v1/customers/{customer_id})
 	CustomerUpdate(ctx echo.Context, customerId CustomerId, params CustomerUpdateParams) error
+	// CustomerActivate Switch a customer's access on
+	// (POST /v1/customers/{customer_id}/activate)
+	CustomerActivate(ctx echo.Context, customerId CustomerId, params CustomerActivateParams) error
+	// CustomerDeactivate Switch a customer's access off
+	// (POST /v1/customers/{customer_id}/deactivate)
+	CustomerDeactivate(ctx echo.Context, customerId CustomerId, params CustomerDeactivateParams) error
 	// CustomerDeletionPlanGet What deleting a customer would do
 	// (GET /v1/customers/{customer_id}/deletion-plan)
 	CustomerDeletionPlanGet(ctx echo.Context, customerId CustomerId) error
 	// CustomerEventList A customer's history
 	// (GET /v1/customers/{customer_id}/events)
 	CustomerEventList(ctx echo.Context, customerId CustomerId, params CustomerEventListParams) error
+	// IdentityDeleteAll Delete all of a customer's logins
+	// (DELETE /v1/customers/{customer_id}/identities)
+	IdentityDeleteAll(ctx echo.Context, customerId CustomerId, params IdentityDeleteAllParams) error
+	// CustomerIdentityList List a customer's logins
+	// (GET /v1/customers/{customer_id}/identities)
+	CustomerIdentityList(ctx echo.Context, customerId CustomerId, params CustomerIdentityListParams) error
+	// IdentityCreate Add a login to a customer
+	// (POST /v1/customers/{customer_id}/identities)
+	IdentityCreate(ctx echo.Context, customerId CustomerId) error
+	// IdentityDelete Delete a login
+	// (DELETE /v1/customers/{customer_id}/identities/{identity_id})
+	IdentityDelete(ctx echo.Context, customerId CustomerId, identityId IdentityId, params IdentityDeleteParams) error
+	// IdentityGet Read a login
+	// (GET /v1/customers/{customer_id}/identities/{identity_id})
+	IdentityGet(ctx echo.Context, customerId CustomerId, identityId IdentityId, params IdentityGetParams) error
+	// IdentityUpdate Change a login
+	// (PATCH /v1/customers/{customer_id}/identities/{identity_id})
+	IdentityUpdate(ctx echo.Context, customerId CustomerId, identityId IdentityId, params IdentityUpdateParams) error
+	// IdentityPasswordUpdate Set a login's password
+	// (PUT /v1/customers/{customer_id}/identities/{identity_id}/password)
+	IdentityPasswordUpdate(ctx echo.Context, customerId CustomerId, identityId IdentityId, params IdentityPasswordUpdateParams) error
 	// NoteList List the notes about a customer
 	// (GET /v1/customers/{customer_id}/notes)
 	NoteList(ctx echo.Context, customerId CustomerId, params NoteListParams) error
@@ -1021,6 +1384,9 @@ type ServerInterface interface {
 	// EventList Follow the feed of all changes
 	// (GET /v1/events)
 	EventList(ctx echo.Context, params EventListParams) error
+	// IdentityList List the logins of all customers
+	// (GET /v1/identities)
+	IdentityList(ctx echo.Context, params IdentityListParams) error
 	// MeGet Who the caller is and what it may do
 	// (GET /v1/me)
 	MeGet(ctx echo.Context) error
@@ -1177,6 +1543,27 @@ func (w *ServerInterfaceWrapper) CustomerList(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "updated_before", ctx.QueryParams(), &params.UpdatedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter updated_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "no_activity_since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "no_activity_since", ctx.QueryParams(), &params.NoActivitySince, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter no_activity_since: %s", err))
+	}
+
+	// ------------- Optional query parameter "never_signed_in" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "never_signed_in", ctx.QueryParams(), &params.NeverSignedIn, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter never_signed_in: %s", err))
+	}
+
+	// ------------- Optional query parameter "invited" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "invited", ctx.QueryParams(), &params.Invited, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter invited: %s", err))
 	}
 
 	// ------------- Optional query parameter "properties" -------------
@@ -1349,6 +1736,78 @@ func (w *ServerInterfaceWrapper) CustomerUpdate(ctx echo.Context) error {
 	return err
 }
 
+// CustomerActivate converts echo context to params.
+func (w *ServerInterfaceWrapper) CustomerActivate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CustomerActivateParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CustomerActivate(ctx, customerId, params)
+	return err
+}
+
+// CustomerDeactivate converts echo context to params.
+func (w *ServerInterfaceWrapper) CustomerDeactivate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CustomerDeactivateParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CustomerDeactivate(ctx, customerId, params)
+	return err
+}
+
 // CustomerDeletionPlanGet converts echo context to params.
 func (w *ServerInterfaceWrapper) CustomerDeletionPlanGet(ctx echo.Context) error {
 	var err error
@@ -1394,6 +1853,273 @@ func (w *ServerInterfaceWrapper) CustomerEventList(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CustomerEventList(ctx, customerId, params)
+	return err
+}
+
+// IdentityDeleteAll converts echo context to params.
+func (w *ServerInterfaceWrapper) IdentityDeleteAll(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params IdentityDeleteAllParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.IdentityDeleteAll(ctx, customerId, params)
+	return err
+}
+
+// CustomerIdentityList converts echo context to params.
+func (w *ServerInterfaceWrapper) CustomerIdentityList(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CustomerIdentityListParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CustomerIdentityList(ctx, customerId, params)
+	return err
+}
+
+// IdentityCreate converts echo context to params.
+func (w *ServerInterfaceWrapper) IdentityCreate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.IdentityCreate(ctx, customerId)
+	return err
+}
+
+// IdentityDelete converts echo context to params.
+func (w *ServerInterfaceWrapper) IdentityDelete(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// ------------- Path parameter "identity_id" -------------
+	var identityId IdentityId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "identity_id", ctx.Param("identity_id"), &identityId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter identity_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params IdentityDeleteParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.IdentityDelete(ctx, customerId, identityId, params)
+	return err
+}
+
+// IdentityGet converts echo context to params.
+func (w *ServerInterfaceWrapper) IdentityGet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// ------------- Path parameter "identity_id" -------------
+	var identityId IdentityId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "identity_id", ctx.Param("identity_id"), &identityId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter identity_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params IdentityGetParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.IdentityGet(ctx, customerId, identityId, params)
+	return err
+}
+
+// IdentityUpdate converts echo context to params.
+func (w *ServerInterfaceWrapper) IdentityUpdate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// ------------- Path parameter "identity_id" -------------
+	var identityId IdentityId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "identity_id", ctx.Param("identity_id"), &identityId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter identity_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params IdentityUpdateParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.IdentityUpdate(ctx, customerId, identityId, params)
+	return err
+}
+
+// IdentityPasswordUpdate converts echo context to params.
+func (w *ServerInterfaceWrapper) IdentityPasswordUpdate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// ------------- Path parameter "identity_id" -------------
+	var identityId IdentityId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "identity_id", ctx.Param("identity_id"), &identityId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter identity_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params IdentityPasswordUpdateParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.IdentityPasswordUpdate(ctx, customerId, identityId, params)
 	return err
 }
 
@@ -1505,6 +2231,80 @@ func (w *ServerInterfaceWrapper) EventList(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.EventList(ctx, params)
+	return err
+}
+
+// IdentityList converts echo context to params.
+func (w *ServerInterfaceWrapper) IdentityList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params IdentityListParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "customer_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_id", ctx.QueryParams(), &params.CustomerId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "email" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "email", ctx.QueryParams(), &params.Email, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter email: %s", err))
+	}
+
+	// ------------- Optional query parameter "role" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role", ctx.QueryParams(), &params.Role, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter role: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.IdentityList(ctx, params)
 	return err
 }
 
@@ -1733,12 +2533,22 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/v1/customers/:customer_id", wrapper.CustomerDelete, options.OperationMiddlewares["customerDelete"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id", wrapper.CustomerGet, options.OperationMiddlewares["customerGet"]...)
 	router.PATCH(options.BaseURL+"/v1/customers/:customer_id", wrapper.CustomerUpdate, options.OperationMiddlewares["customerUpdate"]...)
+	router.POST(options.BaseURL+"/v1/customers/:customer_id/activate", wrapper.CustomerActivate, options.OperationMiddlewares["customerActivate"]...)
+	router.POST(options.BaseURL+"/v1/customers/:customer_id/deactivate", wrapper.CustomerDeactivate, options.OperationMiddlewares["customerDeactivate"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/deletion-plan", wrapper.CustomerDeletionPlanGet, options.OperationMiddlewares["customerDeletionPlanGet"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/events", wrapper.CustomerEventList, options.OperationMiddlewares["customerEventList"]...)
+	router.DELETE(options.BaseURL+"/v1/customers/:customer_id/identities", wrapper.IdentityDeleteAll, options.OperationMiddlewares["identityDeleteAll"]...)
+	router.GET(options.BaseURL+"/v1/customers/:customer_id/identities", wrapper.CustomerIdentityList, options.OperationMiddlewares["customerIdentityList"]...)
+	router.POST(options.BaseURL+"/v1/customers/:customer_id/identities", wrapper.IdentityCreate, options.OperationMiddlewares["identityCreate"]...)
+	router.DELETE(options.BaseURL+"/v1/customers/:customer_id/identities/:identity_id", wrapper.IdentityDelete, options.OperationMiddlewares["identityDelete"]...)
+	router.GET(options.BaseURL+"/v1/customers/:customer_id/identities/:identity_id", wrapper.IdentityGet, options.OperationMiddlewares["identityGet"]...)
+	router.PATCH(options.BaseURL+"/v1/customers/:customer_id/identities/:identity_id", wrapper.IdentityUpdate, options.OperationMiddlewares["identityUpdate"]...)
+	router.PUT(options.BaseURL+"/v1/customers/:customer_id/identities/:identity_id/password", wrapper.IdentityPasswordUpdate, options.OperationMiddlewares["identityPasswordUpdate"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/notes", wrapper.NoteList, options.OperationMiddlewares["noteList"]...)
 	router.POST(options.BaseURL+"/v1/customers/:customer_id/notes", wrapper.NoteCreate, options.OperationMiddlewares["noteCreate"]...)
 	router.DELETE(options.BaseURL+"/v1/customers/:customer_id/notes/:note_id", wrapper.NoteDelete, options.OperationMiddlewares["noteDelete"]...)
 	router.GET(options.BaseURL+"/v1/events", wrapper.EventList, options.OperationMiddlewares["eventList"]...)
+	router.GET(options.BaseURL+"/v1/identities", wrapper.IdentityList, options.OperationMiddlewares["identityList"]...)
 	router.GET(options.BaseURL+"/v1/me", wrapper.MeGet, options.OperationMiddlewares["meGet"]...)
 	router.PUT(options.BaseURL+"/v1/me/password", wrapper.MePasswordUpdate, options.OperationMiddlewares["mePasswordUpdate"]...)
 	router.GET(options.BaseURL+"/v1/staff", wrapper.StaffList, options.OperationMiddlewares["staffList"]...)
@@ -1748,6 +2558,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/v1/staff/:staff_id", wrapper.StaffUpdate, options.OperationMiddlewares["staffUpdate"]...)
 
 }
+
+type ActionNotAllowedApplicationProblemPlusJSONResponse Problem
 
 type BadRequestApplicationProblemPlusJSONResponse Problem
 
@@ -3177,6 +3989,338 @@ func (response CustomerUpdate503ApplicationProblemPlusJSONResponse) VisitCustome
 	return err
 }
 
+type CustomerActivateRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	Params     CustomerActivateParams
+}
+
+type CustomerActivateResponseObject interface {
+	VisitCustomerActivateResponse(w http.ResponseWriter) error
+}
+
+type CustomerActivate200ResponseHeaders struct {
+	ETag string
+}
+
+type CustomerActivate200JSONResponse struct {
+	Body    Customer
+	Headers CustomerActivate200ResponseHeaders
+}
+
+func (response CustomerActivate200JSONResponse) VisitCustomerActivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerActivate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerActivate400ApplicationProblemPlusJSONResponse) VisitCustomerActivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerActivate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerActivate401ApplicationProblemPlusJSONResponse) VisitCustomerActivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerActivate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerActivate403ApplicationProblemPlusJSONResponse) VisitCustomerActivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerActivate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerActivate404ApplicationProblemPlusJSONResponse) VisitCustomerActivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerActivate409ApplicationProblemPlusJSONResponse struct {
+	ActionNotAllowedApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerActivate409ApplicationProblemPlusJSONResponse) VisitCustomerActivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerActivate412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerActivate412ApplicationProblemPlusJSONResponse) VisitCustomerActivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerActivate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerActivate500ApplicationProblemPlusJSONResponse) VisitCustomerActivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerActivate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerActivate503ApplicationProblemPlusJSONResponse) VisitCustomerActivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDeactivateRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	Params     CustomerDeactivateParams
+}
+
+type CustomerDeactivateResponseObject interface {
+	VisitCustomerDeactivateResponse(w http.ResponseWriter) error
+}
+
+type CustomerDeactivate200ResponseHeaders struct {
+	ETag string
+}
+
+type CustomerDeactivate200JSONResponse struct {
+	Body    Customer
+	Headers CustomerDeactivate200ResponseHeaders
+}
+
+func (response CustomerDeactivate200JSONResponse) VisitCustomerDeactivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDeactivate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDeactivate400ApplicationProblemPlusJSONResponse) VisitCustomerDeactivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDeactivate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDeactivate401ApplicationProblemPlusJSONResponse) VisitCustomerDeactivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDeactivate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDeactivate403ApplicationProblemPlusJSONResponse) VisitCustomerDeactivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDeactivate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDeactivate404ApplicationProblemPlusJSONResponse) VisitCustomerDeactivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDeactivate409ApplicationProblemPlusJSONResponse struct {
+	ActionNotAllowedApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDeactivate409ApplicationProblemPlusJSONResponse) VisitCustomerDeactivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDeactivate412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDeactivate412ApplicationProblemPlusJSONResponse) VisitCustomerDeactivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDeactivate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDeactivate500ApplicationProblemPlusJSONResponse) VisitCustomerDeactivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDeactivate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDeactivate503ApplicationProblemPlusJSONResponse) VisitCustomerDeactivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CustomerDeletionPlanGetRequestObject struct {
 	CustomerId CustomerId `json:"customer_id"`
 }
@@ -3424,6 +4568,1206 @@ type CustomerEventList503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CustomerEventList503ApplicationProblemPlusJSONResponse) VisitCustomerEventListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityDeleteAllRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	Params     IdentityDeleteAllParams
+}
+
+type IdentityDeleteAllResponseObject interface {
+	VisitIdentityDeleteAllResponse(w http.ResponseWriter) error
+}
+
+type IdentityDeleteAll204Response struct {
+}
+
+func (response IdentityDeleteAll204Response) VisitIdentityDeleteAllResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type IdentityDeleteAll400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityDeleteAll400ApplicationProblemPlusJSONResponse) VisitIdentityDeleteAllResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityDeleteAll401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityDeleteAll401ApplicationProblemPlusJSONResponse) VisitIdentityDeleteAllResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityDeleteAll403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityDeleteAll403ApplicationProblemPlusJSONResponse) VisitIdentityDeleteAllResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityDeleteAll404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityDeleteAll404ApplicationProblemPlusJSONResponse) VisitIdentityDeleteAllResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityDeleteAll409ApplicationProblemPlusJSONResponse struct {
+	ActionNotAllowedApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityDeleteAll409ApplicationProblemPlusJSONResponse) VisitIdentityDeleteAllResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityDeleteAll412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityDeleteAll412ApplicationProblemPlusJSONResponse) VisitIdentityDeleteAllResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityDeleteAll500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityDeleteAll500ApplicationProblemPlusJSONResponse) VisitIdentityDeleteAllResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityDeleteAll503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityDeleteAll503ApplicationProblemPlusJSONResponse) VisitIdentityDeleteAllResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerIdentityListRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	Params     CustomerIdentityListParams
+}
+
+type CustomerIdentityListResponseObject interface {
+	VisitCustomerIdentityListResponse(w http.ResponseWriter) error
+}
+
+type CustomerIdentityList200ResponseHeaders struct {
+	Link *string
+}
+
+type CustomerIdentityList200JSONResponse struct {
+	Body    IdentityPage
+	Headers CustomerIdentityList200ResponseHeaders
+}
+
+func (response CustomerIdentityList200JSONResponse) VisitCustomerIdentityListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerIdentityList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerIdentityList400ApplicationProblemPlusJSONResponse) VisitCustomerIdentityListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerIdentityList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerIdentityList401ApplicationProblemPlusJSONResponse) VisitCustomerIdentityListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerIdentityList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerIdentityList403ApplicationProblemPlusJSONResponse) VisitCustomerIdentityListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerIdentityList404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerIdentityList404ApplicationProblemPlusJSONResponse) VisitCustomerIdentityListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerIdentityList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerIdentityList500ApplicationProblemPlusJSONResponse) VisitCustomerIdentityListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerIdentityList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerIdentityList503ApplicationProblemPlusJSONResponse) VisitCustomerIdentityListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityCreateRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	Body       *IdentityCreateJSONRequestBody
+}
+
+type IdentityCreateResponseObject interface {
+	VisitIdentityCreateResponse(w http.ResponseWriter) error
+}
+
+type IdentityCreate201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type IdentityCreate201JSONResponse struct {
+	Body    Identity
+	Headers IdentityCreate201ResponseHeaders
+}
+
+func (response IdentityCreate201JSONResponse) VisitIdentityCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityCreate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityCreate400ApplicationProblemPlusJSONResponse) VisitIdentityCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityCreate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityCreate401ApplicationProblemPlusJSONResponse) VisitIdentityCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityCreate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityCreate403ApplicationProblemPlusJSONResponse) VisitIdentityCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityCreate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityCreate404ApplicationProblemPlusJSONResponse) VisitIdentityCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityCreate409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityCreate409ApplicationProblemPlusJSONResponse) VisitIdentityCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityCreate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityCreate413ApplicationProblemPlusJSONResponse) VisitIdentityCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityCreate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityCreate415ApplicationProblemPlusJSONResponse) VisitIdentityCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityCreate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityCreate422ApplicationProblemPlusJSONResponse) VisitIdentityCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityCreate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityCreate500ApplicationProblemPlusJSONResponse) VisitIdentityCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityCreate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityCreate503ApplicationProblemPlusJSONResponse) VisitIdentityCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityDeleteRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	IdentityId IdentityId `json:"identity_id"`
+	Params     IdentityDeleteParams
+}
+
+type IdentityDeleteResponseObject interface {
+	VisitIdentityDeleteResponse(w http.ResponseWriter) error
+}
+
+type IdentityDelete204Response struct {
+}
+
+func (response IdentityDelete204Response) VisitIdentityDeleteResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type IdentityDelete400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityDelete400ApplicationProblemPlusJSONResponse) VisitIdentityDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityDelete401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityDelete401ApplicationProblemPlusJSONResponse) VisitIdentityDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityDelete403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityDelete403ApplicationProblemPlusJSONResponse) VisitIdentityDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityDelete404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityDelete404ApplicationProblemPlusJSONResponse) VisitIdentityDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityDelete409ApplicationProblemPlusJSONResponse struct {
+	ActionNotAllowedApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityDelete409ApplicationProblemPlusJSONResponse) VisitIdentityDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityDelete412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityDelete412ApplicationProblemPlusJSONResponse) VisitIdentityDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityDelete500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityDelete500ApplicationProblemPlusJSONResponse) VisitIdentityDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityDelete503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityDelete503ApplicationProblemPlusJSONResponse) VisitIdentityDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityGetRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	IdentityId IdentityId `json:"identity_id"`
+	Params     IdentityGetParams
+}
+
+type IdentityGetResponseObject interface {
+	VisitIdentityGetResponse(w http.ResponseWriter) error
+}
+
+type IdentityGet200ResponseHeaders struct {
+	ETag string
+}
+
+type IdentityGet200JSONResponse struct {
+	Body    Identity
+	Headers IdentityGet200ResponseHeaders
+}
+
+func (response IdentityGet200JSONResponse) VisitIdentityGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityGet304Response = NotModifiedResponse
+
+func (response IdentityGet304Response) VisitIdentityGetResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type IdentityGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityGet400ApplicationProblemPlusJSONResponse) VisitIdentityGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityGet401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityGet401ApplicationProblemPlusJSONResponse) VisitIdentityGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityGet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityGet403ApplicationProblemPlusJSONResponse) VisitIdentityGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityGet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityGet404ApplicationProblemPlusJSONResponse) VisitIdentityGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityGet500ApplicationProblemPlusJSONResponse) VisitIdentityGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityGet503ApplicationProblemPlusJSONResponse) VisitIdentityGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityUpdateRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	IdentityId IdentityId `json:"identity_id"`
+	Params     IdentityUpdateParams
+	Body       *IdentityUpdateJSONRequestBody
+}
+
+type IdentityUpdateResponseObject interface {
+	VisitIdentityUpdateResponse(w http.ResponseWriter) error
+}
+
+type IdentityUpdate200ResponseHeaders struct {
+	ETag string
+}
+
+type IdentityUpdate200JSONResponse struct {
+	Body    Identity
+	Headers IdentityUpdate200ResponseHeaders
+}
+
+func (response IdentityUpdate200JSONResponse) VisitIdentityUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityUpdate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityUpdate400ApplicationProblemPlusJSONResponse) VisitIdentityUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityUpdate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityUpdate401ApplicationProblemPlusJSONResponse) VisitIdentityUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityUpdate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityUpdate403ApplicationProblemPlusJSONResponse) VisitIdentityUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityUpdate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityUpdate404ApplicationProblemPlusJSONResponse) VisitIdentityUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityUpdate409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityUpdate409ApplicationProblemPlusJSONResponse) VisitIdentityUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityUpdate412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityUpdate412ApplicationProblemPlusJSONResponse) VisitIdentityUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityUpdate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityUpdate413ApplicationProblemPlusJSONResponse) VisitIdentityUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityUpdate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityUpdate415ApplicationProblemPlusJSONResponse) VisitIdentityUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityUpdate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityUpdate422ApplicationProblemPlusJSONResponse) VisitIdentityUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityUpdate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityUpdate500ApplicationProblemPlusJSONResponse) VisitIdentityUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityUpdate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityUpdate503ApplicationProblemPlusJSONResponse) VisitIdentityUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityPasswordUpdateRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	IdentityId IdentityId `json:"identity_id"`
+	Params     IdentityPasswordUpdateParams
+	Body       *IdentityPasswordUpdateJSONRequestBody
+}
+
+type IdentityPasswordUpdateResponseObject interface {
+	VisitIdentityPasswordUpdateResponse(w http.ResponseWriter) error
+}
+
+type IdentityPasswordUpdate200ResponseHeaders struct {
+	ETag string
+}
+
+type IdentityPasswordUpdate200JSONResponse struct {
+	Body    Identity
+	Headers IdentityPasswordUpdate200ResponseHeaders
+}
+
+func (response IdentityPasswordUpdate200JSONResponse) VisitIdentityPasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityPasswordUpdate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityPasswordUpdate400ApplicationProblemPlusJSONResponse) VisitIdentityPasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityPasswordUpdate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityPasswordUpdate401ApplicationProblemPlusJSONResponse) VisitIdentityPasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityPasswordUpdate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityPasswordUpdate403ApplicationProblemPlusJSONResponse) VisitIdentityPasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityPasswordUpdate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityPasswordUpdate404ApplicationProblemPlusJSONResponse) VisitIdentityPasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityPasswordUpdate412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityPasswordUpdate412ApplicationProblemPlusJSONResponse) VisitIdentityPasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityPasswordUpdate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityPasswordUpdate413ApplicationProblemPlusJSONResponse) VisitIdentityPasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityPasswordUpdate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityPasswordUpdate415ApplicationProblemPlusJSONResponse) VisitIdentityPasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityPasswordUpdate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityPasswordUpdate422ApplicationProblemPlusJSONResponse) VisitIdentityPasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityPasswordUpdate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityPasswordUpdate500ApplicationProblemPlusJSONResponse) VisitIdentityPasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityPasswordUpdate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityPasswordUpdate503ApplicationProblemPlusJSONResponse) VisitIdentityPasswordUpdateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3973,6 +6317,125 @@ type EventList503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EventList503ApplicationProblemPlusJSONResponse) VisitEventListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityListRequestObject struct {
+	Params IdentityListParams
+}
+
+type IdentityListResponseObject interface {
+	VisitIdentityListResponse(w http.ResponseWriter) error
+}
+
+type IdentityList200ResponseHeaders struct {
+	Link *string
+}
+
+type IdentityList200JSONResponse struct {
+	Body    IdentityPage
+	Headers IdentityList200ResponseHeaders
+}
+
+func (response IdentityList200JSONResponse) VisitIdentityListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityList400ApplicationProblemPlusJSONResponse) VisitIdentityListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityList401ApplicationProblemPlusJSONResponse) VisitIdentityListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityList403ApplicationProblemPlusJSONResponse) VisitIdentityListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityList500ApplicationProblemPlusJSONResponse) VisitIdentityListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response IdentityList503ApplicationProblemPlusJSONResponse) VisitIdentityListResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5092,12 +7555,39 @@ type StrictServerInterface interface {
 	// CustomerUpdate Change a customer
 	// (PATCH /v1/customers/{customer_id})
 	CustomerUpdate(ctx context.Context, request CustomerUpdateRequestObject) (CustomerUpdateResponseObject, error)
+	// CustomerActivate Switch a customer's access on
+	// (POST /v1/customers/{customer_id}/activate)
+	CustomerActivate(ctx context.Context, request CustomerActivateRequestObject) (CustomerActivateResponseObject, error)
+	// CustomerDeactivate Switch a customer's access off
+	// (POST /v1/customers/{customer_id}/deactivate)
+	CustomerDeactivate(ctx context.Context, request CustomerDeactivateRequestObject) (CustomerDeactivateResponseObject, error)
 	// CustomerDeletionPlanGet What deleting a customer would do
 	// (GET /v1/customers/{customer_id}/deletion-plan)
 	CustomerDeletionPlanGet(ctx context.Context, request CustomerDeletionPlanGetRequestObject) (CustomerDeletionPlanGetResponseObject, error)
 	// CustomerEventList A customer's history
 	// (GET /v1/customers/{customer_id}/events)
 	CustomerEventList(ctx context.Context, request CustomerEventListRequestObject) (CustomerEventListResponseObject, error)
+	// IdentityDeleteAll Delete all of a customer's logins
+	// (DELETE /v1/customers/{customer_id}/identities)
+	IdentityDeleteAll(ctx context.Context, request IdentityDeleteAllRequestObject) (IdentityDeleteAllResponseObject, error)
+	// CustomerIdentityList List a customer's logins
+	// (GET /v1/customers/{customer_id}/identities)
+	CustomerIdentityList(ctx context.Context, request CustomerIdentityListRequestObject) (CustomerIdentityListResponseObject, error)
+	// IdentityCreate Add a login to a customer
+	// (POST /v1/customers/{customer_id}/identities)
+	IdentityCreate(ctx context.Context, request IdentityCreateRequestObject) (IdentityCreateResponseObject, error)
+	// IdentityDelete Delete a login
+	// (DELETE /v1/customers/{customer_id}/identities/{identity_id})
+	IdentityDelete(ctx context.Context, request IdentityDeleteRequestObject) (IdentityDeleteResponseObject, error)
+	// IdentityGet Read a login
+	// (GET /v1/customers/{customer_id}/identities/{identity_id})
+	IdentityGet(ctx context.Context, request IdentityGetRequestObject) (IdentityGetResponseObject, error)
+	// IdentityUpdate Change a login
+	// (PATCH /v1/customers/{customer_id}/identities/{identity_id})
+	IdentityUpdate(ctx context.Context, request IdentityUpdateRequestObject) (IdentityUpdateResponseObject, error)
+	// IdentityPasswordUpdate Set a login's password
+	// (PUT /v1/customers/{customer_id}/identities/{identity_id}/password)
+	IdentityPasswordUpdate(ctx context.Context, request IdentityPasswordUpdateRequestObject) (IdentityPasswordUpdateResponseObject, error)
 	// NoteList List the notes about a customer
 	// (GET /v1/customers/{customer_id}/notes)
 	NoteList(ctx context.Context, request NoteListRequestObject) (NoteListResponseObject, error)
@@ -5110,6 +7600,9 @@ type StrictServerInterface interface {
 	// EventList Follow the feed of all changes
 	// (GET /v1/events)
 	EventList(ctx context.Context, request EventListRequestObject) (EventListResponseObject, error)
+	// IdentityList List the logins of all customers
+	// (GET /v1/identities)
+	IdentityList(ctx context.Context, request IdentityListRequestObject) (IdentityListResponseObject, error)
 	// MeGet Who the caller is and what it may do
 	// (GET /v1/me)
 	MeGet(ctx context.Context, request MeGetRequestObject) (MeGetResponseObject, error)
@@ -5475,6 +7968,58 @@ func (sh *strictHandler) CustomerUpdate(ctx echo.Context, customerId CustomerId,
 	return nil
 }
 
+// CustomerActivate operation middleware
+func (sh *strictHandler) CustomerActivate(ctx echo.Context, customerId CustomerId, params CustomerActivateParams) error {
+	var request CustomerActivateRequestObject
+
+	request.CustomerId = customerId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CustomerActivate(ctx.Request().Context(), request.(CustomerActivateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CustomerActivate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CustomerActivateResponseObject); ok {
+		return validResponse.VisitCustomerActivateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CustomerDeactivate operation middleware
+func (sh *strictHandler) CustomerDeactivate(ctx echo.Context, customerId CustomerId, params CustomerDeactivateParams) error {
+	var request CustomerDeactivateRequestObject
+
+	request.CustomerId = customerId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CustomerDeactivate(ctx.Request().Context(), request.(CustomerDeactivateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CustomerDeactivate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CustomerDeactivateResponseObject); ok {
+		return validResponse.VisitCustomerDeactivateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // CustomerDeletionPlanGet operation middleware
 func (sh *strictHandler) CustomerDeletionPlanGet(ctx echo.Context, customerId CustomerId) error {
 	var request CustomerDeletionPlanGetRequestObject
@@ -5520,6 +8065,260 @@ func (sh *strictHandler) CustomerEventList(ctx echo.Context, customerId Customer
 		return err
 	} else if validResponse, ok := response.(CustomerEventListResponseObject); ok {
 		return validResponse.VisitCustomerEventListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// IdentityDeleteAll operation middleware
+func (sh *strictHandler) IdentityDeleteAll(ctx echo.Context, customerId CustomerId, params IdentityDeleteAllParams) error {
+	var request IdentityDeleteAllRequestObject
+
+	request.CustomerId = customerId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.IdentityDeleteAll(ctx.Request().Context(), request.(IdentityDeleteAllRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "IdentityDeleteAll")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(IdentityDeleteAllResponseObject); ok {
+		return validResponse.VisitIdentityDeleteAllResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CustomerIdentityList operation middleware
+func (sh *strictHandler) CustomerIdentityList(ctx echo.Context, customerId CustomerId, params CustomerIdentityListParams) error {
+	var request CustomerIdentityListRequestObject
+
+	request.CustomerId = customerId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CustomerIdentityList(ctx.Request().Context(), request.(CustomerIdentityListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CustomerIdentityList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CustomerIdentityListResponseObject); ok {
+		return validResponse.VisitCustomerIdentityListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// IdentityCreate operation middleware
+func (sh *strictHandler) IdentityCreate(ctx echo.Context, customerId CustomerId) error {
+	var request IdentityCreateRequestObject
+
+	request.CustomerId = customerId
+
+	var body IdentityCreateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.IdentityCreate(ctx.Request().Context(), request.(IdentityCreateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "IdentityCreate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(IdentityCreateResponseObject); ok {
+		return validResponse.VisitIdentityCreateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// IdentityDelete operation middleware
+func (sh *strictHandler) IdentityDelete(ctx echo.Context, customerId CustomerId, identityId IdentityId, params IdentityDeleteParams) error {
+	var request IdentityDeleteRequestObject
+
+	request.CustomerId = customerId
+	request.IdentityId = identityId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.IdentityDelete(ctx.Request().Context(), request.(IdentityDeleteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "IdentityDelete")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(IdentityDeleteResponseObject); ok {
+		return validResponse.VisitIdentityDeleteResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// IdentityGet operation middleware
+func (sh *strictHandler) IdentityGet(ctx echo.Context, customerId CustomerId, identityId IdentityId, params IdentityGetParams) error {
+	var request IdentityGetRequestObject
+
+	request.CustomerId = customerId
+	request.IdentityId = identityId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.IdentityGet(ctx.Request().Context(), request.(IdentityGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "IdentityGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(IdentityGetResponseObject); ok {
+		return validResponse.VisitIdentityGetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// IdentityUpdate operation middleware
+func (sh *strictHandler) IdentityUpdate(ctx echo.Context, customerId CustomerId, identityId IdentityId, params IdentityUpdateParams) error {
+	var request IdentityUpdateRequestObject
+
+	request.CustomerId = customerId
+	request.IdentityId = identityId
+	request.Params = params
+
+	var body IdentityUpdateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.IdentityUpdate(ctx.Request().Context(), request.(IdentityUpdateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "IdentityUpdate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(IdentityUpdateResponseObject); ok {
+		return validResponse.VisitIdentityUpdateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// IdentityPasswordUpdate operation middleware
+func (sh *strictHandler) IdentityPasswordUpdate(ctx echo.Context, customerId CustomerId, identityId IdentityId, params IdentityPasswordUpdateParams) error {
+	var request IdentityPasswordUpdateRequestObject
+
+	request.CustomerId = customerId
+	request.IdentityId = identityId
+	request.Params = params
+
+	var body IdentityPasswordUpdateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.IdentityPasswordUpdate(ctx.Request().Context(), request.(IdentityPasswordUpdateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "IdentityPasswordUpdate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(IdentityPasswordUpdateResponseObject); ok {
+		return validResponse.VisitIdentityPasswordUpdateResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5645,6 +8444,31 @@ func (sh *strictHandler) EventList(ctx echo.Context, params EventListParams) err
 		return err
 	} else if validResponse, ok := response.(EventListResponseObject); ok {
 		return validResponse.VisitEventListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// IdentityList operation middleware
+func (sh *strictHandler) IdentityList(ctx echo.Context, params IdentityListParams) error {
+	var request IdentityListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.IdentityList(ctx.Request().Context(), request.(IdentityListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "IdentityList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(IdentityListResponseObject); ok {
+		return validResponse.VisitIdentityListResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

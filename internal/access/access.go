@@ -60,21 +60,26 @@ func Roles() []Role { return []Role{Administrator, Operator, Viewer} }
 // Scopes gives what the role may do; an unknown role may do nothing.
 func (r Role) Scopes() []Scope { return slices.Clone(granted[r]) }
 
+// Portal is the one scope of portal tokens: what it opens is for customers' own people, and nobody else.
+const Portal Scope = "portal"
+
 // The kinds of caller, as the contract's security schemes and the events name them.
 const (
-	KindStaff  = "staff"
-	KindSystem = "system"
+	KindStaff    = "staff"
+	KindIdentity = "identity"
+	KindSystem   = "system"
 )
 
 // Principal is a caller whose token was verified.
 type Principal struct {
-	Kind      string // one of the kinds of caller
-	ID        uuid.UUID
-	Name      string
-	SessionID uuid.UUID
-	Epoch     int32 // of the account, when the token was issued
-	Scopes    []Scope
-	ExpiresAt time.Time
+	Kind       string // one of the kinds of caller
+	ID         uuid.UUID
+	Name       string
+	CustomerID uuid.UUID // of an identity; a login never changes its customer
+	SessionID  uuid.UUID
+	Epoch      int32 // of the account, when the token was issued
+	Scopes     []Scope
+	ExpiresAt  time.Time
 }
 
 // Has tells whether the token carries the scope.

@@ -27,6 +27,30 @@ func (c *Caller) Customer(t testing.TB, fields Fields) openapi.Customer {
 	return customer
 }
 
+// ActiveCustomer makes a customer together with a login that signs in with Password.
+func (c *Caller) ActiveCustomer(t testing.TB, fields Fields) openapi.Customer {
+	t.Helper()
+	login := Fields{"email": uuid.NewString() + "@example.com", "password": Password}
+	return c.Customer(t, fields.over(Fields{"identity": login}))
+}
+
+// Identity makes a login of a customer over the API, without a password.
+func (c *Caller) Identity(t testing.TB, customerID uuid.UUID, fields Fields) openapi.Identity {
+	t.Helper()
+	var identity openapi.Identity
+	body := fields.over(Fields{"name": "Antonio Moreno", "email": uuid.NewString() + "@example.com"})
+	c.Must(t, 201, "POST", "/v1/customers/"+customerID.String()+"/identities", body).JSON(t, &identity)
+	return identity
+}
+
+// Identities gives the logins of a customer, the oldest first.
+func (c *Caller) Identities(t testing.TB, customerID uuid.UUID) []openapi.ListedIdentity {
+	t.Helper()
+	var page openapi.IdentityPage
+	c.Must(t, 200, "GET", "/v1/customers/"+customerID.String()+"/identities", nil).JSON(t, &page)
+	return page.Data
+}
+
 // Note makes a note about a customer over the API.
 func (c *Caller) Note(t testing.TB, customerID uuid.UUID, text string) openapi.Note {
 	t.Helper()

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -8,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/clientele-api/clientele/internal/access"
 )
 
 // The extensions that say what JSON Schema has no word for: how many bytes the text of a member has at most, how deep it
@@ -16,6 +19,7 @@ const (
 	maxBytesExtension = "x-max-bytes"
 	maxDepthExtension = "x-max-depth"
 	equalsExtension   = "x-equals"
+	scopesExtension   = "x-scopes"
 )
 
 // bound is what those extensions say of a member of the body.
@@ -88,6 +92,9 @@ func (w schemaWalk) check(ref *openapi3.SchemaRef, at place) error {
 		return nil
 	}
 	w.seen[visit{schema, at}] = true
+	if _, given := schema.Extensions[scopesExtension]; given && (at != inTop || !w.json) {
+		return fmt.Errorf(": %s holds only for the members at the top of a JSON body", scopesExtension)
+	}
 	if err := checkEquals(schema, w.json && at != elsewhere); err != nil {
 		return err
 	}
@@ -191,4 +198,32 @@ func bounds(body *openapi3.Schema) []bound {
 		}
 	}
 	return found
+}
+
+// guards gives the scopes that members of the body ask for.
+func guards(body *openapi3.Schema) map[string][]access.Scope {
+	found := map[string][]access.Scope{}
+	for name, property := range body.Properties {
+		scopes, _ := property.Value.Extensions[scopesExtension].([]any)
+		for _, scope := range scopes {
+			found[name] = append(found[name], access.Scope(fmt.Sprint(scope)))
+		}
+	}
+	return found
+}
+
+// ScopesOf gives the scopes that members of the body ask for. Of a body that is not an object there are none.
+func (o *Operation) ScopesOf(body []byte) []access.Scope {
+	if len(o.guarded) == 0 {
+		return nil
+	}
+	var members map[string]json.RawMessage
+	_ = json.Unmarshal(body, &members) // whether it is an object is judged later
+	var scopes []access.Scope
+	for name, asked := range o.guarded {
+		if _, there := members[name]; there {
+			scopes = append(scopes, asked...)
+		}
+	}
+	return scopes
 }

@@ -48,6 +48,7 @@ type Operation struct {
 	query      map[string]*openapi3.Parameter
 	body       *openapi3.Schema // of a JSON body, nil otherwise
 	bounded    []bound
+	guarded    map[string][]access.Scope // by member of the body, what its presence asks for too
 }
 
 // Load reads a document. It fails when an operation does not say who may call it, in the one form that is understood
@@ -104,6 +105,7 @@ func load(
 		if media := content["application/json"]; media != nil {
 			o.body = media.Schema.Value
 			o.bounded = bounds(o.body)
+			o.guarded = guards(o.body)
 		}
 	}
 	return o, nil

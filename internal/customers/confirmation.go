@@ -22,13 +22,15 @@ const (
 type confirmation struct {
 	CustomerID uuid.UUID `json:"c"`
 	Version    int64     `json:"v"`
+	Identities int64     `json:"i"`
 	Notes      int64     `json:"n"`
 	Expires    int64     `json:"e"` // Unix seconds
 }
 
 func (p DeletionPlan) confirmation(expires time.Time) confirmation {
 	return confirmation{
-		CustomerID: p.Customer.ID, Version: p.Customer.Version, Notes: p.Notes, Expires: expires.Unix(),
+		CustomerID: p.Customer.ID, Version: p.Customer.Version, Identities: p.Counts.Identities,
+		Notes: p.Counts.Notes, Expires: expires.Unix(),
 	}
 }
 

@@ -4,6 +4,7 @@ package customers
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"reflect"
@@ -23,6 +24,18 @@ import (
 // DefaultLocale is the language of messages to a customer of whom nothing else is said.
 const DefaultLocale = "en"
 
+// Customer is a customer with the time it was last active.
+type Customer struct {
+	db.Customer
+	LastActivityAt *time.Time
+}
+
+// Get reads a customer.
+func Get(ctx context.Context, database db.DBTX, id uuid.UUID) (Customer, error) {
+	row, err := db.New().CustomerGetWithActivity(ctx, database, id)
+	return Customer{Customer: row.Customer, LastActivityAt: row.LastActivityAt}, err
+}
+
 // Input is what a caller says of a new customer.
 type Input struct {
 	Name       string
@@ -36,61 +49,62 @@ type Input struct {
 	ParentID   *uuid.UUID
 	ExternalID *string
 	Locale     string // "" for the default
+	Status     string // that it begins with; "" for one without logins
 }
 
 // Create adds a customer.
-func Create(ctx context.Context, tx *postgres.Tx, input Input) (db.Customer, error) {
+func Create(ctx context.Context, tx *postgres.Tx, input Input) (Customer, error) {
 	if input.ParentID != nil {
 		// Moves are not locked out: one beside this may make the hierarchy a level deeper than it should be, which does
 		// no harm.
 		if err := checkParent(ctx, tx, *input.ParentID, 1); err != nil {
-			return db.Customer{}, err
+			return Customer{}, err
 		}
 	}
 	customer := db.Customer{
 		Name: input.Name, Email: input.Email, Phone: input.Phone, Company: input.Company, Address: input.Address,
 		Comments: input.Comments, Modules: input.Modules, Properties: input.Properties, ParentID: input.ParentID,
-		ExternalID: input.ExternalID, Locale: input.Locale,
+		ExternalID: input.ExternalID, Locale: input.Locale, Status: cmp.Or(input.Status, Unregistered),
 	}
 	normalize(&customer)
 	created, err := db.New().CustomerInsert(ctx, tx, db.CustomerInsertParams{
 		ID: uuid.Must(uuid.NewV7()), Name: customer.Name, Email: customer.Email, Phone: customer.Phone,
 		Company: customer.Company, Address: customer.Address, Comments: customer.Comments, Modules: customer.Modules,
 		Properties: customer.Properties, ParentID: customer.ParentID, ExternalID: customer.ExternalID,
-		Locale: customer.Locale, CreatedAt: tx.Now, NameKey: customer.NameKey, EmailKey: customer.EmailKey,
+		Locale: customer.Locale, Status: customer.Status, CreatedAt: tx.Now, NameKey: customer.NameKey, EmailKey: customer.EmailKey,
 		SearchText: customer.SearchText,
 	})
 	if err != nil {
-		return db.Customer{}, err
+		return Customer{}, err
 	}
-	return created, record(ctx, tx, "created", nil, &created)
+	return Customer{Customer: created}, record(ctx, tx, "created", nil, &created)
 }
 
 // Update changes a customer. Nothing is written when the patch changes nothing.
-func Update(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Versions, patch Patch) (db.Customer, error) {
+func Update(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Versions, patch Patch) (Customer, error) {
 	if patch.ParentID.IsSpecified() {
 		if err := db.New().HierarchyLock(ctx, tx); err != nil {
-			return db.Customer{}, err
+			return Customer{}, err
 		}
 	}
 	before, err := db.New().CustomerGetForNoKeyUpdate(ctx, tx, id)
 	if err != nil {
-		return db.Customer{}, err
+		return Customer{}, err
 	}
 	if err := versions.Check(before.Version); err != nil {
-		return db.Customer{}, err
+		return Customer{}, err
 	}
 	edited, err := patch.apply(before)
 	if err != nil {
-		return db.Customer{}, err
+		return Customer{}, err
 	}
 	normalize(&edited)
 	if same(before, edited) {
-		return before, nil
+		return Get(ctx, tx, id)
 	}
 	if edited.ParentID != nil && !equal(edited.ParentID, before.ParentID) {
 		if err := checkMove(ctx, tx, id, *edited.ParentID); err != nil {
-			return db.Customer{}, err
+			return Customer{}, err
 		}
 	}
 	after, err := db.New().CustomerUpdate(ctx, tx, db.CustomerUpdateParams{
@@ -100,9 +114,12 @@ func Update(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Ve
 		NameKey: edited.NameKey, EmailKey: edited.EmailKey, SearchText: edited.SearchText,
 	})
 	if err != nil {
-		return db.Customer{}, err
+		return Customer{}, err
 	}
-	return after, record(ctx, tx, "updated", &before, &after)
+	if err := record(ctx, tx, "updated", &before, &after); err != nil {
+		return Customer{}, err
+	}
+	return Get(ctx, tx, id)
 }
 
 // normalize fills in what follows from the other fields.
@@ -175,6 +192,7 @@ type snapshot struct {
 	ExternalID *string         `json:"external_id"`
 	Locale     string          `json:"locale"`
 	Status     string          `json:"status"`
+	InvitedAt  *time.Time      `json:"invited_at"`
 	Version    int64           `json:"version"`
 	CreatedAt  time.Time       `json:"created_at"`
 	UpdatedAt  time.Time       `json:"updated_at"`
@@ -183,7 +201,7 @@ type snapshot struct {
 func snapshotOf(c db.Customer) snapshot {
 	return snapshot{
 		c.ID, c.Name, c.Email, c.Phone, c.Company, c.Address, c.Comments, c.Modules, c.Properties, c.ParentID,
-		c.ExternalID, c.Locale, c.Status, c.Version, c.CreatedAt, c.UpdatedAt,
+		c.ExternalID, c.Locale, c.Status, c.InvitedAt, c.Version, c.CreatedAt, c.UpdatedAt,
 	}
 }
 

@@ -3,6 +3,7 @@ package customers
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -13,6 +14,7 @@ import (
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/secrets"
+	"github.com/clientele-api/clientele/internal/sessions"
 )
 
 // maxBlockers is how many blockers a plan names.
@@ -21,9 +23,14 @@ const maxBlockers = 100
 // DeletionPlan is what deleting a customer would do.
 type DeletionPlan struct {
 	Customer db.Customer
-	Notes    int64
+	Counts   Counts
 	Blockers []Blocker
 	Token    string // confirms this very plan; "" while something stands in the way
+}
+
+// Counts is how much would go with a customer.
+type Counts struct {
+	Identities, Sessions, Notes int64
 }
 
 // Blocker is something that must go before the customer can.
@@ -46,7 +53,7 @@ func PlanDeletion(
 		if err := versions.Check(customer.Version); err != nil {
 			return err
 		}
-		plan, err = planFor(ctx, tx, customer)
+		plan, err = planFor(ctx, tx, customer, database.Now())
 		return err
 	})
 	return plan.withToken(keyring, database.Now()), err
@@ -54,10 +61,10 @@ func PlanDeletion(
 
 // planFor looks at what belongs to the customer. With the customer locked for update it stays true until the
 // transaction ends.
-func planFor(ctx context.Context, database db.DBTX, customer db.Customer) (DeletionPlan, error) {
+func planFor(ctx context.Context, database db.DBTX, customer db.Customer, now time.Time) (DeletionPlan, error) {
 	plan := DeletionPlan{Customer: customer, Blockers: []Blocker{}}
 	var err error
-	if plan.Notes, err = db.New().NoteCount(ctx, database, customer.ID); err != nil {
+	if plan.Counts, err = count(ctx, database, customer.ID, now); err != nil {
 		return plan, err
 	}
 	children, err := db.New().CustomerChildIDs(ctx, database, &customer.ID, maxBlockers)
@@ -73,6 +80,17 @@ func planFor(ctx context.Context, database db.DBTX, customer db.Customer) (Delet
 	return plan, nil
 }
 
+func count(ctx context.Context, database db.DBTX, id uuid.UUID, now time.Time) (counts Counts, err error) {
+	if counts.Identities, err = db.New().IdentityCountByCustomer(ctx, database, id); err != nil {
+		return counts, err
+	}
+	if counts.Sessions, err = db.New().SessionCountByCustomer(ctx, database, id, now); err != nil {
+		return counts, err
+	}
+	counts.Notes, err = db.New().NoteCount(ctx, database, id)
+	return counts, err
+}
+
 // Delete removes the customer when the token confirms the plan as it is now, under lock, and erases what the change log
 // knows of it. A refusal is about the plan.
 func Delete(
@@ -85,7 +103,7 @@ func Delete(
 	if err := versions.Check(customer.Version); err != nil {
 		return err
 	}
-	plan, err := planFor(ctx, tx, customer)
+	plan, err := planFor(ctx, tx, customer, tx.Now)
 	if err != nil {
 		return err
 	}
@@ -94,6 +112,9 @@ func Delete(
 	}
 	if !plan.confirmedBy(keyring, tx.Now, token) {
 		return unconfirmed(plan.withToken(keyring, tx.Now), token)
+	}
+	if err := sessions.EndAllOfCustomer(ctx, tx, id); err != nil {
+		return err
 	}
 	if err := db.New().CustomerDelete(ctx, tx, id); err != nil {
 		return err

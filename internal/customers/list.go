@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -21,46 +20,57 @@ import (
 
 // listedColumns are the columns of a list: all but the ones that only searching needs, which stay empty.
 const listedColumns = `id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id,
-	locale, status, version, created_at, updated_at, name_key, NULL::text AS email_key, '' AS search_text`
+	locale, status, invited_at, version, created_at, updated_at, name_key, NULL::text AS email_key, '' AS search_text,
+	(` + lastActivity + `) AS last_activity_at`
+
+// lastActivity is when a customer of a list was last active; null for never.
+const lastActivity = "SELECT last_activity_at FROM customer_activity WHERE customer_id = customers.id"
 
 // Filter says which customers are meant; the zero value means all of them. It is the one filter for everything that
 // works on many customers.
 type Filter struct {
-	Query         string            `json:"q,omitempty"`
-	Status        *string           `json:"status,omitempty"`
-	ParentID      *uuid.UUID        `json:"parent_id,omitempty"`
-	AncestorID    *uuid.UUID        `json:"ancestor_id,omitempty"`
-	Email         *string           `json:"email,omitempty"`
-	ExternalID    *string           `json:"external_id,omitempty"`
-	Module        *string           `json:"module,omitempty"`
-	CreatedBefore *time.Time        `json:"created_before,omitempty"`
-	CreatedAfter  *time.Time        `json:"created_after,omitempty"`
-	UpdatedBefore *time.Time        `json:"updated_before,omitempty"`
-	Properties    map[string]string `json:"properties,omitempty"`
+	Query           string            `json:"q,omitempty"`
+	Status          *string           `json:"status,omitempty"`
+	ParentID        *uuid.UUID        `json:"parent_id,omitempty"`
+	AncestorID      *uuid.UUID        `json:"ancestor_id,omitempty"`
+	Email           *string           `json:"email,omitempty"`
+	ExternalID      *string           `json:"external_id,omitempty"`
+	Module          *string           `json:"module,omitempty"`
+	CreatedBefore   *time.Time        `json:"created_before,omitempty"`
+	CreatedAfter    *time.Time        `json:"created_after,omitempty"`
+	UpdatedBefore   *time.Time        `json:"updated_before,omitempty"`
+	NoActivitySince *time.Time        `json:"no_activity_since,omitempty"`
+	NeverSignedIn   *bool             `json:"never_signed_in,omitempty"`
+	Invited         *bool             `json:"invited,omitempty"`
+	Properties      map[string]string `json:"properties,omitempty"`
 }
 
 // list is the list of customers, in the orders of the contract.
-var list = listing.List[db.Customer]{
+var list = listing.List[Customer]{
 	Resource: "customers", From: "customers", Columns: listedColumns,
-	ID: func(c db.Customer) uuid.UUID { return c.ID },
-	Orders: map[string]listing.Order[db.Customer]{
-		"created_at": {Column: "created_at", Time: func(c db.Customer) time.Time { return c.CreatedAt }},
-		"updated_at": {Column: "updated_at", Time: func(c db.Customer) time.Time { return c.UpdatedAt }},
-		"name":       {Column: "name_key", Text: func(c db.Customer) string { return c.NameKey }},
+	ID: func(c Customer) uuid.UUID { return c.ID },
+	Orders: map[string]listing.Order[Customer]{
+		"created_at": {Column: "created_at", Time: func(c Customer) time.Time { return c.CreatedAt }},
+		"updated_at": {Column: "updated_at", Time: func(c Customer) time.Time { return c.UpdatedAt }},
+		"name":       {Column: "name_key", Text: func(c Customer) string { return c.NameKey }},
 	},
 }
 
 // List reads a page of the customers that are meant. Sort names an order, with a minus before it to turn it round.
 func List(
 	ctx context.Context, database *postgres.DB, filter Filter, sort string, page paging.Request,
-) (paging.Page[db.Customer], error) {
+) (paging.Page[Customer], error) {
 	return list.Read(ctx, database, filter, filter.where, sort, page)
 }
 
 func (f Filter) where() postgres.Where {
 	var where postgres.Where
 	if f.Query != "" {
-		f.whereQuery(&where)
+		if pattern, some := textfold.Pattern(f.Query); some {
+			where.AndSearch("search_text LIKE " + where.Arg(pattern))
+		} else {
+			where.And("false")
+		}
 	}
 	if f.Status != nil {
 		where.And("status = " + where.Arg(*f.Status))
@@ -93,10 +103,27 @@ func (f Filter) where() postgres.Where {
 	if f.UpdatedBefore != nil {
 		where.And("updated_at < " + where.Arg(*f.UpdatedBefore))
 	}
+	if f.NoActivitySince != nil {
+		where.And("coalesce((" + lastActivity + "), created_at) < " + where.Arg(*f.NoActivitySince))
+	}
+	if f.NeverSignedIn != nil {
+		where.And(presence(*f.NeverSignedIn, "("+lastActivity+") IS NULL"))
+	}
+	if f.Invited != nil {
+		where.And(presence(*f.Invited, "invited_at IS NOT NULL"))
+	}
 	for key, value := range f.Properties {
 		where.AndSearch("properties @> ANY (" + where.Arg(propertyMatches(key, value)) + "::jsonb[])")
 	}
 	return where
+}
+
+// presence gives the predicate, or its opposite.
+func presence(wanted bool, predicate string) string {
+	if wanted {
+		return predicate
+	}
+	return "NOT (" + predicate + ")"
 }
 
 // propertyMatches gives the objects of which one must be part of the properties for the key to have the value: as a
@@ -127,21 +154,18 @@ func isJSONScalar(text string) bool {
 	return err == nil && len(refused) == 0
 }
 
-// The text that customers are searched by is a line of words, each after a space, the fields apart by a line break: what
-// is looked for is found inside one field.
-const fieldBreak = "\n "
-
+// searchText is what customers are searched by; a phone number also by its digits alone.
 func searchText(customer *db.Customer) string {
-	text := " " + textfold.Key(customer.Name)
+	fields := []string{customer.Name}
 	for _, field := range []*string{customer.Email, customer.Company, customer.Phone, customer.ExternalID} {
 		if field != nil {
-			text += fieldBreak + textfold.Key(*field)
+			fields = append(fields, *field)
 		}
 	}
 	if customer.Phone != nil {
-		text += fieldBreak + digits(*customer.Phone)
+		fields = append(fields, digits(*customer.Phone))
 	}
-	return text
+	return textfold.SearchText(fields...)
 }
 
 func digits(text string) string {
@@ -151,21 +175,4 @@ func digits(text string) string {
 		}
 		return r
 	}, text)
-}
-
-var escapeLike = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
-
-// whereQuery looks for the text anywhere; one of fewer than three characters has no trigram of its own, and is looked
-// for at the start of words, where the space before it gives it one.
-func (f Filter) whereQuery(where *postgres.Where) {
-	text := textfold.Key(f.Query)
-	if text == "" { // nothing but accents
-		where.And("false")
-		return
-	}
-	pattern := "%" + escapeLike.Replace(text) + "%"
-	if utf8.RuneCountInString(text) < 3 {
-		pattern = "% " + escapeLike.Replace(text) + "%"
-	}
-	where.AndSearch("search_text LIKE " + where.Arg(pattern))
 }

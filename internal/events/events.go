@@ -18,6 +18,7 @@ import (
 // The kinds of resource that events are about. A type of event is "<kind>.<what happened>".
 const (
 	Customer = "customer"
+	Identity = "identity"
 	Note     = "note"
 	Staff    = "staff"
 )
@@ -25,6 +26,7 @@ const (
 // readScopes says which scope shows the events of a kind, beside events:read itself.
 var readScopes = map[string]access.Scope{
 	Customer: "customers:read",
+	Identity: "identities:read",
 	Note:     "customers:read",
 	Staff:    "staff:read",
 }

@@ -6,6 +6,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -70,6 +71,22 @@ type Field struct {
 func InvalidBody(fields ...Field) *Error {
 	detail, listed := describe("The body", fields)
 	return &Error{Kind: Invalid, Code: "invalid_body", Detail: detail, Fields: listed}
+}
+
+// Under says of a fault of an object's members that the object is a member of the body itself.
+func Under(pointer string, err error) error {
+	var known *Error
+	if !errors.As(err, &known) {
+		return err
+	}
+	moved := *known
+	moved.Fields = slices.Clone(known.Fields)
+	for i, field := range moved.Fields {
+		if field.Parameter == "" && field.Header == "" {
+			moved.Fields[i].Pointer = pointer + field.Pointer
+		}
+	}
+	return &moved
 }
 
 // InvalidRequest tells what is wrong with a request that cannot be understood.

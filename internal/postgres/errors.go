@@ -27,7 +27,10 @@ var constraintFaults = map[string]func() *fault.Error{
 		})
 	},
 	"customers_parent_id_check": HierarchyCycle,
-	"notes_customer_id_fkey":    fault.NoSuchResource,
+	"identities_email_key": func() *fault.Error {
+		return conflict("email_taken", "Another login has this email address.", "/email")
+	},
+	"notes_customer_id_fkey": fault.NoSuchResource,
 	"staff_email_key": func() *fault.Error {
 		return conflict("email_taken", "Another staff account has this email address.", "/email")
 	},

@@ -49,7 +49,8 @@ func (s *Service) Refresh(ctx context.Context, client, refreshToken, scope strin
 
 // held is what a refresh works on: the account locked against changes, the session against other refreshes.
 type held struct {
-	account db.Staff
+	realm   realm
+	login   login
 	session db.Session
 	token   db.RefreshToken
 }
@@ -65,8 +66,13 @@ func lock(ctx context.Context, tx *postgres.Tx, client, refreshToken string) (h 
 	if h.session.ClientID != client {
 		return h, errRefreshToken // and it stays unspent for its own client
 	}
-	if h.account, err = db.New().StaffGetForShare(ctx, tx, h.session.StaffID); err != nil {
+	var owner uuid.UUID
+	h.realm, owner = realmOf(h.session)
+	if h.login, err = h.realm.lock(ctx, tx, owner); err != nil {
 		return h, orRefused(err)
+	}
+	if h.login.passwordHash == "" {
+		return h, errRefreshToken // nobody is let in with it
 	}
 	if h.session, err = db.New().SessionGetForUpdate(ctx, tx, h.session.ID); err != nil {
 		return h, orRefused(err)
@@ -104,7 +110,7 @@ func use(ctx context.Context, tx *postgres.Tx, token db.RefreshToken) (bool, err
 }
 
 func carryOn(ctx context.Context, tx *postgres.Tx, h held, scope string) (opening, error) {
-	allowed := access.Role(h.account.Role).Scopes()
+	allowed := h.login.caller.Scopes
 	if h.session.Scope != nil {
 		// What the session was narrowed to, as far as the role still gives it.
 		granted := tokens.SplitScopes(*h.session.Scope)
@@ -118,10 +124,12 @@ func carryOn(ctx context.Context, tx *postgres.Tx, h held, scope string) (openin
 	if err != nil {
 		return opening{}, err
 	}
-	return opening{
-		caller: principal(h.account, h.session.ID, scopes), client: h.session.ClientID,
-		refresh: refresh, expires: expires,
-	}, nil
+	caller := h.login.caller
+	caller.SessionID, caller.Scopes = h.session.ID, scopes
+	if err := h.realm.carriedOn(ctx, tx, &caller); err != nil {
+		return opening{}, err
+	}
+	return opening{caller: &caller, client: h.session.ClientID, refresh: refresh, expires: expires}, nil
 }
 
 // Revoke ends the session of a refresh token or an access token; of a token that nobody knows there is nothing to end.
@@ -156,9 +164,27 @@ func end(ctx context.Context, tx *postgres.Tx, sessionID uuid.UUID) error {
 	return tokens.RevokeSessions(ctx, tx, sessionID)
 }
 
-// EndAll ends the sessions of a staff account, but for the one to keep.
-func EndAll(ctx context.Context, tx *postgres.Tx, staffID uuid.UUID, keep *uuid.UUID) error {
-	ended, err := db.New().SessionRevokeByStaff(ctx, tx, &tx.Now, staffID, keep)
+// EndAllOfStaff ends the sessions of a staff account, but for the one to keep.
+func EndAllOfStaff(ctx context.Context, tx *postgres.Tx, staffID uuid.UUID, keep *uuid.UUID) error {
+	ended, err := db.New().SessionRevokeByStaff(ctx, tx, &tx.Now, &staffID, keep)
+	if err != nil {
+		return err
+	}
+	return tokens.RevokeSessions(ctx, tx, ended...)
+}
+
+// EndAllOfIdentity ends the sessions of a login, but for the one to keep.
+func EndAllOfIdentity(ctx context.Context, tx *postgres.Tx, identityID uuid.UUID, keep *uuid.UUID) error {
+	ended, err := db.New().SessionRevokeByIdentity(ctx, tx, &tx.Now, &identityID, keep)
+	if err != nil {
+		return err
+	}
+	return tokens.RevokeSessions(ctx, tx, ended...)
+}
+
+// EndAllOfCustomer ends the sessions of all the logins of a customer.
+func EndAllOfCustomer(ctx context.Context, tx *postgres.Tx, customerID uuid.UUID) error {
+	ended, err := db.New().SessionRevokeByCustomer(ctx, tx, &tx.Now, customerID)
 	if err != nil {
 		return err
 	}

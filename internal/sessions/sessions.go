@@ -26,9 +26,6 @@ import (
 )
 
 const (
-	// StaffClient is the OAuth client that staff signs in through, a public one.
-	StaffClient = "staff"
-
 	// refreshLifetime is how long a session lasts without being used, sessionLifetime how long it lasts at all.
 	refreshLifetime = 7 * 24 * time.Hour
 	sessionLifetime = 30 * 24 * time.Hour
@@ -74,14 +71,15 @@ func New(database *postgres.DB, authority *tokens.Authority, hasher *passwords.H
 	return &Service{db: database, authority: authority, hasher: hasher}
 }
 
-// SignIn opens a session for a staff login, through the client. The scope narrows what the role gives; "" is all of it. The password is
-// compared before the transaction; what is read in it, under lock, decides.
+// SignIn opens a session for a login of the client. The scope narrows what the login gives; "" is all of it. The password
+// is compared before the transaction; what is read in it, under lock, decides.
 func (s *Service) SignIn(ctx context.Context, client, email, password, scope string) (Grant, error) {
-	candidate, err := s.find(ctx, email)
+	of := realms[client]
+	candidate, err := s.find(ctx, of, email)
 	if err != nil {
 		return Grant{}, err
 	}
-	matches, err := s.hasher.Matches(ctx, candidate.PasswordHash, password)
+	matches, err := s.hasher.Matches(ctx, candidate.passwordHash, password)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -90,14 +88,14 @@ func (s *Service) SignIn(ctx context.Context, client, email, password, scope str
 	}
 	var opened opening
 	err = s.db.Change(ctx, postgres.Change{}, func(tx *postgres.Tx) error {
-		account, err := db.New().StaffGetForShare(ctx, tx, candidate.ID)
-		if errors.Is(err, pgx.ErrNoRows) || err == nil && account.PasswordHash != candidate.PasswordHash {
+		login, err := of.lock(ctx, tx, candidate.caller.ID)
+		if errors.Is(err, pgx.ErrNoRows) || err == nil && login.passwordHash != candidate.passwordHash {
 			return errWrongLogin
 		}
 		if err != nil {
 			return err
 		}
-		opened, err = open(ctx, tx, account, client, scope)
+		opened, err = open(ctx, tx, of, login, client, scope)
 		return err
 	})
 	if err != nil {
@@ -106,16 +104,16 @@ func (s *Service) SignIn(ctx context.Context, client, email, password, scope str
 	return s.grant(ctx, opened)
 }
 
-// find reads the account of a login. Of an unknown one it gives an account whose password nothing matches.
-func (s *Service) find(ctx context.Context, email string) (db.Staff, error) {
+// find reads the login of an email address. Of an unknown one it gives a login whose password nothing matches.
+func (s *Service) find(ctx context.Context, of realm, email string) (login, error) {
 	if !utf8.ValidString(email) || strings.ContainsRune(email, 0) {
-		return db.Staff{}, nil // a text that the database cannot hold
+		return login{}, nil // a text that the database cannot hold
 	}
-	account, err := db.New().StaffGetByEmail(ctx, s.db, textfold.CaseKey(email))
+	found, err := of.find(ctx, s.db, textfold.CaseKey(email))
 	if errors.Is(err, pgx.ErrNoRows) {
-		return db.Staff{}, nil
+		return login{}, nil
 	}
-	return account, err
+	return found, err
 }
 
 // opening is a session with a refresh token that was just stored.
@@ -126,38 +124,31 @@ type opening struct {
 	expires time.Duration
 }
 
-func open(ctx context.Context, tx *postgres.Tx, account db.Staff, client, scope string) (opening, error) {
-	scopes, err := narrow(access.Role(account.Role).Scopes(), scope)
+func open(ctx context.Context, tx *postgres.Tx, of realm, login login, client, scope string) (opening, error) {
+	scopes, err := narrow(login.caller.Scopes, scope)
 	if err != nil {
 		return opening{}, err
 	}
+	caller := login.caller
+	caller.SessionID, caller.Scopes = uuid.Must(uuid.NewV7()), scopes
 	session := db.SessionInsertParams{
-		ID: uuid.Must(uuid.NewV7()), ClientID: client, StaffID: account.ID,
-		CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(sessionLifetime),
+		ID: caller.SessionID, ClientID: client, CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(sessionLifetime),
 	}
+	of.own(&session, caller.ID)
 	if strings.TrimSpace(scope) != "" {
 		session.Scope = &scope
 	}
 	if err := db.New().SessionInsert(ctx, tx, session); err != nil {
 		return opening{}, err
 	}
-	if err := db.New().StaffActivityUpsert(ctx, tx, account.ID, tx.Now); err != nil {
+	if err := of.signedIn(ctx, tx, &caller); err != nil {
 		return opening{}, err
 	}
 	refresh, expires, err := newRefreshToken(ctx, tx, session.ID, session.ExpiresAt, nil)
 	if err != nil {
 		return opening{}, err
 	}
-	return opening{
-		caller: principal(account, session.ID, scopes), client: client, refresh: refresh, expires: expires,
-	}, nil
-}
-
-func principal(account db.Staff, sessionID uuid.UUID, scopes []access.Scope) *access.Principal {
-	return &access.Principal{
-		Kind: access.KindStaff, ID: account.ID, Name: account.Name, SessionID: sessionID, Epoch: account.TokenEpoch,
-		Scopes: scopes,
-	}
+	return opening{caller: &caller, client: client, refresh: refresh, expires: expires}, nil
 }
 
 func (s *Service) grant(ctx context.Context, opened opening) (Grant, error) {

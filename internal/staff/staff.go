@@ -78,7 +78,7 @@ func Update(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Ve
 		}
 	}
 	if patch.PasswordHash != nil {
-		if err := sessions.EndAll(ctx, tx, id, nil); err != nil {
+		if err := sessions.EndAllOfStaff(ctx, tx, id, nil); err != nil {
 			return Account{}, err
 		}
 	}
@@ -126,7 +126,7 @@ func SetOwnPassword(ctx context.Context, tx *postgres.Tx, id uuid.UUID, presentH
 	if before.PasswordHash != presentHash {
 		return WrongPassword() // somebody changed it meanwhile
 	}
-	if err := sessions.EndAll(ctx, tx, id, &keep); err != nil {
+	if err := sessions.EndAllOfStaff(ctx, tx, id, &keep); err != nil {
 		return err
 	}
 	edited := before

@@ -53,6 +53,7 @@ type claims struct {
 	Kind      string    `json:"kind"`
 	Name      string    `json:"name"`
 	Epoch     int32     `json:"epoch"`
+	Customer  uuid.UUID `json:"customer_id,omitzero"`
 }
 
 // revocations are what the database says of tokens that have not expired: by session or subject, the first epoch that
@@ -146,7 +147,7 @@ func (a *Authority) Issue(ctx context.Context, caller *access.Principal, clientI
 			ID: uuid.Must(uuid.NewV7()).String(),
 		},
 		ClientID: clientID, SessionID: caller.SessionID, Scope: JoinScopes(caller.Scopes),
-		Kind: caller.Kind, Name: caller.Name, Epoch: caller.Epoch,
+		Kind: caller.Kind, Name: caller.Name, Epoch: caller.Epoch, Customer: caller.CustomerID,
 	})
 	token.Header["typ"] = tokenType
 	token.Header["kid"] = current.keys.signer.id.String()
@@ -205,7 +206,7 @@ func (a *Authority) parse(current *state, token string) (*access.Principal, erro
 		return nil, ErrInvalid
 	}
 	return &access.Principal{
-		Kind: read.Kind, ID: id, Name: read.Name, SessionID: read.SessionID, Epoch: read.Epoch,
+		Kind: read.Kind, ID: id, Name: read.Name, CustomerID: read.Customer, SessionID: read.SessionID, Epoch: read.Epoch,
 		Scopes: SplitScopes(read.Scope), ExpiresAt: read.ExpiresAt.Time,
 	}, nil
 }

@@ -1,0 +1,52 @@
+-- name: IdentityGet :one
+SELECT * FROM identities WHERE id = $1 AND customer_id = $2;
+
+-- name: IdentityGetWithActivity :one
+SELECT sqlc.embed(identities), identity_activity.last_login_at
+FROM identities LEFT JOIN identity_activity ON identity_activity.identity_id = identities.id
+WHERE identities.id = $1 AND identities.customer_id = $2;
+
+-- name: IdentityGetByEmail :one
+-- With the status of its customer, which decides whether the person may sign in.
+SELECT sqlc.embed(identities), customers.status AS customer_status
+FROM identities JOIN customers ON customers.id = identities.customer_id
+WHERE identities.email_key = $1;
+
+-- name: IdentityGetForShare :one
+-- For grants and refreshes: what they read of the login holds until they commit. Its customer is locked before.
+SELECT * FROM identities WHERE id = $1 FOR SHARE;
+
+-- name: IdentityGetForNoKeyUpdate :one
+SELECT * FROM identities WHERE id = $1 AND customer_id = $2 FOR NO KEY UPDATE;
+
+-- name: IdentityListForUpdate :many
+-- All the logins of a customer, in the order in which everybody locks them.
+SELECT * FROM identities WHERE customer_id = $1 ORDER BY id FOR UPDATE;
+
+-- name: IdentityCountByCustomer :one
+SELECT count(*) FROM identities WHERE customer_id = $1;
+
+-- name: IdentityPasswordExists :one
+-- Whether one of the customer's logins has a password.
+SELECT EXISTS (SELECT FROM identities WHERE customer_id = $1 AND password_hash IS NOT NULL);
+
+-- name: IdentityInsert :one
+INSERT INTO identities (id, customer_id, name, email, role, password_hash, created_at, updated_at, name_key, email_key,
+    search_text)
+VALUES (@id, @customer_id, @name, @email, @role, @password_hash, @created_at, @created_at, @name_key, @email_key,
+    @search_text)
+RETURNING *;
+
+-- name: IdentityUpdate :one
+UPDATE identities SET name = @name, email = @email, role = @role, password_hash = @password_hash,
+    updated_at = @updated_at, name_key = @name_key, email_key = @email_key, search_text = @search_text,
+    version = version + 1
+WHERE id = @id
+RETURNING *;
+
+-- name: IdentityDelete :exec
+DELETE FROM identities WHERE id = $1;
+
+-- name: IdentityActivityUpsert :exec
+INSERT INTO identity_activity (identity_id, last_login_at) VALUES ($1, $2)
+ON CONFLICT ON CONSTRAINT identity_activity_pkey DO UPDATE SET last_login_at = excluded.last_login_at;

@@ -1,0 +1,281 @@
+// Package identities keeps the logins of customers: who may sign in for one, and with which password. Adding the first
+// and deleting the last moves the customer through its life cycle, whose rules are with customers. It signs nobody in,
+// and passwords reach it hashed.
+package identities
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/clientele-api/clientele/gen/db"
+	"github.com/clientele-api/clientele/internal/customers"
+	"github.com/clientele-api/clientele/internal/etag"
+	"github.com/clientele-api/clientele/internal/events"
+	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/sessions"
+	"github.com/clientele-api/clientele/internal/textfold"
+)
+
+// The roles of a login.
+const (
+	Member  = "member"
+	Manager = "manager"
+)
+
+// Identity is a login with the time of its last sign-in.
+type Identity struct {
+	db.Identity
+	LastLoginAt *time.Time
+}
+
+// Input is what a caller says of a new login.
+type Input struct {
+	Name         *string // nil for the customer's
+	Email        *string // nil for the customer's
+	Role         string  // "" for a member
+	PasswordHash *string // nil for none yet
+}
+
+// Add gives a customer a login. The first one makes an unregistered customer inactive.
+func Add(ctx context.Context, tx *postgres.Tx, customerID uuid.UUID, input Input) (Identity, error) {
+	customer, err := customers.Lock(ctx, tx, customerID)
+	if err != nil {
+		return Identity{}, err
+	}
+	identity, err := Insert(ctx, tx, customer, input)
+	if err != nil {
+		return Identity{}, err
+	}
+	_, err = customers.Move(ctx, tx, customer, customers.ActionAddIdentity)
+	return identity, err
+}
+
+// FirstStatus gives the status of a customer that is made together with its first login: active when somebody can and may
+// sign in.
+func FirstStatus(hasPassword, mayEnter bool) string {
+	if hasPassword && mayEnter {
+		return customers.Active
+	}
+	return customers.Inactive
+}
+
+// Insert stores a login of a locked customer and leaves its status to whoever calls.
+func Insert(ctx context.Context, tx *postgres.Tx, customer db.Customer, input Input) (Identity, error) {
+	login := db.Identity{Name: customer.Name, Role: input.Role, PasswordHash: input.PasswordHash}
+	if input.Name != nil {
+		login.Name = *input.Name
+	}
+	switch {
+	case input.Email != nil:
+		login.Email = *input.Email
+	case customer.Email != nil:
+		login.Email = *customer.Email
+	default:
+		return Identity{}, fault.InvalidBody(fault.Field{
+			Pointer: "/email", Code: "required", Message: "is required, since the customer has no email address either",
+		})
+	}
+	if login.Role == "" {
+		login.Role = Member
+	}
+	normalize(&login)
+	created, err := db.New().IdentityInsert(ctx, tx, db.IdentityInsertParams{
+		ID: uuid.Must(uuid.NewV7()), CustomerID: customer.ID, Name: login.Name, Email: login.Email, Role: login.Role,
+		PasswordHash: login.PasswordHash, CreatedAt: tx.Now, NameKey: login.NameKey, EmailKey: login.EmailKey,
+		SearchText: login.SearchText,
+	})
+	if err != nil {
+		return Identity{}, err
+	}
+	return Identity{Identity: created}, record(ctx, tx, "created", nil, &created)
+}
+
+// normalize fills in what follows from the other fields.
+func normalize(login *db.Identity) {
+	login.NameKey = textfold.Key(login.Name)
+	login.EmailKey = textfold.CaseKey(login.Email)
+	login.SearchText = textfold.SearchText(login.Name, login.Email)
+}
+
+// Patch is what to change of a login; nil stays.
+type Patch struct{ Name, Email, Role *string }
+
+// Update changes a login. Nothing is written when the patch changes nothing.
+func Update(
+	ctx context.Context, tx *postgres.Tx, customerID, id uuid.UUID, versions etag.Versions, patch Patch,
+) (Identity, error) {
+	before, err := db.New().IdentityGetForNoKeyUpdate(ctx, tx, id, customerID)
+	if err != nil {
+		return Identity{}, err
+	}
+	if err := versions.Check(before.Version); err != nil {
+		return Identity{}, err
+	}
+	edited := before
+	if patch.Name != nil {
+		edited.Name = *patch.Name
+	}
+	if patch.Email != nil {
+		edited.Email = *patch.Email
+	}
+	if patch.Role != nil {
+		edited.Role = *patch.Role
+	}
+	normalize(&edited)
+	if edited == before {
+		return Get(ctx, tx, customerID, id)
+	}
+	if err := update(ctx, tx, before, edited); err != nil {
+		return Identity{}, err
+	}
+	return Get(ctx, tx, customerID, id)
+}
+
+// SetPassword gives a login another password and ends its sessions, but for the one to keep.
+func SetPassword(
+	ctx context.Context, tx *postgres.Tx, customerID, id uuid.UUID, versions etag.Versions, hash string, keep *uuid.UUID,
+) (Identity, error) {
+	before, err := db.New().IdentityGetForNoKeyUpdate(ctx, tx, id, customerID)
+	if err != nil {
+		return Identity{}, err
+	}
+	if err := versions.Check(before.Version); err != nil {
+		return Identity{}, err
+	}
+	if err := sessions.EndAllOfIdentity(ctx, tx, id, keep); err != nil {
+		return Identity{}, err
+	}
+	edited := before
+	edited.PasswordHash = &hash
+	if err := update(ctx, tx, before, edited); err != nil {
+		return Identity{}, err
+	}
+	return Get(ctx, tx, customerID, id)
+}
+
+// update stores a login as it was edited, with its event.
+func update(ctx context.Context, tx *postgres.Tx, before, edited db.Identity) error {
+	after, err := db.New().IdentityUpdate(ctx, tx, db.IdentityUpdateParams{
+		ID: edited.ID, Name: edited.Name, Email: edited.Email, Role: edited.Role, PasswordHash: edited.PasswordHash,
+		UpdatedAt: tx.Now, NameKey: edited.NameKey, EmailKey: edited.EmailKey, SearchText: edited.SearchText,
+	})
+	if err != nil {
+		return err
+	}
+	return record(ctx, tx, "updated", &before, &after)
+}
+
+// Delete removes a login of an active customer. Without its last one the customer is unregistered.
+func Delete(ctx context.Context, tx *postgres.Tx, customerID, id uuid.UUID, versions etag.Versions) error {
+	customer, err := customers.Lock(ctx, tx, customerID)
+	if err != nil {
+		return err
+	}
+	logins, err := db.New().IdentityListForUpdate(ctx, tx, customerID)
+	if err != nil {
+		return err
+	}
+	for _, login := range logins {
+		if login.ID != id {
+			continue
+		}
+		if err := versions.Check(login.Version); err != nil {
+			return err
+		}
+		return remove(ctx, tx, customer, []db.Identity{login}, len(logins) == 1)
+	}
+	return fault.NoSuchResource()
+}
+
+// DeleteAll removes all the logins of an active customer, which is unregistered then. The versions are the customer's.
+func DeleteAll(ctx context.Context, tx *postgres.Tx, customerID uuid.UUID, versions etag.Versions) error {
+	customer, err := customers.Lock(ctx, tx, customerID)
+	if err != nil {
+		return err
+	}
+	if err := versions.Check(customer.Version); err != nil {
+		return err
+	}
+	logins, err := db.New().IdentityListForUpdate(ctx, tx, customerID)
+	if err != nil {
+		return err
+	}
+	return remove(ctx, tx, customer, logins, true)
+}
+
+// remove deletes logins of a locked customer with their sessions, and erases what the change log knows of them.
+func remove(ctx context.Context, tx *postgres.Tx, customer db.Customer, logins []db.Identity, all bool) error {
+	if _, err := customers.Next(customer.Status, customers.ActionDeleteIdentities); err != nil {
+		return err
+	}
+	for _, login := range logins {
+		if err := sessions.EndAllOfIdentity(ctx, tx, login.ID, nil); err != nil {
+			return err
+		}
+		if err := db.New().IdentityDelete(ctx, tx, login.ID); err != nil {
+			return err
+		}
+		if err := db.New().EventEraseResource(ctx, tx, &customer.ID, events.Identity, login.ID); err != nil {
+			return err
+		}
+		if err := db.New().EventEraseActor(ctx, tx, &customer.ID, &login.ID); err != nil {
+			return err
+		}
+		err := events.Append(ctx, tx, events.Event{
+			Kind: events.Identity, What: "deleted", ResourceID: login.ID, CustomerID: &customer.ID, Version: login.Version + 1,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if !all {
+		return nil
+	}
+	_, err := customers.Move(ctx, tx, customer, customers.ActionDeleteIdentities)
+	return err
+}
+
+// Get reads a login of a customer.
+func Get(ctx context.Context, database db.DBTX, customerID, id uuid.UUID) (Identity, error) {
+	row, err := db.New().IdentityGetWithActivity(ctx, database, id, customerID)
+	return Identity{Identity: row.Identity, LastLoginAt: row.LastLoginAt}, err
+}
+
+// snapshot is a login as events show it. A new column is in no event until it is here.
+type snapshot struct {
+	ID         uuid.UUID `json:"id"`
+	CustomerID uuid.UUID `json:"customer_id"`
+	Name       string    `json:"name"`
+	Email      string    `json:"email"`
+	Role       string    `json:"role"`
+	Status     string    `json:"status"`
+	Version    int64     `json:"version"`
+	CreatedAt  time.Time `json:"created_at"`
+	UpdatedAt  time.Time `json:"updated_at"`
+}
+
+// Status tells whether a login has a password.
+func Status(login db.Identity) string {
+	if login.PasswordHash == nil {
+		return "pending"
+	}
+	return "active"
+}
+
+func snapshotOf(i db.Identity) snapshot {
+	return snapshot{i.ID, i.CustomerID, i.Name, i.Email, i.Role, Status(i), i.Version, i.CreatedAt, i.UpdatedAt}
+}
+
+func record(ctx context.Context, tx *postgres.Tx, what string, before, after *db.Identity) error {
+	event := events.Event{
+		Kind: events.Identity, What: what, ResourceID: after.ID, CustomerID: &after.CustomerID, Version: after.Version,
+		After: snapshotOf(*after),
+	}
+	if before != nil {
+		event.Before = snapshotOf(*before)
+	}
+	return events.Append(ctx, tx, event)
+}
