@@ -113,7 +113,7 @@ func (s *Server) IdentityPasswordUpdate(ctx context.Context, request openapi.Ide
 	}
 	versions := etag.IfMatch(request.Params.IfMatch)
 	return change(ctx, s, func(tx *postgres.Tx) (openapi.IdentityPasswordUpdateResponseObject, error) {
-		identity, err := identities.SetPassword(ctx, tx, request.CustomerId, request.IdentityId, versions, hash, nil)
+		identity, err := identities.SetPassword(ctx, tx, request.CustomerId, request.IdentityId, versions, hash)
 		if err != nil {
 			return nil, err
 		}

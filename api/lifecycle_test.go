@@ -32,6 +32,14 @@ func in(t *testing.T, admin *apitest.Caller, status string) openapi.Customer {
 	return customer
 }
 
+// portalUser makes an active customer and signs its login in.
+func portalUser(t testing.TB, s *apitest.Server, role string) *apitest.Caller {
+	t.Helper()
+	admin := s.Staff(t, access.Administrator)
+	login := apitest.Fields{"email": uuid.NewString() + "@example.com", "password": apitest.Password, "role": role}
+	return s.Identity(t, admin.Customer(t, apitest.Fields{"identity": login}).Id)
+}
+
 func statusOf(t *testing.T, admin *apitest.Caller, customer openapi.Customer) string {
 	t.Helper()
 	var now openapi.Customer

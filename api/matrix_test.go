@@ -19,8 +19,10 @@ import (
 
 // What an operation asks of a caller, beside the name of a scope.
 const (
-	anybody  = "anybody"
-	anyStaff = "any staff"
+	anybody     = "anybody"
+	anyCaller   = "any caller"
+	anyStaff    = "any staff"
+	anyIdentity = "any identity"
 )
 
 // permissions says who may call what. It is written by hand, as are the roles below: read from the contract or from the
@@ -33,8 +35,14 @@ var permissions = map[string]string{
 	"tokenCreate":                    anybody,
 	"tokenRevoke":                    anybody,
 
-	"meGet":            anyStaff,
+	"meGet":            anyCaller,
 	"mePasswordUpdate": anyStaff,
+
+	"portalProfileGet":     anyIdentity,
+	"portalProfileUpdate":  anyIdentity,
+	"portalPasswordUpdate": anyIdentity,
+	"portalSessionList":    anyIdentity,
+	"portalSessionDelete":  anyIdentity,
 
 	"customerList":            "customers:read",
 	"customerGet":             "customers:read",
@@ -85,9 +93,32 @@ var administratorScopes = append([]string{
 type knock struct {
 	name   string
 	token  string
+	kind   string // staff when empty
 	scopes []string
-	// refusal is the code of the 401 or 403 that every operation answers that is not for anybody; "" for a good token.
+	// refusal is the code of the 401 that every operation answers that is not for anybody; "" for a good token.
 	refusal string
+}
+
+// answer is how an operation that asks for the permission answers: the code of the refusal, "" when it lets the caller in.
+func (k knock) answer(permission string) string {
+	switch {
+	case permission == anybody:
+		return ""
+	case k.refusal != "":
+		return k.refusal
+	case k.kind != "" && k.kind != access.KindIdentity:
+		return "wrong_kind_of_caller"
+	case permission == anyIdentity && k.kind == "", permission != anyIdentity && permission != anyCaller && k.kind != "":
+		return "wrong_kind_of_caller"
+	case permission == anyStaff, permission == anyCaller && k.kind == "":
+		return ""
+	case permission == anyIdentity, permission == anyCaller:
+		permission = "portal"
+	}
+	if slices.Contains(k.scopes, permission) {
+		return ""
+	}
+	return "insufficient_scope"
 }
 
 func knocks(t *testing.T, s *apitest.Server) []knock {
@@ -107,7 +138,13 @@ func knocks(t *testing.T, s *apitest.Server) []knock {
 		{name: "expired", token: expired, refusal: "invalid_token"},
 		{name: "garbage", token: "garbage", refusal: "invalid_token"},
 		{name: "garbled", token: issue(access.KindStaff, administratorScopes...) + "x", refusal: "invalid_token"},
-		{name: "another kind", token: issue("portal", administratorScopes...), refusal: "wrong_kind_of_caller"},
+		{name: "another kind", kind: "robot", token: issue("robot", administratorScopes...), scopes: administratorScopes},
+		{name: "identity without a scope", kind: access.KindIdentity, token: issue(access.KindIdentity)},
+		{name: "identity with scopes of staff", kind: access.KindIdentity, token: issue(access.KindIdentity, administratorScopes...),
+			scopes: administratorScopes},
+		{name: "portal member", kind: access.KindIdentity, token: portalUser(t, s, "member").Token, scopes: []string{"portal"}},
+		{name: "portal manager", kind: access.KindIdentity, token: portalUser(t, s, "manager").Token, scopes: []string{"portal"}},
+		{name: "staff with the portal's scope", token: issue(access.KindStaff, "portal"), scopes: []string{"portal"}},
 		{name: "viewer", token: signIn(t, s, s.Staff(t, access.Viewer).Email).AccessToken, scopes: viewerScopes},
 		{name: "operator", token: signIn(t, s, s.Staff(t, access.Operator).Email).AccessToken, scopes: operatorScopes},
 		{name: "administrator", token: signIn(t, s, admin.Email).AccessToken, scopes: administratorScopes},
@@ -145,25 +182,27 @@ func checkDoor(t *testing.T, s *apitest.Server, operation *contract.Operation, p
 	response := harmless(t, s, operation, caller.token)
 	challenge := response.Header.Get("WWW-Authenticate")
 	what := operation.ID + " by " + caller.name + ": " + string(response.Body)
-	switch {
-	case permission == anybody, caller.refusal == "" && (permission == anyStaff || slices.Contains(caller.scopes, permission)):
+	refusal := caller.answer(permission)
+	switch refusal {
+	case "":
 		require.NotContains(t, []int{401, 403}, response.Status, what)
 		require.Less(t, response.Status, 500, what)
-	case caller.refusal == "":
+	case "insufficient_scope":
+		scope := strings.NewReplacer(anyIdentity, "portal", anyCaller, "portal").Replace(permission)
 		require.Equal(t, 403, response.Status, what)
 		problem := response.Problem(t)
-		require.Equal(t, "insufficient_scope", problem.Code, what)
-		require.Equal(t, []string{permission}, *problem.RequiredScopes, what)
-		require.Contains(t, problem.Detail, permission)
-		require.Equal(t, `Bearer realm="clientele", error="insufficient_scope", scope="`+permission+`"`, challenge, what)
-	case caller.refusal == "wrong_kind_of_caller":
+		require.Equal(t, refusal, problem.Code, what)
+		require.Equal(t, []string{scope}, *problem.RequiredScopes, what)
+		require.Contains(t, problem.Detail, scope)
+		require.Equal(t, `Bearer realm="clientele", error="insufficient_scope", scope="`+scope+`"`, challenge, what)
+	case "wrong_kind_of_caller":
 		require.Equal(t, 403, response.Status, what)
-		require.Equal(t, caller.refusal, response.Problem(t).Code, what)
+		require.Equal(t, refusal, response.Problem(t).Code, what)
 	default:
 		require.Equal(t, 401, response.Status, what)
-		require.Equal(t, caller.refusal, response.Problem(t).Code, what)
+		require.Equal(t, refusal, response.Problem(t).Code, what)
 		expected := `Bearer realm="clientele"` // RFC 6750: without a token there is no error to name
-		if caller.refusal != "token_missing" {
+		if refusal != "token_missing" {
 			expected += `, error="invalid_token"`
 		}
 		require.Equal(t, expected, challenge, what)
@@ -208,12 +247,15 @@ func TestWhatIsOpenToAnybody(t *testing.T) {
 
 func TestScopesOfTheContract(t *testing.T) {
 	t.Parallel()
-	offered := document().Components.SecuritySchemes["staff"].Value.Flows.Password.Scopes
-	require.ElementsMatch(t, administratorScopes, slices.Collect(maps.Keys(offered)))
+	known := map[string][]string{access.KindStaff: administratorScopes, access.KindIdentity: {"portal"}}
+	for scheme, scopes := range known {
+		offered := document().Components.SecuritySchemes[scheme].Value.Flows.Password.Scopes
+		require.ElementsMatch(t, scopes, slices.Collect(maps.Keys(offered)))
+	}
 	for _, operation := range apitest.Contract().Operations() {
 		for _, requirement := range operation.Requirements {
 			for _, scope := range requirement.Scopes {
-				require.Contains(t, administratorScopes, string(scope), operation.ID)
+				require.Contains(t, known[requirement.Scheme], string(scope), operation.ID)
 			}
 		}
 	}

@@ -2,11 +2,12 @@ package api
 
 import (
 	"context"
-	"errors"
 
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/identities"
+	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/staff"
 )
@@ -14,51 +15,59 @@ import (
 // MeGet tells the caller who it is and what it may do.
 func (s *Server) MeGet(ctx context.Context, _ openapi.MeGetRequestObject) (openapi.MeGetResponseObject, error) {
 	caller := callerOf(ctx)
-	account, err := s.ownAccount(ctx)
-	if err != nil {
-		return nil, err
+	me := openapi.Me{
+		Kind: caller.Kind, Id: caller.ID, SessionId: &caller.SessionID, TokenExpiresAt: caller.ExpiresAt,
+		Scopes: convert(caller.Scopes, func(s access.Scope) string { return string(s) }),
 	}
-	return openapi.MeGet200JSONResponse{
-		Kind: caller.Kind, Id: caller.ID, Name: account.Name, Email: &account.Email, Role: &account.Role,
-		Scopes:    convert(caller.Scopes, func(s access.Scope) string { return string(s) }),
-		SessionId: &caller.SessionID, TokenExpiresAt: caller.ExpiresAt,
-	}, nil
+	if caller.Kind == access.KindIdentity {
+		identity, err := identities.Get(ctx, s.db, caller.CustomerID, caller.ID)
+		if err != nil {
+			return nil, gone(err)
+		}
+		me.Name, me.Email, me.Role, me.CustomerId = identity.Name, &identity.Email, &identity.Role, &identity.CustomerID
+	} else {
+		account, err := staff.Get(ctx, s.db, caller.ID)
+		if err != nil {
+			return nil, gone(err)
+		}
+		me.Name, me.Email, me.Role = account.Name, &account.Email, &account.Role
+	}
+	return openapi.MeGet200JSONResponse(me), nil
 }
 
 // MePasswordUpdate changes the caller's own password. Comparing and hashing take long, so they come before the change.
 func (s *Server) MePasswordUpdate(ctx context.Context, request openapi.MePasswordUpdateRequestObject) (openapi.MePasswordUpdateResponseObject, error) {
-	account, err := s.ownAccount(ctx)
-	if err != nil {
-		return nil, err
-	}
-	matches, err := s.hasher.Matches(ctx, account.PasswordHash, request.Body.CurrentPassword)
-	if err != nil {
-		return nil, err
-	}
-	if !matches {
-		return nil, staff.WrongPassword()
-	}
-	hash, err := s.hasher.Hash(ctx, request.Body.Password)
-	if err != nil {
-		return nil, err
-	}
 	caller := callerOf(ctx)
+	account, err := staff.Get(ctx, s.db, caller.ID)
+	if err != nil {
+		return nil, gone(err)
+	}
+	hash, err := s.replacement(ctx, account.PasswordHash, *request.Body)
+	if err != nil {
+		return nil, err
+	}
 	return change(ctx, s, func(tx *postgres.Tx) (openapi.MePasswordUpdateResponseObject, error) {
 		err := staff.SetOwnPassword(ctx, tx, caller.ID, account.PasswordHash, hash, caller.SessionID)
 		return openapi.MePasswordUpdate204Response{}, gone(err)
 	})
 }
 
-// ownAccount reads the caller's account.
-func (s *Server) ownAccount(ctx context.Context) (staff.Account, error) {
-	account, err := staff.Get(ctx, s.db, callerOf(ctx).ID)
-	return account, gone(err)
+// replacement gives the hash of a new password to somebody who knows the present one.
+func (s *Server) replacement(ctx context.Context, presentHash string, body openapi.PasswordChange) (string, error) {
+	matches, err := s.hasher.Matches(ctx, presentHash, body.CurrentPassword)
+	if err != nil {
+		return "", err
+	}
+	if !matches {
+		return "", passwords.Wrong()
+	}
+	return s.hasher.Hash(ctx, body.Password)
 }
 
 // gone says of a caller's account that is not there any more that its token is not valid, as authorization will a moment
 // later.
 func gone(err error) error {
-	if errors.Is(err, staff.ErrNone) {
+	if fault.IsKind(postgres.Translate(err), fault.NotFound) {
 		return &fault.Error{Kind: fault.Unauthenticated, Code: "invalid_token", Detail: tokenRefused, Cause: err}
 	}
 	return err

@@ -39,8 +39,9 @@ type target struct {
 	*contract.Operation
 	operation  *openapi3.Operation
 	parameters openapi3.Parameters
-	path       string // to resources that exist
-	body       any    // a good one, nil for none
+	path       string          // to resources that exist
+	caller     *apitest.Caller // who may call it
+	body       any             // a good one, nil for none
 }
 
 var document = sync.OnceValue(func() *openapi3.T {
@@ -62,10 +63,15 @@ func targets(t *testing.T, s *apitest.Server) []target {
 			"customer_id": customer.Id.String(),
 			"note_id":     admin.Note(t, customer.Id, "text").Id.String(),
 			"identity_id": admin.Identity(t, customer.Id, nil).Id.String(),
+			"session_id":  uuid.NewString(), // its owner is somebody else
 			"staff_id":    s.Staff(t, access.Viewer).ID.String(),
 		}
 		item := document().Paths.Value(operation.Path)
 		aimed := target{Operation: operation, operation: item.GetOperation(operation.Method)}
+		aimed.caller = admin
+		if len(operation.Requirements) > 0 && operation.Requirements[0].Scheme == access.KindIdentity {
+			aimed.caller = portalUser(t, s, "manager")
+		}
 		aimed.parameters = slices.Concat(item.Parameters, aimed.operation.Parameters)
 		aimed.path = pathStep.ReplaceAllStringFunc(operation.Path, func(step string) string {
 			id, known := ids[strings.Trim(step, "{}")]

@@ -47,7 +47,10 @@ func (s *Server) grant(ctx context.Context, body openapi.TokenRequest) (sessions
 		if username == "" || password == "" {
 			return sessions.Grant{}, invalidRequest("The parameters username and password are needed.")
 		}
-		return s.sessions.SignIn(ctx, client, username, password, scope)
+		return s.sessions.SignIn(ctx, sessions.SignIn{
+			Client: client, Email: username, Password: password, Scope: scope,
+			UserAgent: requestOf(ctx).http.UserAgent(),
+		})
 	case "refresh_token":
 		if refresh == "" {
 			return sessions.Grant{}, invalidRequest("The parameter refresh_token is needed.")

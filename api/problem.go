@@ -116,7 +116,7 @@ func challengeOf(known *fault.Error) string {
 		return challenge + `, error="invalid_token"`
 	case known.Kind == fault.Unauthenticated:
 		return challenge
-	case known.Kind == fault.Forbidden:
+	case known.Code == "insufficient_scope" || known.Code == "wrong_kind_of_caller":
 		scopes, _ := known.About.(lacking)
 		return fmt.Sprintf(`%s, error="insufficient_scope", scope="%s"`, challenge, tokens.JoinScopes(scopes))
 	}

@@ -44,6 +44,7 @@ CREATE TABLE identity_activity (
 ALTER TABLE sessions
     ALTER COLUMN staff_id DROP NOT NULL,
     ADD COLUMN identity_id uuid,
+    ADD COLUMN user_agent text, -- what the program called itself that signed in
     ADD CONSTRAINT sessions_identity_id_fkey FOREIGN KEY (identity_id) REFERENCES identities (id) ON DELETE CASCADE,
     ADD CONSTRAINT sessions_staff_id_check CHECK (num_nonnulls(staff_id, identity_id) = 1);
 CREATE INDEX sessions_identity_id_idx ON sessions (identity_id) WHERE identity_id IS NOT NULL;
@@ -53,6 +54,7 @@ DELETE FROM sessions WHERE identity_id IS NOT NULL;
 ALTER TABLE sessions
     DROP CONSTRAINT sessions_staff_id_check,
     DROP COLUMN identity_id,
+    DROP COLUMN user_agent,
     ALTER COLUMN staff_id SET NOT NULL;
 DROP TABLE identity_activity;
 DROP TABLE identities;

@@ -50,3 +50,8 @@ DELETE FROM identities WHERE id = $1;
 -- name: IdentityActivityUpsert :exec
 INSERT INTO identity_activity (identity_id, last_login_at) VALUES ($1, $2)
 ON CONFLICT ON CONSTRAINT identity_activity_pkey DO UPDATE SET last_login_at = excluded.last_login_at;
+
+-- name: IdentityGetWithCustomer :one
+SELECT sqlc.embed(identities), sqlc.embed(customers)
+FROM identities JOIN customers ON customers.id = identities.customer_id
+WHERE identities.id = @id AND identities.customer_id = @customer_id;

@@ -1,6 +1,6 @@
 -- name: SessionInsert :exec
-INSERT INTO sessions (id, client_id, staff_id, identity_id, scope, created_at, expires_at)
-VALUES (@id, @client_id, @staff_id, @identity_id, @scope, @created_at, @expires_at);
+INSERT INTO sessions (id, client_id, staff_id, identity_id, scope, user_agent, created_at, expires_at)
+VALUES (@id, @client_id, @staff_id, @identity_id, @scope, @user_agent, @created_at, @expires_at);
 
 -- name: SessionGet :one
 SELECT * FROM sessions WHERE id = $1;
@@ -29,6 +29,25 @@ UPDATE sessions SET revoked_at = @revoked_at
 WHERE identity_id IN (SELECT identities.id FROM identities WHERE identities.customer_id = @customer_id)
     AND revoked_at IS NULL
 RETURNING id;
+
+-- name: SessionListByIdentity :many
+-- Those that are open, the newest first, with when a refresh token last carried them on.
+SELECT sessions.id, sessions.user_agent, sessions.created_at, sessions.expires_at, coalesce((
+    SELECT max(refresh_tokens.created_at) FROM refresh_tokens WHERE refresh_tokens.session_id = sessions.id
+), sessions.created_at)::timestamptz AS last_used_at
+FROM sessions
+WHERE sessions.identity_id = @identity_id AND sessions.revoked_at IS NULL AND sessions.expires_at > @now
+    AND (sessions.created_at, sessions.id) < (@before_created_at::timestamptz, @before_id::uuid)
+ORDER BY sessions.created_at DESC, sessions.id DESC
+LIMIT @row_limit;
+
+-- name: SessionCountByIdentity :one
+SELECT count(*) FROM sessions WHERE identity_id = @identity_id AND revoked_at IS NULL AND expires_at > @now;
+
+-- name: SessionRevokeOfIdentity :execrows
+-- Ends one of a login's own sessions.
+UPDATE sessions SET revoked_at = @revoked_at
+WHERE id = @id AND identity_id = @identity_id AND revoked_at IS NULL AND expires_at > @revoked_at;
 
 -- name: SessionCountByCustomer :one
 SELECT count(*) FROM sessions JOIN identities ON identities.id = sessions.identity_id

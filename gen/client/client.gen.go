@@ -222,8 +222,10 @@ type Actor struct {
 	// Id Null for the program itself.
 	Id nullable.Nullable[openapi_types.UUID] `json:"id"`
 
-	// Kind `staff`, or `system` for the program itself. New kinds may appear.
+	// Kind `staff`, `identity`, or `system` for the program itself. New kinds may appear.
 	Kind string `json:"kind"`
+
+	// Name Empty once the login is deleted.
 	Name string `json:"name"`
 }
 
@@ -641,14 +643,16 @@ type Locale string
 
 // Me defines model for Me.
 type Me struct {
-	Email nullable.Nullable[string] `json:"email"`
-	Id    openapi_types.UUID        `json:"id"`
+	// CustomerId Of an identity, the customer that it belongs to.
+	CustomerId nullable.Nullable[openapi_types.UUID] `json:"customer_id"`
+	Email      nullable.Nullable[string]             `json:"email"`
+	Id         openapi_types.UUID                    `json:"id"`
 
-	// Kind `staff`. New kinds may appear.
+	// Kind `staff` or `identity`. New kinds may appear.
 	Kind string `json:"kind"`
 	Name string `json:"name"`
 
-	// Role The role that gives the scopes.
+	// Role The role of the account.
 	Role nullable.Nullable[string] `json:"role"`
 
 	// Scopes What this token may do.
@@ -727,6 +731,62 @@ type PasswordSet struct {
 	PasswordConfirmation *PasswordConfirmation `json:"password_confirmation,omitempty"`
 }
 
+// PortalCustomer A customer as its own people see it.
+type PortalCustomer struct {
+	Address nullable.Nullable[string] `json:"address"`
+	Company nullable.Nullable[string] `json:"company"`
+	Email   nullable.Nullable[string] `json:"email"`
+	Id      openapi_types.UUID        `json:"id"`
+
+	// Modules Names of what the customer may use. Shown to the customer's portal, which enforces them.
+	Modules Modules                   `json:"modules"`
+	Name    string                    `json:"name"`
+	Phone   nullable.Nullable[string] `json:"phone"`
+
+	// Status `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
+	// `deactivated`: was active, access is switched off for now.
+	Status CustomerStatus `json:"status"`
+}
+
+// PortalCustomerPatch defines model for PortalCustomerPatch.
+type PortalCustomerPatch struct {
+	Address nullable.Nullable[string] `json:"address,omitempty"`
+	Company nullable.Nullable[string] `json:"company,omitempty"`
+
+	// Name One line of text.
+	Name  *Name                     `json:"name,omitempty"`
+	Phone nullable.Nullable[string] `json:"phone,omitempty"`
+}
+
+// PortalIdentity The caller's own login.
+type PortalIdentity struct {
+	Email string             `json:"email"`
+	Id    openapi_types.UUID `json:"id"`
+	Name  string             `json:"name"`
+
+	// Role What the person is for the customer's portal. A `manager` also looks after the customers below, and after the
+	// customer's own profile where it has several logins.
+	Role IdentityRole `json:"role"`
+}
+
+// PortalProfile defines model for PortalProfile.
+type PortalProfile struct {
+	// Customer A customer as its own people see it.
+	Customer PortalCustomer `json:"customer"`
+
+	// Identity The caller's own login.
+	Identity PortalIdentity `json:"identity"`
+}
+
+// PortalProfilePatch defines model for PortalProfilePatch.
+type PortalProfilePatch struct {
+	Customer *PortalCustomerPatch `json:"customer,omitempty"`
+	Identity *struct {
+		// Name One line of text.
+		Name *Name `json:"name,omitempty"`
+	} `json:"identity,omitempty"`
+}
+
 // Problem What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type Problem struct {
@@ -790,7 +850,7 @@ type ResourceRef struct {
 
 // RevocationRequest defines model for RevocationRequest.
 type RevocationRequest struct {
-	// ClientId `staff`. May be sent as the user of HTTP Basic instead.
+	// ClientId `staff` or `portal`. May be sent as the user of HTTP Basic instead.
 	ClientId *string `json:"client_id,omitempty"`
 
 	// Token A refresh token or an access token.
@@ -798,6 +858,34 @@ type RevocationRequest struct {
 
 	// TokenTypeHint Not needed; ignored.
 	TokenTypeHint *string `json:"token_type_hint,omitempty"`
+}
+
+// Session defines model for Session.
+type Session struct {
+	// CreatedAt When a password opened it.
+	CreatedAt time.Time `json:"created_at"`
+
+	// Current Whether it is the session that makes this call.
+	Current   bool               `json:"current"`
+	ExpiresAt time.Time          `json:"expires_at"`
+	Id        openapi_types.UUID `json:"id"`
+
+	// LastUsedAt When it was last carried on with a refresh token.
+	LastUsedAt time.Time `json:"last_used_at"`
+
+	// UserAgent What the program that signed in called itself.
+	UserAgent nullable.Nullable[string] `json:"user_agent"`
+}
+
+// SessionPage defines model for SessionPage.
+type SessionPage struct {
+	Data []Session `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
 }
 
 // Staff defines model for Staff.
@@ -872,7 +960,7 @@ type StaffRole string
 
 // TokenRequest Parameters that are not listed are ignored, as RFC 6749 asks.
 type TokenRequest struct {
-	// ClientId `staff`. May be sent as the user of HTTP Basic instead.
+	// ClientId `staff` or `portal`. May be sent as the user of HTTP Basic instead.
 	ClientId *string `json:"client_id,omitempty"`
 
 	// GrantType `password` or `refresh_token`.
@@ -946,6 +1034,9 @@ type Limit = int32
 // NoteId defines model for NoteId.
 type NoteId = openapi_types.UUID
 
+// SessionId defines model for SessionId.
+type SessionId = openapi_types.UUID
+
 // StaffId defines model for StaffId.
 type StaffId = openapi_types.UUID
 
@@ -991,6 +1082,9 @@ type OAuthContentTooLarge = OAuthError
 // OAuthServerError An error after RFC 6749, section 5.2.
 type OAuthServerError = OAuthError
 
+// OAuthTooManyRequests An error after RFC 6749, section 5.2.
+type OAuthTooManyRequests = OAuthError
+
 // OAuthUnavailable An error after RFC 6749, section 5.2.
 type OAuthUnavailable = OAuthError
 
@@ -1004,6 +1098,10 @@ type PreconditionFailed = Problem
 // ServiceUnavailable What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type ServiceUnavailable = Problem
+
+// TooManyRequests What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type TooManyRequests = Problem
 
 // Unauthorized What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -1243,6 +1341,32 @@ type IdentityListParams struct {
 // IdentityListParamsSort defines parameters for IdentityList.
 type IdentityListParamsSort string
 
+// PortalProfileGetParams defines parameters for PortalProfileGet.
+type PortalProfileGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// PortalProfileUpdateParams defines parameters for PortalProfileUpdate.
+type PortalProfileUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// PortalSessionListParams defines parameters for PortalSessionList.
+type PortalSessionListParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
 // StaffListParams defines parameters for StaffList.
 type StaffListParams struct {
 	// Limit How many entries a page has at most.
@@ -1302,6 +1426,12 @@ type NoteCreateJSONRequestBody = NoteCreate
 
 // MePasswordUpdateJSONRequestBody defines body for MePasswordUpdate for application/json ContentType.
 type MePasswordUpdateJSONRequestBody = PasswordChange
+
+// PortalPasswordUpdateJSONRequestBody defines body for PortalPasswordUpdate for application/json ContentType.
+type PortalPasswordUpdateJSONRequestBody = PasswordChange
+
+// PortalProfileUpdateJSONRequestBody defines body for PortalProfileUpdate for application/json ContentType.
+type PortalProfileUpdateJSONRequestBody = PortalProfilePatch
 
 // StaffCreateJSONRequestBody defines body for StaffCreate for application/json ContentType.
 type StaffCreateJSONRequestBody = StaffCreate
@@ -1680,12 +1810,14 @@ type ClientInterface interface {
 	//
 	// The token endpoint of RFC 6749. `grant_type=password` signs somebody in, `grant_type=refresh_token` carries a
 	// session on. The client is named by `client_id`, in the form or as the user of HTTP Basic with an empty
-	// password; `staff` is a public client without a secret.
+	// password; `staff`, for the operator's people, and `portal`, for the customers', are public clients without a
+	// secret.
 	//
 	// A refresh token is used up by its first use and answered with its successor. It may be used once more within 30
 	// seconds while no successor has been used (two open tabs, a lost answer). Any other second use ends the session.
 	//
-	// An unknown login and a wrong password get the same answer after the same time.
+	// An unknown login, a wrong password and a customer that is not `active` get the same answer after the same time.
+	// After several failures an attempt has to wait, 429 says how long; nobody is locked out for good.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1696,12 +1828,14 @@ type ClientInterface interface {
 	//
 	// The token endpoint of RFC 6749. `grant_type=password` signs somebody in, `grant_type=refresh_token` carries a
 	// session on. The client is named by `client_id`, in the form or as the user of HTTP Basic with an empty
-	// password; `staff` is a public client without a secret.
+	// password; `staff`, for the operator's people, and `portal`, for the customers', are public clients without a
+	// secret.
 	//
 	// A refresh token is used up by its first use and answered with its successor. It may be used once more within 30
 	// seconds while no successor has been used (two open tabs, a lost answer). Any other second use ends the session.
 	//
-	// An unknown login and a wrong password get the same answer after the same time.
+	// An unknown login, a wrong password and a customer that is not `active` get the same answer after the same time.
+	// After several failures an attempt has to wait, 429 says how long; nobody is locked out for good.
 	//
 	// Takes a body of the `application/x-www-form-urlencoded` content type.
 	//
@@ -1980,6 +2114,65 @@ type ClientInterface interface {
 	// Corresponds with PUT /v1/me/password (the `MePasswordUpdate` operationId).
 	MePasswordUpdate(ctx context.Context, body MePasswordUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PortalPasswordUpdateWithBody Change one's own password
+	//
+	// Asks for the present password once more. Every other session of the login ends; the one that made this call goes on.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/portal/password (the `PortalPasswordUpdate` operationId).
+	PortalPasswordUpdateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PortalPasswordUpdate Change one's own password
+	//
+	// Asks for the present password once more. Every other session of the login ends; the one that made this call goes on.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/portal/password (the `PortalPasswordUpdate` operationId).
+	PortalPasswordUpdate(ctx context.Context, body PortalPasswordUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PortalProfileGet Who one is, and for which customer
+	//
+	// The caller's login and its customer, without what the customer does not see: comments, notes, properties and external
+	// id. One ETag covers both.
+	//
+	// Corresponds with GET /v1/portal/profile (the `PortalProfileGet` operationId).
+	PortalProfileGet(ctx context.Context, params *PortalProfileGetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PortalProfileUpdateWithBody Change one's profile
+	//
+	// A JSON Merge Patch. Everybody may change their own name. The customer's part is for logins with the role `manager`, and
+	// for the only login of a customer; for others it is refused with 403 `manager_required`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/portal/profile (the `PortalProfileUpdate` operationId).
+	PortalProfileUpdateWithBody(ctx context.Context, params *PortalProfileUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PortalProfileUpdate Change one's profile
+	//
+	// A JSON Merge Patch. Everybody may change their own name. The customer's part is for logins with the role `manager`, and
+	// for the only login of a customer; for others it is refused with 403 `manager_required`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/portal/profile (the `PortalProfileUpdate` operationId).
+	PortalProfileUpdate(ctx context.Context, params *PortalProfileUpdateParams, body PortalProfileUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PortalSessionList List one's open sessions
+	//
+	// Corresponds with GET /v1/portal/sessions (the `PortalSessionList` operationId).
+	PortalSessionList(ctx context.Context, params *PortalSessionListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PortalSessionDelete End one of one's sessions
+	//
+	// Its refresh tokens are worthless at once, its access tokens within a second on every replica. Ending the session that
+	// makes the call is signing out.
+	//
+	// Corresponds with DELETE /v1/portal/sessions/{session_id} (the `PortalSessionDelete` operationId).
+	PortalSessionDelete(ctx context.Context, sessionId SessionId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// StaffList List staff
 	//
 	// Corresponds with GET /v1/staff (the `StaffList` operationId).
@@ -2132,12 +2325,14 @@ func (c *Client) TokenRevokeWithFormdataBody(ctx context.Context, body TokenRevo
 //
 // The token endpoint of RFC 6749. `grant_type=password` signs somebody in, `grant_type=refresh_token` carries a
 // session on. The client is named by `client_id`, in the form or as the user of HTTP Basic with an empty
-// password; `staff` is a public client without a secret.
+// password; `staff`, for the operator's people, and `portal`, for the customers', are public clients without a
+// secret.
 //
 // A refresh token is used up by its first use and answered with its successor. It may be used once more within 30
 // seconds while no successor has been used (two open tabs, a lost answer). Any other second use ends the session.
 //
-// An unknown login and a wrong password get the same answer after the same time.
+// An unknown login, a wrong password and a customer that is not `active` get the same answer after the same time.
+// After several failures an attempt has to wait, 429 says how long; nobody is locked out for good.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2158,12 +2353,14 @@ func (c *Client) TokenCreateWithBody(ctx context.Context, contentType string, bo
 //
 // The token endpoint of RFC 6749. `grant_type=password` signs somebody in, `grant_type=refresh_token` carries a
 // session on. The client is named by `client_id`, in the form or as the user of HTTP Basic with an empty
-// password; `staff` is a public client without a secret.
+// password; `staff`, for the operator's people, and `portal`, for the customers', are public clients without a
+// secret.
 //
 // A refresh token is used up by its first use and answered with its successor. It may be used once more within 30
 // seconds while no successor has been used (two open tabs, a lost answer). Any other second use ends the session.
 //
-// An unknown login and a wrong password get the same answer after the same time.
+// An unknown login, a wrong password and a customer that is not `active` get the same answer after the same time.
+// After several failures an attempt has to wait, 429 says how long; nobody is locked out for good.
 //
 // Takes a body of the `application/x-www-form-urlencoded` content type.
 //
@@ -2752,6 +2949,135 @@ func (c *Client) MePasswordUpdateWithBody(ctx context.Context, contentType strin
 // Corresponds with PUT /v1/me/password (the `MePasswordUpdate` operationId).
 func (c *Client) MePasswordUpdate(ctx context.Context, body MePasswordUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewMePasswordUpdateRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PortalPasswordUpdateWithBody Change one's own password
+//
+// Asks for the present password once more. Every other session of the login ends; the one that made this call goes on.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/portal/password (the `PortalPasswordUpdate` operationId).
+func (c *Client) PortalPasswordUpdateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalPasswordUpdateRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PortalPasswordUpdate Change one's own password
+//
+// Asks for the present password once more. Every other session of the login ends; the one that made this call goes on.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/portal/password (the `PortalPasswordUpdate` operationId).
+func (c *Client) PortalPasswordUpdate(ctx context.Context, body PortalPasswordUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalPasswordUpdateRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PortalProfileGet Who one is, and for which customer
+//
+// The caller's login and its customer, without what the customer does not see: comments, notes, properties and external
+// id. One ETag covers both.
+//
+// Corresponds with GET /v1/portal/profile (the `PortalProfileGet` operationId).
+func (c *Client) PortalProfileGet(ctx context.Context, params *PortalProfileGetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalProfileGetRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PortalProfileUpdateWithBody Change one's profile
+//
+// A JSON Merge Patch. Everybody may change their own name. The customer's part is for logins with the role `manager`, and
+// for the only login of a customer; for others it is refused with 403 `manager_required`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/portal/profile (the `PortalProfileUpdate` operationId).
+func (c *Client) PortalProfileUpdateWithBody(ctx context.Context, params *PortalProfileUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalProfileUpdateRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PortalProfileUpdate Change one's profile
+//
+// A JSON Merge Patch. Everybody may change their own name. The customer's part is for logins with the role `manager`, and
+// for the only login of a customer; for others it is refused with 403 `manager_required`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/portal/profile (the `PortalProfileUpdate` operationId).
+func (c *Client) PortalProfileUpdate(ctx context.Context, params *PortalProfileUpdateParams, body PortalProfileUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalProfileUpdateRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PortalSessionList List one's open sessions
+//
+// Corresponds with GET /v1/portal/sessions (the `PortalSessionList` operationId).
+func (c *Client) PortalSessionList(ctx context.Context, params *PortalSessionListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalSessionListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PortalSessionDelete End one of one's sessions
+//
+// Its refresh tokens are worthless at once, its access tokens within a second on every replica. Ending the session that
+// makes the call is signing out.
+//
+// Corresponds with DELETE /v1/portal/sessions/{session_id} (the `PortalSessionDelete` operationId).
+func (c *Client) PortalSessionDelete(ctx context.Context, sessionId SessionId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalSessionDeleteRequest(c.Server, sessionId)
 	if err != nil {
 		return nil, err
 	}
@@ -4674,6 +5000,255 @@ func NewMePasswordUpdateRequestWithBody(server string, contentType string, body 
 	return req, nil
 }
 
+// NewPortalPasswordUpdateRequest calls the generic PortalPasswordUpdate builder with application/json body
+func NewPortalPasswordUpdateRequest(server string, body PortalPasswordUpdateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPortalPasswordUpdateRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPortalPasswordUpdateRequestWithBody constructs an http.Request for the PortalPasswordUpdate method, with any body, and a specified content type
+func NewPortalPasswordUpdateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/password")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPortalProfileGetRequest constructs an http.Request for the PortalProfileGet method
+func NewPortalProfileGetRequest(server string, params *PortalProfileGetParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/profile")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewPortalProfileUpdateRequest calls the generic PortalProfileUpdate builder with application/json body
+func NewPortalProfileUpdateRequest(server string, params *PortalProfileUpdateParams, body PortalProfileUpdateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPortalProfileUpdateRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewPortalProfileUpdateRequestWithBody constructs an http.Request for the PortalProfileUpdate method, with any body, and a specified content type
+func NewPortalProfileUpdateRequestWithBody(server string, params *PortalProfileUpdateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/profile")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewPortalSessionListRequest constructs an http.Request for the PortalSessionList method
+func NewPortalSessionListRequest(server string, params *PortalSessionListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/sessions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "cursor"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IncludeTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_total", *params.IncludeTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPortalSessionDeleteRequest constructs an http.Request for the PortalSessionDelete method
+func NewPortalSessionDeleteRequest(server string, sessionId SessionId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "session_id", sessionId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/sessions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewStaffListRequest constructs an http.Request for the StaffList method
 func NewStaffListRequest(server string, params *StaffListParams) (*http.Request, error) {
 	var err error
@@ -5050,12 +5625,14 @@ type ClientWithResponsesInterface interface {
 	//
 	// The token endpoint of RFC 6749. `grant_type=password` signs somebody in, `grant_type=refresh_token` carries a
 	// session on. The client is named by `client_id`, in the form or as the user of HTTP Basic with an empty
-	// password; `staff` is a public client without a secret.
+	// password; `staff`, for the operator's people, and `portal`, for the customers', are public clients without a
+	// secret.
 	//
 	// A refresh token is used up by its first use and answered with its successor. It may be used once more within 30
 	// seconds while no successor has been used (two open tabs, a lost answer). Any other second use ends the session.
 	//
-	// An unknown login and a wrong password get the same answer after the same time.
+	// An unknown login, a wrong password and a customer that is not `active` get the same answer after the same time.
+	// After several failures an attempt has to wait, 429 says how long; nobody is locked out for good.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5066,12 +5643,14 @@ type ClientWithResponsesInterface interface {
 	//
 	// The token endpoint of RFC 6749. `grant_type=password` signs somebody in, `grant_type=refresh_token` carries a
 	// session on. The client is named by `client_id`, in the form or as the user of HTTP Basic with an empty
-	// password; `staff` is a public client without a secret.
+	// password; `staff`, for the operator's people, and `portal`, for the customers', are public clients without a
+	// secret.
 	//
 	// A refresh token is used up by its first use and answered with its successor. It may be used once more within 30
 	// seconds while no successor has been used (two open tabs, a lost answer). Any other second use ends the session.
 	//
-	// An unknown login and a wrong password get the same answer after the same time.
+	// An unknown login, a wrong password and a customer that is not `active` get the same answer after the same time.
+	// After several failures an attempt has to wait, 429 says how long; nobody is locked out for good.
 	//
 	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5383,6 +5962,71 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/me/password (the `MePasswordUpdate` operationId).
 	MePasswordUpdateWithResponse(ctx context.Context, body MePasswordUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*MePasswordUpdateResponse, error)
+
+	// PortalPasswordUpdateWithBodyWithResponse Change one's own password
+	//
+	// Asks for the present password once more. Every other session of the login ends; the one that made this call goes on.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/portal/password (the `PortalPasswordUpdate` operationId).
+	PortalPasswordUpdateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalPasswordUpdateResponse, error)
+
+	// PortalPasswordUpdateWithResponse Change one's own password
+	//
+	// Asks for the present password once more. Every other session of the login ends; the one that made this call goes on.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/portal/password (the `PortalPasswordUpdate` operationId).
+	PortalPasswordUpdateWithResponse(ctx context.Context, body PortalPasswordUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalPasswordUpdateResponse, error)
+
+	// PortalProfileGetWithResponse Who one is, and for which customer
+	//
+	// The caller's login and its customer, without what the customer does not see: comments, notes, properties and external
+	// id. One ETag covers both.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/portal/profile (the `PortalProfileGet` operationId).
+	PortalProfileGetWithResponse(ctx context.Context, params *PortalProfileGetParams, reqEditors ...RequestEditorFn) (*PortalProfileGetResponse, error)
+
+	// PortalProfileUpdateWithBodyWithResponse Change one's profile
+	//
+	// A JSON Merge Patch. Everybody may change their own name. The customer's part is for logins with the role `manager`, and
+	// for the only login of a customer; for others it is refused with 403 `manager_required`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/portal/profile (the `PortalProfileUpdate` operationId).
+	PortalProfileUpdateWithBodyWithResponse(ctx context.Context, params *PortalProfileUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalProfileUpdateResponse, error)
+
+	// PortalProfileUpdateWithResponse Change one's profile
+	//
+	// A JSON Merge Patch. Everybody may change their own name. The customer's part is for logins with the role `manager`, and
+	// for the only login of a customer; for others it is refused with 403 `manager_required`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/portal/profile (the `PortalProfileUpdate` operationId).
+	PortalProfileUpdateWithResponse(ctx context.Context, params *PortalProfileUpdateParams, body PortalProfileUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalProfileUpdateResponse, error)
+
+	// PortalSessionListWithResponse List one's open sessions
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/portal/sessions (the `PortalSessionList` operationId).
+	PortalSessionListWithResponse(ctx context.Context, params *PortalSessionListParams, reqEditors ...RequestEditorFn) (*PortalSessionListResponse, error)
+
+	// PortalSessionDeleteWithResponse End one of one's sessions
+	//
+	// Its refresh tokens are worthless at once, its access tokens within a second on every replica. Ending the session that
+	// makes the call is signing out.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/portal/sessions/{session_id} (the `PortalSessionDelete` operationId).
+	PortalSessionDeleteWithResponse(ctx context.Context, sessionId SessionId, reqEditors ...RequestEditorFn) (*PortalSessionDeleteResponse, error)
 
 	// StaffListWithResponse List staff
 	//
@@ -5743,6 +6387,11 @@ type TokenCreateResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// TokenCreateResponse429Headers the declared response headers of an HTTP 429 response for TokenCreate
+type TokenCreateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // TokenCreateResponse503Headers the declared response headers of an HTTP 503 response for TokenCreate
 type TokenCreateResponse503Headers struct {
 	RetryAfter *int32
@@ -5761,6 +6410,8 @@ type TokenCreateResponse struct {
 	JSON413 *OAuthContentTooLarge
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *OAuthUnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *OAuthTooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *OAuthServerError
 	// JSON503 the response for an HTTP 503 `application/json` response
@@ -5771,6 +6422,8 @@ type TokenCreateResponse struct {
 	Headers400 *TokenCreateResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *TokenCreateResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *TokenCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *TokenCreateResponse503Headers
 }
@@ -5798,6 +6451,11 @@ func (r TokenCreateResponse) GetJSON413() *OAuthContentTooLarge {
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
 func (r TokenCreateResponse) GetJSON415() *OAuthUnsupportedMediaType {
 	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r TokenCreateResponse) GetJSON429() *OAuthTooManyRequests {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -8523,6 +9181,11 @@ type MePasswordUpdateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// MePasswordUpdateResponse429Headers the declared response headers of an HTTP 429 response for MePasswordUpdate
+type MePasswordUpdateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // MePasswordUpdateResponse503Headers the declared response headers of an HTTP 503 response for MePasswordUpdate
 type MePasswordUpdateResponse503Headers struct {
 	RetryAfter *int32
@@ -8543,6 +9206,8 @@ type MePasswordUpdateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -8551,6 +9216,8 @@ type MePasswordUpdateResponse struct {
 	Headers401 *MePasswordUpdateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *MePasswordUpdateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *MePasswordUpdateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *MePasswordUpdateResponse503Headers
 }
@@ -8583,6 +9250,11 @@ func (r MePasswordUpdateResponse) GetApplicationproblemJSON415() *UnsupportedMed
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r MePasswordUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r MePasswordUpdateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -8618,6 +9290,575 @@ func (r MePasswordUpdateResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r MePasswordUpdateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PortalPasswordUpdateResponse401Headers the declared response headers of an HTTP 401 response for PortalPasswordUpdate
+type PortalPasswordUpdateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// PortalPasswordUpdateResponse403Headers the declared response headers of an HTTP 403 response for PortalPasswordUpdate
+type PortalPasswordUpdateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// PortalPasswordUpdateResponse429Headers the declared response headers of an HTTP 429 response for PortalPasswordUpdate
+type PortalPasswordUpdateResponse429Headers struct {
+	RetryAfter int32
+}
+
+// PortalPasswordUpdateResponse503Headers the declared response headers of an HTTP 503 response for PortalPasswordUpdate
+type PortalPasswordUpdateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type PortalPasswordUpdateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PortalPasswordUpdateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PortalPasswordUpdateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalPasswordUpdateResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PortalPasswordUpdateResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PortalPasswordUpdateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PortalPasswordUpdateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PortalPasswordUpdateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PortalPasswordUpdateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PortalPasswordUpdateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PortalPasswordUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalPasswordUpdateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PortalPasswordUpdateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PortalPasswordUpdateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PortalPasswordUpdateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PortalPasswordUpdateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PortalPasswordUpdateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PortalPasswordUpdateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PortalProfileGetResponse200Headers the declared response headers of an HTTP 200 response for PortalProfileGet
+type PortalProfileGetResponse200Headers struct {
+	ETag string
+}
+
+// PortalProfileGetResponse304Headers the declared response headers of an HTTP 304 response for PortalProfileGet
+type PortalProfileGetResponse304Headers struct {
+	ETag string
+}
+
+// PortalProfileGetResponse401Headers the declared response headers of an HTTP 401 response for PortalProfileGet
+type PortalProfileGetResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// PortalProfileGetResponse403Headers the declared response headers of an HTTP 403 response for PortalProfileGet
+type PortalProfileGetResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// PortalProfileGetResponse503Headers the declared response headers of an HTTP 503 response for PortalProfileGet
+type PortalProfileGetResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type PortalProfileGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PortalProfile
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PortalProfileGetResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *PortalProfileGetResponse304Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PortalProfileGetResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PortalProfileGetResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PortalProfileGetResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PortalProfileGetResponse) GetJSON200() *PortalProfile {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PortalProfileGetResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PortalProfileGetResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PortalProfileGetResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PortalProfileGetResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PortalProfileGetResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PortalProfileGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PortalProfileGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PortalProfileGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PortalProfileGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PortalProfileUpdateResponse200Headers the declared response headers of an HTTP 200 response for PortalProfileUpdate
+type PortalProfileUpdateResponse200Headers struct {
+	ETag string
+}
+
+// PortalProfileUpdateResponse401Headers the declared response headers of an HTTP 401 response for PortalProfileUpdate
+type PortalProfileUpdateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// PortalProfileUpdateResponse403Headers the declared response headers of an HTTP 403 response for PortalProfileUpdate
+type PortalProfileUpdateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// PortalProfileUpdateResponse503Headers the declared response headers of an HTTP 503 response for PortalProfileUpdate
+type PortalProfileUpdateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type PortalProfileUpdateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PortalProfile
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PortalProfileUpdateResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PortalProfileUpdateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PortalProfileUpdateResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PortalProfileUpdateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PortalProfileUpdateResponse) GetJSON200() *PortalProfile {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PortalProfileUpdateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PortalProfileUpdateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PortalProfileUpdateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r PortalProfileUpdateResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PortalProfileUpdateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PortalProfileUpdateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PortalProfileUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PortalProfileUpdateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PortalProfileUpdateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PortalProfileUpdateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PortalProfileUpdateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PortalProfileUpdateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PortalProfileUpdateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PortalSessionListResponse200Headers the declared response headers of an HTTP 200 response for PortalSessionList
+type PortalSessionListResponse200Headers struct {
+	Link *string
+}
+
+// PortalSessionListResponse401Headers the declared response headers of an HTTP 401 response for PortalSessionList
+type PortalSessionListResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// PortalSessionListResponse403Headers the declared response headers of an HTTP 403 response for PortalSessionList
+type PortalSessionListResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// PortalSessionListResponse503Headers the declared response headers of an HTTP 503 response for PortalSessionList
+type PortalSessionListResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type PortalSessionListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SessionPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PortalSessionListResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PortalSessionListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PortalSessionListResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PortalSessionListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PortalSessionListResponse) GetJSON200() *SessionPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PortalSessionListResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PortalSessionListResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PortalSessionListResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PortalSessionListResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PortalSessionListResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PortalSessionListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PortalSessionListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PortalSessionListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PortalSessionListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PortalSessionDeleteResponse401Headers the declared response headers of an HTTP 401 response for PortalSessionDelete
+type PortalSessionDeleteResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// PortalSessionDeleteResponse403Headers the declared response headers of an HTTP 403 response for PortalSessionDelete
+type PortalSessionDeleteResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// PortalSessionDeleteResponse503Headers the declared response headers of an HTTP 503 response for PortalSessionDelete
+type PortalSessionDeleteResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type PortalSessionDeleteResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PortalSessionDeleteResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PortalSessionDeleteResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PortalSessionDeleteResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PortalSessionDeleteResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PortalSessionDeleteResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PortalSessionDeleteResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PortalSessionDeleteResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PortalSessionDeleteResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PortalSessionDeleteResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PortalSessionDeleteResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PortalSessionDeleteResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PortalSessionDeleteResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PortalSessionDeleteResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -9320,12 +10561,14 @@ func (c *ClientWithResponses) TokenRevokeWithFormdataBodyWithResponse(ctx contex
 //
 // The token endpoint of RFC 6749. `grant_type=password` signs somebody in, `grant_type=refresh_token` carries a
 // session on. The client is named by `client_id`, in the form or as the user of HTTP Basic with an empty
-// password; `staff` is a public client without a secret.
+// password; `staff`, for the operator's people, and `portal`, for the customers', are public clients without a
+// secret.
 //
 // A refresh token is used up by its first use and answered with its successor. It may be used once more within 30
 // seconds while no successor has been used (two open tabs, a lost answer). Any other second use ends the session.
 //
-// An unknown login and a wrong password get the same answer after the same time.
+// An unknown login, a wrong password and a customer that is not `active` get the same answer after the same time.
+// After several failures an attempt has to wait, 429 says how long; nobody is locked out for good.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9342,12 +10585,14 @@ func (c *ClientWithResponses) TokenCreateWithBodyWithResponse(ctx context.Contex
 //
 // The token endpoint of RFC 6749. `grant_type=password` signs somebody in, `grant_type=refresh_token` carries a
 // session on. The client is named by `client_id`, in the form or as the user of HTTP Basic with an empty
-// password; `staff` is a public client without a secret.
+// password; `staff`, for the operator's people, and `portal`, for the customers', are public clients without a
+// secret.
 //
 // A refresh token is used up by its first use and answered with its successor. It may be used once more within 30
 // seconds while no successor has been used (two open tabs, a lost answer). Any other second use ends the session.
 //
-// An unknown login and a wrong password get the same answer after the same time.
+// An unknown login, a wrong password and a customer that is not `active` get the same answer after the same time.
+// After several failures an attempt has to wait, 429 says how long; nobody is locked out for good.
 //
 // Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9852,6 +11097,113 @@ func (c *ClientWithResponses) MePasswordUpdateWithResponse(ctx context.Context, 
 	return ParseMePasswordUpdateResponse(rsp)
 }
 
+// PortalPasswordUpdateWithBodyWithResponse Change one's own password
+//
+// Asks for the present password once more. Every other session of the login ends; the one that made this call goes on.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/portal/password (the `PortalPasswordUpdate` operationId).
+func (c *ClientWithResponses) PortalPasswordUpdateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalPasswordUpdateResponse, error) {
+	rsp, err := c.PortalPasswordUpdateWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalPasswordUpdateResponse(rsp)
+}
+
+// PortalPasswordUpdateWithResponse Change one's own password
+//
+// Asks for the present password once more. Every other session of the login ends; the one that made this call goes on.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/portal/password (the `PortalPasswordUpdate` operationId).
+func (c *ClientWithResponses) PortalPasswordUpdateWithResponse(ctx context.Context, body PortalPasswordUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalPasswordUpdateResponse, error) {
+	rsp, err := c.PortalPasswordUpdate(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalPasswordUpdateResponse(rsp)
+}
+
+// PortalProfileGetWithResponse Who one is, and for which customer
+//
+// The caller's login and its customer, without what the customer does not see: comments, notes, properties and external
+// id. One ETag covers both.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/portal/profile (the `PortalProfileGet` operationId).
+func (c *ClientWithResponses) PortalProfileGetWithResponse(ctx context.Context, params *PortalProfileGetParams, reqEditors ...RequestEditorFn) (*PortalProfileGetResponse, error) {
+	rsp, err := c.PortalProfileGet(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalProfileGetResponse(rsp)
+}
+
+// PortalProfileUpdateWithBodyWithResponse Change one's profile
+//
+// A JSON Merge Patch. Everybody may change their own name. The customer's part is for logins with the role `manager`, and
+// for the only login of a customer; for others it is refused with 403 `manager_required`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/portal/profile (the `PortalProfileUpdate` operationId).
+func (c *ClientWithResponses) PortalProfileUpdateWithBodyWithResponse(ctx context.Context, params *PortalProfileUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalProfileUpdateResponse, error) {
+	rsp, err := c.PortalProfileUpdateWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalProfileUpdateResponse(rsp)
+}
+
+// PortalProfileUpdateWithResponse Change one's profile
+//
+// A JSON Merge Patch. Everybody may change their own name. The customer's part is for logins with the role `manager`, and
+// for the only login of a customer; for others it is refused with 403 `manager_required`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/portal/profile (the `PortalProfileUpdate` operationId).
+func (c *ClientWithResponses) PortalProfileUpdateWithResponse(ctx context.Context, params *PortalProfileUpdateParams, body PortalProfileUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalProfileUpdateResponse, error) {
+	rsp, err := c.PortalProfileUpdate(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalProfileUpdateResponse(rsp)
+}
+
+// PortalSessionListWithResponse List one's open sessions
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/portal/sessions (the `PortalSessionList` operationId).
+func (c *ClientWithResponses) PortalSessionListWithResponse(ctx context.Context, params *PortalSessionListParams, reqEditors ...RequestEditorFn) (*PortalSessionListResponse, error) {
+	rsp, err := c.PortalSessionList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalSessionListResponse(rsp)
+}
+
+// PortalSessionDeleteWithResponse End one of one's sessions
+//
+// Its refresh tokens are worthless at once, its access tokens within a second on every replica. Ending the session that
+// makes the call is signing out.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/portal/sessions/{session_id} (the `PortalSessionDelete` operationId).
+func (c *ClientWithResponses) PortalSessionDeleteWithResponse(ctx context.Context, sessionId SessionId, reqEditors ...RequestEditorFn) (*PortalSessionDeleteResponse, error) {
+	rsp, err := c.PortalSessionDelete(ctx, sessionId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalSessionDeleteResponse(rsp)
+}
+
 // StaffListWithResponse List staff
 //
 // Returns a wrapper object for the known response body format(s).
@@ -10243,6 +11595,13 @@ func ParseTokenCreateResponse(rsp *http.Response) (*TokenCreateResponse, error) 
 		}
 		response.JSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest OAuthTooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest OAuthServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -10297,6 +11656,16 @@ func ParseTokenCreateResponse(rsp *http.Response) (*TokenCreateResponse, error) 
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers TokenCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers TokenCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -13051,6 +14420,13 @@ func ParseMePasswordUpdateResponse(rsp *http.Response) (*MePasswordUpdateRespons
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13088,8 +14464,596 @@ func ParseMePasswordUpdateResponse(rsp *http.Response) (*MePasswordUpdateRespons
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers MePasswordUpdateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers MePasswordUpdateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePortalPasswordUpdateResponse parses an HTTP response from a PortalPasswordUpdateWithResponse call
+func ParsePortalPasswordUpdateResponse(rsp *http.Response) (*PortalPasswordUpdateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PortalPasswordUpdateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers PortalPasswordUpdateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PortalPasswordUpdateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalPasswordUpdateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers PortalPasswordUpdateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePortalProfileGetResponse parses an HTTP response from a PortalProfileGetWithResponse call
+func ParsePortalProfileGetResponse(rsp *http.Response) (*PortalProfileGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PortalProfileGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PortalProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PortalProfileGetResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers PortalProfileGetResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 401:
+		var headers PortalProfileGetResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PortalProfileGetResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers PortalProfileGetResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePortalProfileUpdateResponse parses an HTTP response from a PortalProfileUpdateWithResponse call
+func ParsePortalProfileUpdateResponse(rsp *http.Response) (*PortalProfileUpdateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PortalProfileUpdateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PortalProfile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PortalProfileUpdateResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers PortalProfileUpdateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PortalProfileUpdateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers PortalProfileUpdateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePortalSessionListResponse parses an HTTP response from a PortalSessionListWithResponse call
+func ParsePortalSessionListResponse(rsp *http.Response) (*PortalSessionListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PortalSessionListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SessionPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PortalSessionListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers PortalSessionListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PortalSessionListResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers PortalSessionListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePortalSessionDeleteResponse parses an HTTP response from a PortalSessionDeleteWithResponse call
+func ParsePortalSessionDeleteResponse(rsp *http.Response) (*PortalSessionDeleteResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PortalSessionDeleteResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers PortalSessionDeleteResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PortalSessionDeleteResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers PortalSessionDeleteResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {

@@ -180,6 +180,57 @@ func (q *Queries) IdentityGetWithActivity(ctx context.Context, db DBTX, iD uuid.
 	return i, err
 }
 
+const identityGetWithCustomer = `-- name: IdentityGetWithCustomer :one
+SELECT identities.id, identities.customer_id, identities.name, identities.email, identities.role, identities.password_hash, identities.version, identities.created_at, identities.updated_at, identities.name_key, identities.email_key, identities.search_text, customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.invited_at
+FROM identities JOIN customers ON customers.id = identities.customer_id
+WHERE identities.id = $1 AND identities.customer_id = $2
+`
+
+type IdentityGetWithCustomerRow struct {
+	Identity Identity
+	Customer Customer
+}
+
+func (q *Queries) IdentityGetWithCustomer(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID) (IdentityGetWithCustomerRow, error) {
+	row := db.QueryRow(ctx, identityGetWithCustomer, iD, customerID)
+	var i IdentityGetWithCustomerRow
+	err := row.Scan(
+		&i.Identity.ID,
+		&i.Identity.CustomerID,
+		&i.Identity.Name,
+		&i.Identity.Email,
+		&i.Identity.Role,
+		&i.Identity.PasswordHash,
+		&i.Identity.Version,
+		&i.Identity.CreatedAt,
+		&i.Identity.UpdatedAt,
+		&i.Identity.NameKey,
+		&i.Identity.EmailKey,
+		&i.Identity.SearchText,
+		&i.Customer.ID,
+		&i.Customer.Name,
+		&i.Customer.Email,
+		&i.Customer.Phone,
+		&i.Customer.Company,
+		&i.Customer.Address,
+		&i.Customer.Comments,
+		&i.Customer.Modules,
+		&i.Customer.Properties,
+		&i.Customer.ParentID,
+		&i.Customer.ExternalID,
+		&i.Customer.Locale,
+		&i.Customer.Status,
+		&i.Customer.Version,
+		&i.Customer.CreatedAt,
+		&i.Customer.UpdatedAt,
+		&i.Customer.NameKey,
+		&i.Customer.EmailKey,
+		&i.Customer.SearchText,
+		&i.Customer.InvitedAt,
+	)
+	return i, err
+}
+
 const identityInsert = `-- name: IdentityInsert :one
 INSERT INTO identities (id, customer_id, name, email, role, password_hash, created_at, updated_at, name_key, email_key,
     search_text)

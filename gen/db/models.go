@@ -105,6 +105,7 @@ type Session struct {
 	ExpiresAt  time.Time
 	RevokedAt  *time.Time
 	IdentityID *uuid.UUID
+	UserAgent  *string
 }
 
 type SigningKey struct {

@@ -96,6 +96,17 @@ func (q *Queries) SessionCountByCustomer(ctx context.Context, db DBTX, customerI
 	return count, err
 }
 
+const sessionCountByIdentity = `-- name: SessionCountByIdentity :one
+SELECT count(*) FROM sessions WHERE identity_id = $1 AND revoked_at IS NULL AND expires_at > $2
+`
+
+func (q *Queries) SessionCountByIdentity(ctx context.Context, db DBTX, identityID *uuid.UUID, now time.Time) (int64, error) {
+	row := db.QueryRow(ctx, sessionCountByIdentity, identityID, now)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const sessionDeleteExpired = `-- name: SessionDeleteExpired :execrows
 DELETE FROM sessions WHERE expires_at < $1
 `
@@ -109,7 +120,7 @@ func (q *Queries) SessionDeleteExpired(ctx context.Context, db DBTX, expiresAt t
 }
 
 const sessionGet = `-- name: SessionGet :one
-SELECT id, client_id, staff_id, scope, created_at, expires_at, revoked_at, identity_id FROM sessions WHERE id = $1
+SELECT id, client_id, staff_id, scope, created_at, expires_at, revoked_at, identity_id, user_agent FROM sessions WHERE id = $1
 `
 
 func (q *Queries) SessionGet(ctx context.Context, db DBTX, id uuid.UUID) (Session, error) {
@@ -124,12 +135,13 @@ func (q *Queries) SessionGet(ctx context.Context, db DBTX, id uuid.UUID) (Sessio
 		&i.ExpiresAt,
 		&i.RevokedAt,
 		&i.IdentityID,
+		&i.UserAgent,
 	)
 	return i, err
 }
 
 const sessionGetForUpdate = `-- name: SessionGetForUpdate :one
-SELECT id, client_id, staff_id, scope, created_at, expires_at, revoked_at, identity_id FROM sessions WHERE id = $1 FOR UPDATE
+SELECT id, client_id, staff_id, scope, created_at, expires_at, revoked_at, identity_id, user_agent FROM sessions WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) SessionGetForUpdate(ctx context.Context, db DBTX, id uuid.UUID) (Session, error) {
@@ -144,13 +156,14 @@ func (q *Queries) SessionGetForUpdate(ctx context.Context, db DBTX, id uuid.UUID
 		&i.ExpiresAt,
 		&i.RevokedAt,
 		&i.IdentityID,
+		&i.UserAgent,
 	)
 	return i, err
 }
 
 const sessionInsert = `-- name: SessionInsert :exec
-INSERT INTO sessions (id, client_id, staff_id, identity_id, scope, created_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO sessions (id, client_id, staff_id, identity_id, scope, user_agent, created_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 `
 
 type SessionInsertParams struct {
@@ -159,6 +172,7 @@ type SessionInsertParams struct {
 	StaffID    *uuid.UUID
 	IdentityID *uuid.UUID
 	Scope      *string
+	UserAgent  *string
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
 }
@@ -170,10 +184,71 @@ func (q *Queries) SessionInsert(ctx context.Context, db DBTX, arg SessionInsertP
 		arg.StaffID,
 		arg.IdentityID,
 		arg.Scope,
+		arg.UserAgent,
 		arg.CreatedAt,
 		arg.ExpiresAt,
 	)
 	return err
+}
+
+const sessionListByIdentity = `-- name: SessionListByIdentity :many
+SELECT sessions.id, sessions.user_agent, sessions.created_at, sessions.expires_at, coalesce((
+    SELECT max(refresh_tokens.created_at) FROM refresh_tokens WHERE refresh_tokens.session_id = sessions.id
+), sessions.created_at)::timestamptz AS last_used_at
+FROM sessions
+WHERE sessions.identity_id = $1 AND sessions.revoked_at IS NULL AND sessions.expires_at > $2
+    AND (sessions.created_at, sessions.id) < ($3::timestamptz, $4::uuid)
+ORDER BY sessions.created_at DESC, sessions.id DESC
+LIMIT $5
+`
+
+type SessionListByIdentityParams struct {
+	IdentityID      *uuid.UUID
+	Now             time.Time
+	BeforeCreatedAt time.Time
+	BeforeID        uuid.UUID
+	RowLimit        int32
+}
+
+type SessionListByIdentityRow struct {
+	ID         uuid.UUID
+	UserAgent  *string
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	LastUsedAt time.Time
+}
+
+// Those that are open, the newest first, with when a refresh token last carried them on.
+func (q *Queries) SessionListByIdentity(ctx context.Context, db DBTX, arg SessionListByIdentityParams) ([]SessionListByIdentityRow, error) {
+	rows, err := db.Query(ctx, sessionListByIdentity,
+		arg.IdentityID,
+		arg.Now,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []SessionListByIdentityRow{}
+	for rows.Next() {
+		var i SessionListByIdentityRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.UserAgent,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+			&i.LastUsedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const sessionRevoke = `-- name: SessionRevoke :execrows
@@ -268,4 +343,18 @@ func (q *Queries) SessionRevokeByStaff(ctx context.Context, db DBTX, revokedAt *
 		return nil, err
 	}
 	return items, nil
+}
+
+const sessionRevokeOfIdentity = `-- name: SessionRevokeOfIdentity :execrows
+UPDATE sessions SET revoked_at = $1
+WHERE id = $2 AND identity_id = $3 AND revoked_at IS NULL AND expires_at > $1
+`
+
+// Ends one of a login's own sessions.
+func (q *Queries) SessionRevokeOfIdentity(ctx context.Context, db DBTX, revokedAt *time.Time, iD uuid.UUID, identityID *uuid.UUID) (int64, error) {
+	result, err := db.Exec(ctx, sessionRevokeOfIdentity, revokedAt, iD, identityID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }

@@ -217,12 +217,14 @@ func (e IdentityListParamsSort) Valid() bool {
 
 // Actor Who did it, named as they were called then.
 type Actor struct {
-	// Kind `staff`, or `system` for the program itself. New kinds may appear.
+	// Kind `staff`, `identity`, or `system` for the program itself. New kinds may appear.
 	Kind string `json:"kind"`
 
 	// Id Null for the program itself.
-	Id   *openapi_types.UUID `json:"id"`
-	Name string              `json:"name"`
+	Id *openapi_types.UUID `json:"id"`
+
+	// Name Empty once the login is deleted.
+	Name string `json:"name"`
 }
 
 // AuthorizationServerMetadata defines model for AuthorizationServerMetadata.
@@ -638,14 +640,17 @@ type Locale string
 
 // Me defines model for Me.
 type Me struct {
-	// Kind `staff`. New kinds may appear.
+	// Kind `staff` or `identity`. New kinds may appear.
 	Kind  string             `json:"kind"`
 	Id    openapi_types.UUID `json:"id"`
 	Name  string             `json:"name"`
 	Email *string            `json:"email"`
 
-	// Role The role that gives the scopes.
+	// Role The role of the account.
 	Role *string `json:"role"`
+
+	// CustomerId Of an identity, the customer that it belongs to.
+	CustomerId *openapi_types.UUID `json:"customer_id"`
 
 	// Scopes What this token may do.
 	Scopes         []string            `json:"scopes"`
@@ -724,6 +729,61 @@ type PasswordSet struct {
 	PasswordConfirmation *PasswordConfirmation `json:"password_confirmation,omitempty"`
 }
 
+// PortalCustomer A customer as its own people see it.
+type PortalCustomer struct {
+	Id      openapi_types.UUID `json:"id"`
+	Name    string             `json:"name"`
+	Email   *string            `json:"email"`
+	Phone   *string            `json:"phone"`
+	Company *string            `json:"company"`
+	Address *string            `json:"address"`
+
+	// Status `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
+	// `deactivated`: was active, access is switched off for now.
+	Status CustomerStatus `json:"status"`
+
+	// Modules Names of what the customer may use. Shown to the customer's portal, which enforces them.
+	Modules Modules `json:"modules"`
+}
+
+// PortalCustomerPatch defines model for PortalCustomerPatch.
+type PortalCustomerPatch struct {
+	// Name One line of text.
+	Name    *Name                     `json:"name,omitempty"`
+	Phone   nullable.Nullable[string] `json:"phone,omitempty"`
+	Company nullable.Nullable[string] `json:"company,omitempty"`
+	Address nullable.Nullable[string] `json:"address,omitempty"`
+}
+
+// PortalIdentity The caller's own login.
+type PortalIdentity struct {
+	Id    openapi_types.UUID `json:"id"`
+	Name  string             `json:"name"`
+	Email string             `json:"email"`
+
+	// Role What the person is for the customer's portal. A `manager` also looks after the customers below, and after the
+	// customer's own profile where it has several logins.
+	Role IdentityRole `json:"role"`
+}
+
+// PortalProfile defines model for PortalProfile.
+type PortalProfile struct {
+	// Identity The caller's own login.
+	Identity PortalIdentity `json:"identity"`
+
+	// Customer A customer as its own people see it.
+	Customer PortalCustomer `json:"customer"`
+}
+
+// PortalProfilePatch defines model for PortalProfilePatch.
+type PortalProfilePatch struct {
+	Identity *struct {
+		// Name One line of text.
+		Name *Name `json:"name,omitempty"`
+	} `json:"identity,omitempty"`
+	Customer *PortalCustomerPatch `json:"customer,omitempty"`
+}
+
 // Problem What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type Problem struct {
@@ -791,8 +851,37 @@ type RevocationRequest struct {
 	// TokenTypeHint Not needed; ignored.
 	TokenTypeHint *string `json:"token_type_hint,omitempty"`
 
-	// ClientId `staff`. May be sent as the user of HTTP Basic instead.
+	// ClientId `staff` or `portal`. May be sent as the user of HTTP Basic instead.
 	ClientId *string `json:"client_id,omitempty"`
+}
+
+// Session defines model for Session.
+type Session struct {
+	Id openapi_types.UUID `json:"id"`
+
+	// Current Whether it is the session that makes this call.
+	Current bool `json:"current"`
+
+	// UserAgent What the program that signed in called itself.
+	UserAgent *string `json:"user_agent"`
+
+	// CreatedAt When a password opened it.
+	CreatedAt time.Time `json:"created_at"`
+
+	// LastUsedAt When it was last carried on with a refresh token.
+	LastUsedAt time.Time `json:"last_used_at"`
+	ExpiresAt  time.Time `json:"expires_at"`
+}
+
+// SessionPage defines model for SessionPage.
+type SessionPage struct {
+	Data []Session `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor *NextCursor `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
 }
 
 // Staff defines model for Staff.
@@ -870,7 +959,7 @@ type TokenRequest struct {
 	// GrantType `password` or `refresh_token`.
 	GrantType string `json:"grant_type"`
 
-	// ClientId `staff`. May be sent as the user of HTTP Basic instead.
+	// ClientId `staff` or `portal`. May be sent as the user of HTTP Basic instead.
 	ClientId *string `json:"client_id,omitempty"`
 
 	// Username The email address of the login, for `grant_type=password`.
@@ -941,6 +1030,9 @@ type Limit = int32
 // NoteId defines model for NoteId.
 type NoteId = openapi_types.UUID
 
+// SessionId defines model for SessionId.
+type SessionId = openapi_types.UUID
+
 // StaffId defines model for StaffId.
 type StaffId = openapi_types.UUID
 
@@ -986,6 +1078,9 @@ type OAuthContentTooLarge = OAuthError
 // OAuthServerError An error after RFC 6749, section 5.2.
 type OAuthServerError = OAuthError
 
+// OAuthTooManyRequests An error after RFC 6749, section 5.2.
+type OAuthTooManyRequests = OAuthError
+
 // OAuthUnavailable An error after RFC 6749, section 5.2.
 type OAuthUnavailable = OAuthError
 
@@ -999,6 +1094,10 @@ type PreconditionFailed = Problem
 // ServiceUnavailable What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type ServiceUnavailable = Problem
+
+// TooManyRequests What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type TooManyRequests = Problem
 
 // Unauthorized What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -1238,6 +1337,32 @@ type IdentityListParams struct {
 // IdentityListParamsSort defines parameters for IdentityList.
 type IdentityListParamsSort string
 
+// PortalProfileGetParams defines parameters for PortalProfileGet.
+type PortalProfileGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// PortalProfileUpdateParams defines parameters for PortalProfileUpdate.
+type PortalProfileUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// PortalSessionListParams defines parameters for PortalSessionList.
+type PortalSessionListParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
 // StaffListParams defines parameters for StaffList.
 type StaffListParams struct {
 	// Limit How many entries a page has at most.
@@ -1297,6 +1422,12 @@ type NoteCreateJSONRequestBody = NoteCreate
 
 // MePasswordUpdateJSONRequestBody defines body for MePasswordUpdate for application/json ContentType.
 type MePasswordUpdateJSONRequestBody = PasswordChange
+
+// PortalPasswordUpdateJSONRequestBody defines body for PortalPasswordUpdate for application/json ContentType.
+type PortalPasswordUpdateJSONRequestBody = PasswordChange
+
+// PortalProfileUpdateJSONRequestBody defines body for PortalProfileUpdate for application/json ContentType.
+type PortalProfileUpdateJSONRequestBody = PortalProfilePatch
 
 // StaffCreateJSONRequestBody defines body for StaffCreate for application/json ContentType.
 type StaffCreateJSONRequestBody = StaffCreate
@@ -1393,6 +1524,21 @@ type ServerInterface interface {
 	// MePasswordUpdate Change one's own password
 	// (PUT /v1/me/password)
 	MePasswordUpdate(ctx echo.Context) error
+	// PortalPasswordUpdate Change one's own password
+	// (PUT /v1/portal/password)
+	PortalPasswordUpdate(ctx echo.Context) error
+	// PortalProfileGet Who one is, and for which customer
+	// (GET /v1/portal/profile)
+	PortalProfileGet(ctx echo.Context, params PortalProfileGetParams) error
+	// PortalProfileUpdate Change one's profile
+	// (PATCH /v1/portal/profile)
+	PortalProfileUpdate(ctx echo.Context, params PortalProfileUpdateParams) error
+	// PortalSessionList List one's open sessions
+	// (GET /v1/portal/sessions)
+	PortalSessionList(ctx echo.Context, params PortalSessionListParams) error
+	// PortalSessionDelete End one of one's sessions
+	// (DELETE /v1/portal/sessions/{session_id})
+	PortalSessionDelete(ctx echo.Context, sessionId SessionId) error
 	// StaffList List staff
 	// (GET /v1/staff)
 	StaffList(ctx echo.Context, params StaffListParams) error
@@ -2326,6 +2472,121 @@ func (w *ServerInterfaceWrapper) MePasswordUpdate(ctx echo.Context) error {
 	return err
 }
 
+// PortalPasswordUpdate converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalPasswordUpdate(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalPasswordUpdate(ctx)
+	return err
+}
+
+// PortalProfileGet converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalProfileGet(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PortalProfileGetParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalProfileGet(ctx, params)
+	return err
+}
+
+// PortalProfileUpdate converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalProfileUpdate(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PortalProfileUpdateParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalProfileUpdate(ctx, params)
+	return err
+}
+
+// PortalSessionList converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalSessionList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PortalSessionListParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalSessionList(ctx, params)
+	return err
+}
+
+// PortalSessionDelete converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalSessionDelete(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "session_id" -------------
+	var sessionId SessionId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "session_id", ctx.Param("session_id"), &sessionId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter session_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalSessionDelete(ctx, sessionId)
+	return err
+}
+
 // StaffList converts echo context to params.
 func (w *ServerInterfaceWrapper) StaffList(ctx echo.Context) error {
 	var err error
@@ -2551,6 +2812,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/identities", wrapper.IdentityList, options.OperationMiddlewares["identityList"]...)
 	router.GET(options.BaseURL+"/v1/me", wrapper.MeGet, options.OperationMiddlewares["meGet"]...)
 	router.PUT(options.BaseURL+"/v1/me/password", wrapper.MePasswordUpdate, options.OperationMiddlewares["mePasswordUpdate"]...)
+	router.PUT(options.BaseURL+"/v1/portal/password", wrapper.PortalPasswordUpdate, options.OperationMiddlewares["portalPasswordUpdate"]...)
+	router.GET(options.BaseURL+"/v1/portal/profile", wrapper.PortalProfileGet, options.OperationMiddlewares["portalProfileGet"]...)
+	router.PATCH(options.BaseURL+"/v1/portal/profile", wrapper.PortalProfileUpdate, options.OperationMiddlewares["portalProfileUpdate"]...)
+	router.GET(options.BaseURL+"/v1/portal/sessions", wrapper.PortalSessionList, options.OperationMiddlewares["portalSessionList"]...)
+	router.DELETE(options.BaseURL+"/v1/portal/sessions/:session_id", wrapper.PortalSessionDelete, options.OperationMiddlewares["portalSessionDelete"]...)
 	router.GET(options.BaseURL+"/v1/staff", wrapper.StaffList, options.OperationMiddlewares["staffList"]...)
 	router.POST(options.BaseURL+"/v1/staff", wrapper.StaffCreate, options.OperationMiddlewares["staffCreate"]...)
 	router.DELETE(options.BaseURL+"/v1/staff/:staff_id", wrapper.StaffDelete, options.OperationMiddlewares["staffDelete"]...)
@@ -2595,6 +2861,15 @@ type OAuthContentTooLargeJSONResponse OAuthError
 
 type OAuthServerErrorJSONResponse OAuthError
 
+type OAuthTooManyRequestsResponseHeaders struct {
+	RetryAfter int32
+}
+type OAuthTooManyRequestsJSONResponse struct {
+	Body OAuthError
+
+	Headers OAuthTooManyRequestsResponseHeaders
+}
+
 type OAuthUnavailableResponseHeaders struct {
 	RetryAfter *int32
 }
@@ -2615,6 +2890,15 @@ type ServiceUnavailableApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers ServiceUnavailableResponseHeaders
+}
+
+type TooManyRequestsResponseHeaders struct {
+	RetryAfter int32
+}
+type TooManyRequestsApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers TooManyRequestsResponseHeaders
 }
 
 type UnauthorizedResponseHeaders struct {
@@ -3041,6 +3325,23 @@ func (response TokenCreate415JSONResponse) VisitTokenCreateResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TokenCreate429JSONResponse struct {
+	OAuthTooManyRequestsJSONResponse
+}
+
+func (response TokenCreate429JSONResponse) VisitTokenCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6674,6 +6975,23 @@ func (response MePasswordUpdate422ApplicationProblemPlusJSONResponse) VisitMePas
 	return err
 }
 
+type MePasswordUpdate429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response MePasswordUpdate429ApplicationProblemPlusJSONResponse) VisitMePasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type MePasswordUpdate500ApplicationProblemPlusJSONResponse struct {
 	InternalServerErrorApplicationProblemPlusJSONResponse
 }
@@ -6695,6 +7013,719 @@ type MePasswordUpdate503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MePasswordUpdate503ApplicationProblemPlusJSONResponse) VisitMePasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPasswordUpdateRequestObject struct {
+	Body *PortalPasswordUpdateJSONRequestBody
+}
+
+type PortalPasswordUpdateResponseObject interface {
+	VisitPortalPasswordUpdateResponse(w http.ResponseWriter) error
+}
+
+type PortalPasswordUpdate204Response struct {
+}
+
+func (response PortalPasswordUpdate204Response) VisitPortalPasswordUpdateResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type PortalPasswordUpdate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPasswordUpdate400ApplicationProblemPlusJSONResponse) VisitPortalPasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPasswordUpdate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPasswordUpdate401ApplicationProblemPlusJSONResponse) VisitPortalPasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPasswordUpdate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPasswordUpdate403ApplicationProblemPlusJSONResponse) VisitPortalPasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPasswordUpdate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPasswordUpdate413ApplicationProblemPlusJSONResponse) VisitPortalPasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPasswordUpdate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPasswordUpdate415ApplicationProblemPlusJSONResponse) VisitPortalPasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPasswordUpdate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPasswordUpdate422ApplicationProblemPlusJSONResponse) VisitPortalPasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPasswordUpdate429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPasswordUpdate429ApplicationProblemPlusJSONResponse) VisitPortalPasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPasswordUpdate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPasswordUpdate500ApplicationProblemPlusJSONResponse) VisitPortalPasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPasswordUpdate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPasswordUpdate503ApplicationProblemPlusJSONResponse) VisitPortalPasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalProfileGetRequestObject struct {
+	Params PortalProfileGetParams
+}
+
+type PortalProfileGetResponseObject interface {
+	VisitPortalProfileGetResponse(w http.ResponseWriter) error
+}
+
+type PortalProfileGet200ResponseHeaders struct {
+	ETag string
+}
+
+type PortalProfileGet200JSONResponse struct {
+	Body    PortalProfile
+	Headers PortalProfileGet200ResponseHeaders
+}
+
+func (response PortalProfileGet200JSONResponse) VisitPortalProfileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalProfileGet304Response = NotModifiedResponse
+
+func (response PortalProfileGet304Response) VisitPortalProfileGetResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type PortalProfileGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalProfileGet400ApplicationProblemPlusJSONResponse) VisitPortalProfileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalProfileGet401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalProfileGet401ApplicationProblemPlusJSONResponse) VisitPortalProfileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalProfileGet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalProfileGet403ApplicationProblemPlusJSONResponse) VisitPortalProfileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalProfileGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalProfileGet500ApplicationProblemPlusJSONResponse) VisitPortalProfileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalProfileGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalProfileGet503ApplicationProblemPlusJSONResponse) VisitPortalProfileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalProfileUpdateRequestObject struct {
+	Params PortalProfileUpdateParams
+	Body   *PortalProfileUpdateJSONRequestBody
+}
+
+type PortalProfileUpdateResponseObject interface {
+	VisitPortalProfileUpdateResponse(w http.ResponseWriter) error
+}
+
+type PortalProfileUpdate200ResponseHeaders struct {
+	ETag string
+}
+
+type PortalProfileUpdate200JSONResponse struct {
+	Body    PortalProfile
+	Headers PortalProfileUpdate200ResponseHeaders
+}
+
+func (response PortalProfileUpdate200JSONResponse) VisitPortalProfileUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalProfileUpdate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalProfileUpdate400ApplicationProblemPlusJSONResponse) VisitPortalProfileUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalProfileUpdate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalProfileUpdate401ApplicationProblemPlusJSONResponse) VisitPortalProfileUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalProfileUpdate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalProfileUpdate403ApplicationProblemPlusJSONResponse) VisitPortalProfileUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalProfileUpdate412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalProfileUpdate412ApplicationProblemPlusJSONResponse) VisitPortalProfileUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalProfileUpdate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PortalProfileUpdate413ApplicationProblemPlusJSONResponse) VisitPortalProfileUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalProfileUpdate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response PortalProfileUpdate415ApplicationProblemPlusJSONResponse) VisitPortalProfileUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalProfileUpdate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response PortalProfileUpdate422ApplicationProblemPlusJSONResponse) VisitPortalProfileUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalProfileUpdate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalProfileUpdate500ApplicationProblemPlusJSONResponse) VisitPortalProfileUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalProfileUpdate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalProfileUpdate503ApplicationProblemPlusJSONResponse) VisitPortalProfileUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalSessionListRequestObject struct {
+	Params PortalSessionListParams
+}
+
+type PortalSessionListResponseObject interface {
+	VisitPortalSessionListResponse(w http.ResponseWriter) error
+}
+
+type PortalSessionList200ResponseHeaders struct {
+	Link *string
+}
+
+type PortalSessionList200JSONResponse struct {
+	Body    SessionPage
+	Headers PortalSessionList200ResponseHeaders
+}
+
+func (response PortalSessionList200JSONResponse) VisitPortalSessionListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalSessionList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalSessionList400ApplicationProblemPlusJSONResponse) VisitPortalSessionListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalSessionList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalSessionList401ApplicationProblemPlusJSONResponse) VisitPortalSessionListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalSessionList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalSessionList403ApplicationProblemPlusJSONResponse) VisitPortalSessionListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalSessionList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalSessionList500ApplicationProblemPlusJSONResponse) VisitPortalSessionListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalSessionList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalSessionList503ApplicationProblemPlusJSONResponse) VisitPortalSessionListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalSessionDeleteRequestObject struct {
+	SessionId SessionId `json:"session_id"`
+}
+
+type PortalSessionDeleteResponseObject interface {
+	VisitPortalSessionDeleteResponse(w http.ResponseWriter) error
+}
+
+type PortalSessionDelete204Response struct {
+}
+
+func (response PortalSessionDelete204Response) VisitPortalSessionDeleteResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type PortalSessionDelete400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalSessionDelete400ApplicationProblemPlusJSONResponse) VisitPortalSessionDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalSessionDelete401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalSessionDelete401ApplicationProblemPlusJSONResponse) VisitPortalSessionDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalSessionDelete403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalSessionDelete403ApplicationProblemPlusJSONResponse) VisitPortalSessionDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalSessionDelete404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PortalSessionDelete404ApplicationProblemPlusJSONResponse) VisitPortalSessionDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalSessionDelete500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalSessionDelete500ApplicationProblemPlusJSONResponse) VisitPortalSessionDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalSessionDelete503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalSessionDelete503ApplicationProblemPlusJSONResponse) VisitPortalSessionDeleteResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7609,6 +8640,21 @@ type StrictServerInterface interface {
 	// MePasswordUpdate Change one's own password
 	// (PUT /v1/me/password)
 	MePasswordUpdate(ctx context.Context, request MePasswordUpdateRequestObject) (MePasswordUpdateResponseObject, error)
+	// PortalPasswordUpdate Change one's own password
+	// (PUT /v1/portal/password)
+	PortalPasswordUpdate(ctx context.Context, request PortalPasswordUpdateRequestObject) (PortalPasswordUpdateResponseObject, error)
+	// PortalProfileGet Who one is, and for which customer
+	// (GET /v1/portal/profile)
+	PortalProfileGet(ctx context.Context, request PortalProfileGetRequestObject) (PortalProfileGetResponseObject, error)
+	// PortalProfileUpdate Change one's profile
+	// (PATCH /v1/portal/profile)
+	PortalProfileUpdate(ctx context.Context, request PortalProfileUpdateRequestObject) (PortalProfileUpdateResponseObject, error)
+	// PortalSessionList List one's open sessions
+	// (GET /v1/portal/sessions)
+	PortalSessionList(ctx context.Context, request PortalSessionListRequestObject) (PortalSessionListResponseObject, error)
+	// PortalSessionDelete End one of one's sessions
+	// (DELETE /v1/portal/sessions/{session_id})
+	PortalSessionDelete(ctx context.Context, request PortalSessionDeleteRequestObject) (PortalSessionDeleteResponseObject, error)
 	// StaffList List staff
 	// (GET /v1/staff)
 	StaffList(ctx context.Context, request StaffListRequestObject) (StaffListResponseObject, error)
@@ -8538,6 +9584,175 @@ func (sh *strictHandler) MePasswordUpdate(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(MePasswordUpdateResponseObject); ok {
 		return validResponse.VisitMePasswordUpdateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalPasswordUpdate operation middleware
+func (sh *strictHandler) PortalPasswordUpdate(ctx echo.Context) error {
+	var request PortalPasswordUpdateRequestObject
+
+	var body PortalPasswordUpdateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalPasswordUpdate(ctx.Request().Context(), request.(PortalPasswordUpdateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalPasswordUpdate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalPasswordUpdateResponseObject); ok {
+		return validResponse.VisitPortalPasswordUpdateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalProfileGet operation middleware
+func (sh *strictHandler) PortalProfileGet(ctx echo.Context, params PortalProfileGetParams) error {
+	var request PortalProfileGetRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalProfileGet(ctx.Request().Context(), request.(PortalProfileGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalProfileGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalProfileGetResponseObject); ok {
+		return validResponse.VisitPortalProfileGetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalProfileUpdate operation middleware
+func (sh *strictHandler) PortalProfileUpdate(ctx echo.Context, params PortalProfileUpdateParams) error {
+	var request PortalProfileUpdateRequestObject
+
+	request.Params = params
+
+	var body PortalProfileUpdateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalProfileUpdate(ctx.Request().Context(), request.(PortalProfileUpdateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalProfileUpdate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalProfileUpdateResponseObject); ok {
+		return validResponse.VisitPortalProfileUpdateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalSessionList operation middleware
+func (sh *strictHandler) PortalSessionList(ctx echo.Context, params PortalSessionListParams) error {
+	var request PortalSessionListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalSessionList(ctx.Request().Context(), request.(PortalSessionListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalSessionList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalSessionListResponseObject); ok {
+		return validResponse.VisitPortalSessionListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalSessionDelete operation middleware
+func (sh *strictHandler) PortalSessionDelete(ctx echo.Context, sessionId SessionId) error {
+	var request PortalSessionDeleteRequestObject
+
+	request.SessionId = sessionId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalSessionDelete(ctx.Request().Context(), request.(PortalSessionDeleteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalSessionDelete")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalSessionDeleteResponseObject); ok {
+		return validResponse.VisitPortalSessionDeleteResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -163,6 +164,27 @@ func (s *Server) Staff(t testing.TB, role access.Role) *Caller {
 	return caller
 }
 
+// Identity gives a caller that signed in as the first login of a customer, whose password is Password.
+func (s *Server) Identity(t testing.TB, customerID uuid.UUID) *Caller {
+	t.Helper()
+	login := s.Staff(t, access.Administrator).Identities(t, customerID)[0]
+	caller := s.Anonymous()
+	caller.ID, caller.Email, caller.CustomerID = login.Id, login.Email, customerID
+	granted := caller.SignIn(t, "portal", login.Email, Password)
+	caller.Token, caller.RefreshToken = granted.AccessToken, granted.RefreshToken
+	return caller
+}
+
+// SignIn gets tokens for a login.
+func (c *Caller) SignIn(t testing.TB, client, email, password string) openapi.TokenResponse {
+	t.Helper()
+	form := url.Values{"grant_type": {"password"}, "client_id": {client}, "username": {email}, "password": {password}}
+	var granted openapi.TokenResponse
+	c.Must(t, 200, "POST", "/oauth/token", form.Encode(),
+		Header("Content-Type", "application/x-www-form-urlencoded")).JSON(t, &granted)
+	return granted
+}
+
 // Token issues a token of the server's own.
 func (s *Server) Token(t testing.TB, principal *access.Principal) string {
 	t.Helper()
@@ -173,11 +195,21 @@ func (s *Server) Token(t testing.TB, principal *access.Principal) string {
 
 // Caller calls the API as somebody.
 type Caller struct {
-	ID     uuid.UUID
-	Email  string
-	Token  string // "" for none
-	server *Server
-	client *http.Client
+	ID           uuid.UUID
+	Email        string
+	CustomerID   uuid.UUID // of an identity
+	Token        string    // "" for none
+	RefreshToken string    // "" for none
+	server       *Server
+	client       *http.Client
+}
+
+// Name gives what the caller is called in its tokens.
+func (c *Caller) Name(t testing.TB) string {
+	t.Helper()
+	principal, err := c.server.Authority.Verify(t.Context(), c.Token)
+	require.NoError(t, err)
+	return principal.Name
 }
 
 // Response is an answer, read to its end.

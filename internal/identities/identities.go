@@ -14,6 +14,7 @@ import (
 	"github.com/clientele-api/clientele/internal/etag"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/sessions"
 	"github.com/clientele-api/clientele/internal/textfold"
@@ -134,9 +135,9 @@ func Update(
 	return Get(ctx, tx, customerID, id)
 }
 
-// SetPassword gives a login another password and ends its sessions, but for the one to keep.
+// SetPassword gives a login another password and ends its sessions.
 func SetPassword(
-	ctx context.Context, tx *postgres.Tx, customerID, id uuid.UUID, versions etag.Versions, hash string, keep *uuid.UUID,
+	ctx context.Context, tx *postgres.Tx, customerID, id uuid.UUID, versions etag.Versions, hash string,
 ) (Identity, error) {
 	before, err := db.New().IdentityGetForNoKeyUpdate(ctx, tx, id, customerID)
 	if err != nil {
@@ -145,15 +146,33 @@ func SetPassword(
 	if err := versions.Check(before.Version); err != nil {
 		return Identity{}, err
 	}
-	if err := sessions.EndAllOfIdentity(ctx, tx, id, keep); err != nil {
-		return Identity{}, err
-	}
-	edited := before
-	edited.PasswordHash = &hash
-	if err := update(ctx, tx, before, edited); err != nil {
+	if err := setPassword(ctx, tx, before, hash, nil); err != nil {
 		return Identity{}, err
 	}
 	return Get(ctx, tx, customerID, id)
+}
+
+// SetOwnPassword replaces a login's password by its owner's wish and ends all its sessions but the one to keep. The owner
+// proved to know the present password by the login as it was read, which must still have it.
+func SetOwnPassword(ctx context.Context, tx *postgres.Tx, read db.Identity, hash string, keep uuid.UUID) error {
+	before, err := db.New().IdentityGetForNoKeyUpdate(ctx, tx, read.ID, read.CustomerID)
+	if err != nil {
+		return err
+	}
+	if before.PasswordHash == nil || read.PasswordHash == nil || *before.PasswordHash != *read.PasswordHash {
+		return passwords.Wrong() // somebody changed it meanwhile
+	}
+	return setPassword(ctx, tx, before, hash, &keep)
+}
+
+// setPassword gives a locked login another password and ends its sessions, but for the one to keep.
+func setPassword(ctx context.Context, tx *postgres.Tx, before db.Identity, hash string, keep *uuid.UUID) error {
+	if err := sessions.EndAllOfIdentity(ctx, tx, before.ID, keep); err != nil {
+		return err
+	}
+	edited := before
+	edited.PasswordHash = &hash
+	return update(ctx, tx, before, edited)
 }
 
 // update stores a login as it was edited, with its event.

@@ -3,7 +3,6 @@ package notes
 
 import (
 	"context"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -54,26 +53,20 @@ func snapshot(note db.Note) any {
 	}
 }
 
-// place is where a page starts: before this note.
-type place struct {
-	CreatedAt time.Time `json:"c"`
-	ID        uuid.UUID `json:"i"`
-}
-
 // List reads a page of the notes about a customer, the newest first.
 func List(ctx context.Context, database *postgres.DB, customerID uuid.UUID, page paging.Request) (paging.Page[db.Note], error) {
 	if _, err := db.New().CustomerFind(ctx, database, customerID); err != nil {
 		return paging.Page[db.Note]{}, err
 	}
-	return paging.Read(page, paging.Query[db.Note, place]{
+	return paging.Read(page, paging.Query[db.Note, paging.ByTime]{
 		Cursors: paging.CursorsOf("notes", customerID),
-		Start:   place{CreatedAt: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), ID: uuid.Max},
-		Rows: func(before place, limit int32) ([]db.Note, error) {
+		Start:   paging.Newest,
+		Rows: func(before paging.ByTime, limit int32) ([]db.Note, error) {
 			return db.New().NoteListNewestFirst(ctx, database, db.NoteListNewestFirstParams{
 				CustomerID: customerID, BeforeCreatedAt: before.CreatedAt, BeforeID: before.ID, RowLimit: limit,
 			})
 		},
-		PlaceOf: func(note db.Note) place { return place{note.CreatedAt, note.ID} },
+		PlaceOf: func(note db.Note) paging.ByTime { return paging.ByTime{CreatedAt: note.CreatedAt, ID: note.ID} },
 		Count:   func() (int64, error) { return db.New().NoteCount(ctx, database, customerID) },
 	})
 }

@@ -1,5 +1,11 @@
 package paging
 
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
 // Query is a list that is read by its place: the sort values of the last row shown.
 type Query[Row, Place any] struct {
 	Cursors Cursors
@@ -36,3 +42,12 @@ func Read[Row, Place any](request Request, query Query[Row, Place]) (Page[Row], 
 	}
 	return page, nil
 }
+
+// ByTime is a place in a list that is ordered by time, ties by id.
+type ByTime struct {
+	CreatedAt time.Time `json:"c"`
+	ID        uuid.UUID `json:"i"`
+}
+
+// Newest is where a list begins that has the newest first.
+var Newest = ByTime{CreatedAt: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), ID: uuid.Max}

@@ -29,6 +29,13 @@ const (
 // ErrCommon is the answer for a password that is one of the first a guesser tries.
 var ErrCommon = errors.New("is too common or too easily guessed")
 
+// Wrong tells that the password, which was to be confirmed, is another.
+func Wrong() error {
+	return fault.InvalidBody(fault.Field{
+		Pointer: "/current_password", Code: "wrong_password", Message: "is not the present password",
+	})
+}
+
 // Check tells what is wrong with a new password, nil when nothing is.
 func Check(password string) error {
 	switch length := utf8.RuneCountInString(password); {

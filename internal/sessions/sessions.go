@@ -71,15 +71,26 @@ func New(database *postgres.DB, authority *tokens.Authority, hasher *passwords.H
 	return &Service{db: database, authority: authority, hasher: hasher}
 }
 
-// SignIn opens a session for a login of the client. The scope narrows what the login gives; "" is all of it. The password
-// is compared before the transaction; what is read in it, under lock, decides.
-func (s *Service) SignIn(ctx context.Context, client, email, password, scope string) (Grant, error) {
-	of := realms[client]
-	candidate, err := s.find(ctx, of, email)
+// SignIn is what somebody sends who wants to sign in.
+type SignIn struct {
+	Client    string // one of the clients that people sign in through
+	Email     string
+	Password  string
+	Scope     string // narrows what the login gives; "" is all of it
+	UserAgent string // of the program; "" when it does not say
+}
+
+// maxUserAgent is how much is kept of what a program calls itself.
+const maxUserAgent = 200
+
+// SignIn opens a session. The password is compared before the transaction; what is read in it, under lock, decides.
+func (s *Service) SignIn(ctx context.Context, asked SignIn) (Grant, error) {
+	of := realms[asked.Client]
+	candidate, err := s.find(ctx, of, asked.Email)
 	if err != nil {
 		return Grant{}, err
 	}
-	matches, err := s.hasher.Matches(ctx, candidate.passwordHash, password)
+	matches, err := s.hasher.Matches(ctx, candidate.passwordHash, asked.Password)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -95,7 +106,7 @@ func (s *Service) SignIn(ctx context.Context, client, email, password, scope str
 		if err != nil {
 			return err
 		}
-		opened, err = open(ctx, tx, of, login, client, scope)
+		opened, err = open(ctx, tx, of, login, asked)
 		return err
 	})
 	if err != nil {
@@ -124,19 +135,23 @@ type opening struct {
 	expires time.Duration
 }
 
-func open(ctx context.Context, tx *postgres.Tx, of realm, login login, client, scope string) (opening, error) {
-	scopes, err := narrow(login.caller.Scopes, scope)
+func open(ctx context.Context, tx *postgres.Tx, of realm, login login, asked SignIn) (opening, error) {
+	scopes, err := narrow(login.caller.Scopes, asked.Scope)
 	if err != nil {
 		return opening{}, err
 	}
 	caller := login.caller
 	caller.SessionID, caller.Scopes = uuid.Must(uuid.NewV7()), scopes
 	session := db.SessionInsertParams{
-		ID: caller.SessionID, ClientID: client, CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(sessionLifetime),
+		ID: caller.SessionID, ClientID: asked.Client, CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(sessionLifetime),
 	}
 	of.own(&session, caller.ID)
-	if strings.TrimSpace(scope) != "" {
-		session.Scope = &scope
+	if strings.TrimSpace(asked.Scope) != "" {
+		session.Scope = &asked.Scope
+	}
+	if agent := []rune(strings.ToValidUTF8(asked.UserAgent, "")); len(agent) > 0 {
+		shown := string(agent[:min(len(agent), maxUserAgent)])
+		session.UserAgent = &shown
 	}
 	if err := db.New().SessionInsert(ctx, tx, session); err != nil {
 		return opening{}, err
@@ -148,7 +163,7 @@ func open(ctx context.Context, tx *postgres.Tx, of realm, login login, client, s
 	if err != nil {
 		return opening{}, err
 	}
-	return opening{caller: &caller, client: client, refresh: refresh, expires: expires}, nil
+	return opening{caller: &caller, client: asked.Client, refresh: refresh, expires: expires}, nil
 }
 
 func (s *Service) grant(ctx context.Context, opened opening) (Grant, error) {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/access"
@@ -14,6 +13,7 @@ import (
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/paging"
+	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/sessions"
 	"github.com/clientele-api/clientele/internal/textfold"
@@ -124,7 +124,7 @@ func SetOwnPassword(ctx context.Context, tx *postgres.Tx, id uuid.UUID, presentH
 		return err
 	}
 	if before.PasswordHash != presentHash {
-		return WrongPassword() // somebody changed it meanwhile
+		return passwords.Wrong() // somebody changed it meanwhile
 	}
 	if err := sessions.EndAllOfStaff(ctx, tx, id, &keep); err != nil {
 		return err
@@ -132,13 +132,6 @@ func SetOwnPassword(ctx context.Context, tx *postgres.Tx, id uuid.UUID, presentH
 	edited := before
 	edited.PasswordHash = newHash
 	return update(ctx, tx, before, edited)
-}
-
-// WrongPassword tells that the present password is another.
-func WrongPassword() error {
-	return fault.InvalidBody(fault.Field{
-		Pointer: "/current_password", Code: "wrong_password", Message: "is not the present password",
-	})
 }
 
 // Delete removes an account with its sessions. What it did stays in the change log.
@@ -179,26 +172,17 @@ func keepAnAdministrator(ctx context.Context, tx *postgres.Tx, id uuid.UUID) err
 	return nil
 }
 
-// ErrNone is the error of an account that is not there.
-var ErrNone = pgx.ErrNoRows
-
 // Get reads an account.
 func Get(ctx context.Context, database db.DBTX, id uuid.UUID) (Account, error) {
 	row, err := db.New().StaffGetWithActivity(ctx, database, id)
 	return Account{Staff: row.Staff, LastLoginAt: row.LastLoginAt}, err
 }
 
-// place is where a page of the list starts: after this account.
-type place struct {
-	CreatedAt time.Time `json:"c"`
-	ID        uuid.UUID `json:"i"`
-}
-
 // List reads a page of accounts, the oldest first.
 func List(ctx context.Context, database *postgres.DB, page paging.Request) (paging.Page[Account], error) {
-	return paging.Read(page, paging.Query[Account, place]{
+	return paging.Read(page, paging.Query[Account, paging.ByTime]{
 		Cursors: paging.CursorsOf("staff"),
-		Rows: func(after place, limit int32) ([]Account, error) {
+		Rows: func(after paging.ByTime, limit int32) ([]Account, error) {
 			rows, err := db.New().StaffListOldestFirst(ctx, database, after.CreatedAt, after.ID, limit)
 			accounts := make([]Account, len(rows))
 			for i, row := range rows {
@@ -206,8 +190,10 @@ func List(ctx context.Context, database *postgres.DB, page paging.Request) (pagi
 			}
 			return accounts, err
 		},
-		PlaceOf: func(account Account) place { return place{account.CreatedAt, account.ID} },
-		Count:   func() (int64, error) { return db.New().StaffCount(ctx, database) },
+		PlaceOf: func(account Account) paging.ByTime {
+			return paging.ByTime{CreatedAt: account.CreatedAt, ID: account.ID}
+		},
+		Count: func() (int64, error) { return db.New().StaffCount(ctx, database) },
 	})
 }
 
