@@ -16,6 +16,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/clientele-api/clientele/db"
+	"github.com/clientele-api/clientele/db/migrations"
 )
 
 // Migration is one step of the schema. AppliedAt is null while it is pending.
@@ -111,8 +112,8 @@ func openMigrator(url string, files fs.FS) (*migrator, error) {
 		conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
 	pool := stdlib.OpenDB(*conn)
-	provider, err := goose.NewProvider(goose.DialectPostgres, pool, files,
-		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	provider, err := goose.NewProvider(goose.DialectPostgres, pool, files, goose.WithDisableGlobalRegistry(true),
+		goose.WithGoMigrations(migrations.Go(config)...), goose.WithLogger(goose.NopLogger()))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("reading the migrations: %w", err), pool.Close())
 	}

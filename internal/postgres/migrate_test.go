@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
 	"github.com/stretchr/testify/require"
 
 	"github.com/clientele-api/clientele/internal/dbtest"
@@ -56,7 +59,7 @@ func status(t *testing.T, url string) (applied, pending int) {
 	require.NoError(t, err)
 	require.NotEmpty(t, list)
 	for i, m := range list {
-		require.Regexp(t, `^\d{5}_\w+\.sql$`, m.Name)
+		require.Regexp(t, `^\d{5}_\w+\.(sql|go)$`, m.Name)
 		if i > 0 {
 			require.Greater(t, m.Version, list[i-1].Version)
 		}
@@ -95,6 +98,8 @@ func TestMigrationsGoUpDownAndUpAgain(t *testing.T) {
 	}
 	require.NoError(t, postgres.MigrateDown(t.Context(), url, log), "nothing left to undo")
 	require.Zero(t, countSQL(t, url, relations+" AND relname NOT LIKE 'goose_db_version%'"))
+	require.Zero(t, countSQL(t, url, "SELECT count(*) FROM pg_type WHERE typtype = 'e'"))
+	require.Zero(t, countSQL(t, url, "SELECT count(*) FROM pg_proc WHERE proname LIKE 'river%'"))
 
 	require.NoError(t, postgres.MigrateUp(t.Context(), url, log))
 	require.Equal(t, built, countSQL(t, url, relations))
@@ -169,4 +174,32 @@ func TestMigrationsOfAnUnreachableDatabase(t *testing.T) {
 	require.NotContains(t, err.Error(), "hush")
 	_, err = postgres.MigrationStatus(t.Context(), url)
 	require.Error(t, err)
+}
+
+// TestRiversSchemaIsComplete: a new version of River that brings another step of its schema asks for a migration of
+// ours that goes there.
+func TestRiversSchemaIsComplete(t *testing.T) {
+	t.Parallel()
+	migrator, err := rivermigrate.New(riverpgxv5.New(dbtest.New(t)), nil)
+	require.NoError(t, err)
+	result, err := migrator.Validate(t.Context(), nil)
+	require.NoError(t, err)
+	require.True(t, result.OK, result.Messages)
+}
+
+// TestRiversSchemaIsContinued: its steps are committed one by one, so one may find the ones before it done.
+func TestRiversSchemaIsContinued(t *testing.T) {
+	t.Parallel()
+	url := emptyDatabase(t)
+	pool, err := pgxpool.New(t.Context(), strings.TrimSuffix(url, "&pool_max_conns=3"))
+	require.NoError(t, err)
+	defer pool.Close()
+	migrator, err := rivermigrate.New(riverpgxv5.New(pool), nil)
+	require.NoError(t, err)
+	_, err = migrator.Migrate(t.Context(), rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: 3})
+	require.NoError(t, err)
+	require.NoError(t, postgres.MigrateUp(t.Context(), url, slog.New(slog.DiscardHandler)))
+	result, err := migrator.Validate(t.Context(), nil)
+	require.NoError(t, err)
+	require.True(t, result.OK, result.Messages)
 }
