@@ -16,6 +16,7 @@ import (
 	"github.com/clientele-api/clientele/internal/contract"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/queue"
 	"github.com/clientele-api/clientele/internal/secrets"
 	"github.com/clientele-api/clientele/internal/sessions"
 	"github.com/clientele-api/clientele/internal/tokens"
@@ -27,6 +28,7 @@ type Options struct {
 	Authority      *tokens.Authority
 	Keyring        *secrets.Keyring
 	Hasher         *passwords.Hasher
+	Queue          *queue.Queue // for what is done after the answer
 	TrustedProxies []netip.Prefix
 	Metrics        *Metrics // nil for none
 	Log            *slog.Logger
@@ -39,6 +41,7 @@ type Server struct {
 	sessions  *sessions.Service
 	keyring   *secrets.Keyring
 	hasher    *passwords.Hasher
+	queue     *queue.Queue
 	contract  *contract.Contract
 	log       *slog.Logger
 }
@@ -53,7 +56,7 @@ func New(options Options) (http.Handler, error) {
 		return nil, err
 	}
 	s := &Server{
-		db: options.DB, authority: options.Authority, keyring: options.Keyring, hasher: options.Hasher,
+		db: options.DB, authority: options.Authority, keyring: options.Keyring, hasher: options.Hasher, queue: options.Queue,
 		sessions: sessions.New(options.DB, options.Authority, options.Hasher),
 		contract: loaded, log: options.Log,
 	}

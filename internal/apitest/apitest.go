@@ -23,11 +23,13 @@ import (
 	"github.com/clientele-api/clientele/api"
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/background"
 	"github.com/clientele-api/clientele/internal/contract"
 	"github.com/clientele-api/clientele/internal/dbtest"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/queue"
 	"github.com/clientele-api/clientele/internal/secrets"
 	"github.com/clientele-api/clientele/internal/staff"
 	"github.com/clientele-api/clientele/internal/tokens"
@@ -84,6 +86,9 @@ type Server struct {
 	Authority *tokens.Authority
 	Keyring   *secrets.Keyring
 	Hasher    *passwords.Hasher
+	Queue     *queue.Queue // takes jobs; they are worked once the test asks for Work
+
+	databaseURL string
 }
 
 // New starts a server that ends with the test.
@@ -108,8 +113,8 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 		change(&chosen)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	var background sync.WaitGroup
-	s := &Server{Clock: &Clock{}, Hasher: passwords.NewHasher()}
+	var running sync.WaitGroup
+	s := &Server{Clock: &Clock{}, Hasher: passwords.NewHasher(), databaseURL: databaseURL}
 	var err error
 	s.DB, err = postgres.Open(ctx, databaseURL, s.Clock.Now)
 	require.NoError(t, err)
@@ -118,25 +123,39 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 	s.Keyring, err = secrets.Parse("a secret key that is only for tests")
 	require.NoError(t, err)
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	s.Queue, err = background.NewQueue(background.Options{DB: s.DB, Log: log})
+	require.NoError(t, err)
 	listener := httptest.NewUnstartedServer(nil)
 	s.URL = "http://" + listener.Listener.Addr().String()
 	s.Authority, err = tokens.NewAuthority(ctx, upkeep, s.Keyring, cmp.Or(chosen.publicURL, s.URL), log)
 	require.NoError(t, err)
 	listener.Config.Handler, err = api.New(api.Options{
-		DB: s.DB, Authority: s.Authority, Keyring: s.Keyring, Hasher: s.Hasher, Log: log,
+		DB: s.DB, Authority: s.Authority, Keyring: s.Keyring, Hasher: s.Hasher, Queue: s.Queue, Log: log,
 	})
 	require.NoError(t, err)
 	listener.Start()
-	background.Go(func() { s.Authority.Follow(ctx) })
-	background.Go(func() { events.RunSequencer(ctx, upkeep, log) })
+	running.Go(func() { s.Authority.Follow(ctx) })
+	running.Go(func() { events.RunSequencer(ctx, upkeep, log) })
 	t.Cleanup(func() {
 		listener.Close()
 		stop()
-		background.Wait()
+		running.Wait()
 		upkeep.Close()
 		s.DB.Close()
 	})
 	return s
+}
+
+// Work works jobs with the program's workers, those that are enqueued already and those to come, until the test's end.
+func (s *Server) Work(t testing.TB) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Queue.Run(ctx, s.databaseURL) }()
+	t.Cleanup(func() {
+		stop()
+		require.NoError(t, <-ended)
+	})
 }
 
 // Anonymous gives a caller without a token.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/clientele-api/clientele/api"
 	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/background"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
@@ -39,20 +40,22 @@ func newProduct(b testing.TB, databaseURL string, tracer pgx.QueryTracer) *produ
 	ctx, stop := context.WithCancel(context.Background())
 	log := slog.New(slog.NewTextHandler(b.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	p := &product{db: openDB(b, databaseURL, tracer)}
-	var background sync.WaitGroup
+	var running sync.WaitGroup
 	b.Cleanup(func() { // before the pool is closed
 		stop()
-		background.Wait()
+		running.Wait()
 	})
 	keyring, err := secrets.Parse("a secret key that is only for benchmarks")
 	must(b, err)
 	p.authority, err = tokens.NewAuthority(ctx, p.db, keyring, "http://localhost", log)
 	must(b, err)
+	jobs, err := background.NewQueue(background.Options{DB: p.db, Log: log})
+	must(b, err)
 	handler, err := api.New(api.Options{
-		DB: p.db, Authority: p.authority, Keyring: keyring, Hasher: passwords.NewHasher(), Log: log,
+		DB: p.db, Authority: p.authority, Keyring: keyring, Hasher: passwords.NewHasher(), Queue: jobs, Log: log,
 	})
 	must(b, err)
-	background.Go(func() { events.RunSequencer(ctx, p.db, log) })
+	running.Go(func() { events.RunSequencer(ctx, p.db, log) })
 	p.addr = serve(b, handler)
 	return p
 }

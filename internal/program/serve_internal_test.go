@@ -44,7 +44,8 @@ func TestARequestThatIsNeverCompleteIsEnded(t *testing.T) {
 	t.Parallel()
 	s := apitest.New(t)
 	handler, err := api.New(api.Options{
-		DB: s.DB, Authority: s.Authority, Keyring: s.Keyring, Hasher: s.Hasher, Log: slog.New(slog.DiscardHandler),
+		DB: s.DB, Authority: s.Authority, Keyring: s.Keyring, Hasher: s.Hasher, Queue: s.Queue,
+		Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	address := serveWith(t, handler, times{header: 300 * time.Millisecond, read: 300 * time.Millisecond, write: 2 * time.Second})
