@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -186,8 +187,9 @@ func TestFromAnEmptyFolder(t *testing.T) {
 
 func TestReplicasOnOneDatabaseStartTogether(t *testing.T) {
 	t.Parallel()
+	database := dbtest.URL(t)
 	variables := []string{
-		"CLIENTELE_DATABASE_URL=" + dbtest.URL(t), "CLIENTELE_SECRET_KEY=a secret key of more than 32 characters",
+		"CLIENTELE_DATABASE_URL=" + database, "CLIENTELE_SECRET_KEY=a secret key of more than 32 characters",
 		"CLIENTELE_PUBLIC_URL=https://api.example.com", "CLIENTELE_METRICS_ADDR=127.0.0.1:0",
 		"CLIENTELE_ADMIN_EMAIL=root@example.com", "CLIENTELE_ADMIN_PASSWORD=four words are better",
 	}
@@ -211,6 +213,24 @@ func TestReplicasOnOneDatabaseStartTogether(t *testing.T) {
 		created, err := admin.CustomerCreateWithResponse(t.Context(), client.CustomerCreate{Name: "n"})
 		require.NoError(t, err)
 		require.Equal(t, 201, created.StatusCode(), "replica %d: %s", i, created.Body)
+	}
+
+	// What happens now and then happens once.
+	connection, err := pgx.Connect(t.Context(), database)
+	require.NoError(t, err)
+	defer connection.Close(t.Context())
+	var jobs []string
+	require.Eventually(t, func() bool {
+		rows, err := connection.Query(t.Context(), "SELECT kind || ' ' || state FROM river_job")
+		require.NoError(t, err)
+		jobs, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err)
+		return slices.Equal(jobs, []string{"sweep completed"})
+	}, 20*time.Second, 20*time.Millisecond, "%v", jobs)
+	for _, p := range processes {
+		p.end(syscall.SIGTERM)
+		require.Zero(t, p.ProcessState.ExitCode(), p.log.String())
+		require.NotContains(t, p.log.String(), "ERROR")
 	}
 }
 

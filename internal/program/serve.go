@@ -11,20 +11,18 @@ import (
 	"time"
 
 	"github.com/clientele-api/clientele/api"
+	"github.com/clientele-api/clientele/internal/background"
 	"github.com/clientele-api/clientele/internal/config"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/queue"
 	"github.com/clientele-api/clientele/internal/secrets"
-	"github.com/clientele-api/clientele/internal/sessions"
 	"github.com/clientele-api/clientele/internal/tokens"
 )
 
 // shutdownTimeout is how long requests may take to end once the program is asked to.
 const shutdownTimeout = 15 * time.Second
-
-// sweepInterval is how often rows are deleted that nothing needs any more.
-const sweepInterval = 10 * time.Minute
 
 // upkeepConns is how many connections are kept from requests: one to follow revocations, one to put events in order.
 const upkeepConns = 2
@@ -63,11 +61,17 @@ func serve(ctx context.Context, env Environment, args []string) (err error) {
 		return err
 	}
 	defer upkeep.Close()
+	jobs, err := background.NewQueue(background.Options{DB: database, Log: log})
+	if err != nil {
+		return err
+	}
 	email, password, err := firstAdministrator(ctx, database, settings)
 	if err != nil {
 		return err
 	}
-	s := &server{settings: settings, log: log, database: database, upkeep: upkeep, ended: found.ended()}
+	s := &server{
+		settings: settings, log: log, database: database, upkeep: upkeep, url: found.url, jobs: jobs, ended: found.ended(),
+	}
 	return s.run(ctx, listener, func(url string) {
 		ready := fmt.Sprintf("Clientele is ready at %s, its documentation at %s/docs.", url, url)
 		if password != "" {
@@ -82,15 +86,18 @@ type server struct {
 	settings config.Config
 	log      *slog.Logger
 	database *postgres.DB
-	upkeep   *postgres.DB    // for what must go on though requests keep every connection of the other pool busy
+	upkeep   *postgres.DB // for what must go on though requests keep every connection of the other pool busy
+	url      string       // of the database, for the connections of the queue
+	jobs     *queue.Queue
 	ended    <-chan struct{} // closed when the embedded database ends by itself
 }
 
 // run serves until the context ends or something fails that cannot be done without.
 func (s *server) run(ctx context.Context, listener net.Listener, ready func(url string)) error {
-	ctx, stop := context.WithCancel(ctx)
-	var background sync.WaitGroup
-	defer background.Wait()
+	// What runs beside the requests goes on until the last of them is answered.
+	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	defer running.Wait()
 	defer stop()
 
 	url := s.settings.PublicURL
@@ -109,11 +116,15 @@ func (s *server) run(ctx context.Context, listener net.Listener, ready func(url 
 	if err != nil {
 		return err
 	}
-	background.Go(func() { authority.Follow(ctx) })
-	background.Go(func() { events.RunSequencer(ctx, s.upkeep, s.log) })
-	background.Go(func() { s.sweep(ctx) })
+	failed := make(chan error, 3)
+	running.Go(func() { authority.Follow(beside) })
+	running.Go(func() { events.RunSequencer(beside, s.upkeep, s.log) })
+	running.Go(func() {
+		if err := s.jobs.Run(beside, s.url); err != nil {
+			failed <- err
+		}
+	})
 
-	failed := make(chan error, 2)
 	main := newHTTPServer(handler, s.log, requestTimes)
 	servers := []*http.Server{main}
 	go func() { failed <- main.Serve(listener) }()
@@ -164,7 +175,7 @@ func (s *server) handler(
 ) (handler, metrics http.Handler, err error) {
 	options := api.Options{
 		DB: s.database, Authority: authority, Keyring: keyring, Hasher: passwords.NewHasher(),
-		TrustedProxies: s.settings.TrustedProxies, Log: s.log,
+		Queue: s.jobs, TrustedProxies: s.settings.TrustedProxies, Log: s.log,
 	}
 	if s.settings.MetricsAddr != "" {
 		options.Metrics = api.NewMetrics()
@@ -174,21 +185,6 @@ func (s *server) handler(
 	}
 	handler, err = api.New(options)
 	return handler, metrics, err
-}
-
-// sweep deletes what has expired, now and then.
-func (s *server) sweep(ctx context.Context) {
-	for {
-		err := errors.Join(sessions.Sweep(ctx, s.database), tokens.Sweep(ctx, s.database))
-		if err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "sweeping failed", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(sweepInterval):
-		}
-	}
 }
 
 // times is how long the parts of a request may take.
