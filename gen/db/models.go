@@ -11,6 +11,13 @@ import (
 	"github.com/google/uuid"
 )
 
+type AttemptCount struct {
+	Key    []byte
+	Count  int32
+	LastAt time.Time
+	FreeAt time.Time
+}
+
 type Customer struct {
 	ID         uuid.UUID
 	Name       string
@@ -74,6 +81,11 @@ type Identity struct {
 type IdentityActivity struct {
 	IdentityID  uuid.UUID
 	LastLoginAt time.Time
+}
+
+type KnownAddress struct {
+	Key       []byte
+	ExpiresAt time.Time
 }
 
 type Note struct {
