@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/clientele-api/clientele/internal/email"
+	"github.com/clientele-api/clientele/internal/mail"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/secrets"
 )
@@ -29,6 +30,9 @@ type Config struct {
 	DatabaseURL    string         // "" for the embedded server
 	DataDir        string
 	SecretKey      string // "" to use the generated one in the data directory
+	SMTPURL        string // "" for drafts only
+	MailFrom       string
+	TemplatesDir   string // "" for the built-in texts of mails
 	AdminEmail     string
 	AdminPassword  string
 	LogFormat      string // text, json, or "" to choose by whether it is a terminal
@@ -73,6 +77,19 @@ var settings = []setting{
 		return checkSet(v)
 	}},
 	{"SECRET_KEY", "", "encrypts keys and stored answers, 32 characters or more; \"new,old\" while rotating", readSecretKey},
+	{"SMTP_URL", "", "server that sends mail, smtp://user:password@host:587 (default drafts only)", readSMTPURL},
+	{"MAIL_FROM", "", "sender of mails, \"Name <address>\" or an address", func(c *Config, v string) error {
+		c.MailFrom = v
+		if v == "" {
+			return nil
+		}
+		_, err := mail.ParseAddress(v)
+		return err
+	}},
+	{"TEMPLATES_DIR", "", "folder with texts of mails that replace the built-in ones", func(c *Config, v string) error {
+		c.TemplatesDir = v
+		return nil
+	}},
 	{"ADMIN_EMAIL", "", "the first administrator's email address", func(c *Config, v string) error {
 		c.AdminEmail = v
 		if v == "" {
@@ -147,6 +164,9 @@ func (c *Config) readAll(values []string) error {
 	if c.DatabaseURL != "" && c.SecretKey == "" {
 		problems = append(problems, Prefix+"SECRET_KEY must be set together with "+Prefix+"DATABASE_URL")
 	}
+	if c.SMTPURL != "" && c.MailFrom == "" {
+		problems = append(problems, Prefix+"MAIL_FROM must be set together with "+Prefix+"SMTP_URL")
+	}
 	if (c.AdminEmail == "") != (c.AdminPassword == "") {
 		problems = append(problems, Prefix+"ADMIN_EMAIL and "+Prefix+"ADMIN_PASSWORD must be set together")
 	}
@@ -195,6 +215,15 @@ func readPublicURL(c *Config, value string) error {
 		return errors.New("must be an http or https URL without path, query, fragment or user")
 	}
 	return nil
+}
+
+func readSMTPURL(c *Config, value string) error {
+	c.SMTPURL = value
+	if value == "" {
+		return nil
+	}
+	_, err := mail.ParseServer(value)
+	return err
 }
 
 func readTrustedProxies(c *Config, value string) error {

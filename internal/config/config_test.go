@@ -53,6 +53,8 @@ func TestSettingsAreRead(t *testing.T) {
 		"DATABASE_URL":    "postgres://user:pass@one,two/clientele?pool_max_conns=5",
 		"DATA_DIR":        "/var/lib/clientele", "SECRET_KEY": secretKey, "ADMIN_EMAIL": "ada@example.com",
 		"ADMIN_PASSWORD": "four words are better", "LOG_FORMAT": "text", "LOG_LEVEL": "debug",
+		"SMTP_URL": "smtp://ada:pass@mail.example.com:587", "MAIL_FROM": "Clientele <mail@example.com>",
+		"TEMPLATES_DIR": "/etc/clientele/texts",
 	}, "--addr", "127.0.0.1:9000", "--log-format=json")
 	require.NoError(t, err)
 	require.Equal(t, "127.0.0.1:9000", settings.Addr, "a flag wins over its variable")
@@ -63,6 +65,9 @@ func TestSettingsAreRead(t *testing.T) {
 	}, settings.TrustedProxies)
 	require.Equal(t, slog.LevelDebug, settings.LogLevel)
 	require.Equal(t, secretKey, settings.SecretKey)
+	require.Equal(t, "smtp://ada:pass@mail.example.com:587", settings.SMTPURL)
+	require.Equal(t, "Clientele <mail@example.com>", settings.MailFrom)
+	require.Equal(t, "/etc/clientele/texts", settings.TemplatesDir)
 }
 
 func TestAllProblemsAtOnceAndNoSecrets(t *testing.T) {
@@ -71,12 +76,12 @@ func TestAllProblemsAtOnceAndNoSecrets(t *testing.T) {
 		"ADDR": "8080", "METRICS_ADDR": "localhost:http", "PUBLIC_URL": "https://ada:hush-1@example.com",
 		"TRUSTED_PROXIES": "10.0.0.0/40",
 		"DATABASE_URL":    "postgres://ada:hush-2@host:port/db", "SECRET_KEY": "hush-3", "ADMIN_PASSWORD": "hush-4",
-		"LOG_FORMAT": "xml", "LOG_LEVEL": "loud",
+		"LOG_FORMAT": "xml", "LOG_LEVEL": "loud", "SMTP_URL": "smtp://ada:hush-5/@host:587", "MAIL_FROM": "ada at example.com",
 	}, "--data-dir", "")
 	found := problems(t, err)
 	for _, name := range []string{
 		"ADDR", "METRICS_ADDR", "PUBLIC_URL", "TRUSTED_PROXIES", "DATABASE_URL", "DATA_DIR", "SECRET_KEY", "ADMIN_PASSWORD",
-		"LOG_FORMAT", "LOG_LEVEL",
+		"LOG_FORMAT", "LOG_LEVEL", "SMTP_URL", "MAIL_FROM",
 	} {
 		require.Condition(t, func() bool {
 			for _, problem := range found {
@@ -111,6 +116,10 @@ func TestSettingsThatAreWrong(t *testing.T) {
 		"password without an email":  {map[string]string{"ADMIN_PASSWORD": "four words are better"}, nil, "ADMIN_EMAIL"},
 		"an email that is none":      {map[string]string{"ADMIN_EMAIL": "ada", "ADMIN_PASSWORD": "four words are better"}, nil, "ADMIN_EMAIL"},
 		"a password that is guessed": {map[string]string{"ADMIN_EMAIL": "ada@example.com", "ADMIN_PASSWORD": "password123"}, nil, "ADMIN_PASSWORD"},
+		"mail from nobody":           {map[string]string{"SMTP_URL": "smtp://localhost"}, nil, "MAIL_FROM"},
+		"mail from no address":       {map[string]string{"SMTP_URL": "smtp://localhost", "MAIL_FROM": "Ada"}, nil, "MAIL_FROM"},
+		"a user without a password":  {map[string]string{"SMTP_URL": "smtp://ada@localhost", "MAIL_FROM": "a@example.com"}, nil, "SMTP_URL"},
+		"mail over the web":          {map[string]string{"SMTP_URL": "https://localhost", "MAIL_FROM": "a@example.com"}, nil, "SMTP_URL"},
 		"an argument too many":       {nil, []string{"--addr", ":0", "extra"}, "extra"},
 		"a flag emptied":             {nil, []string{"--data-dir="}, "DATA_DIR"},
 	} {
