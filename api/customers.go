@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"time"
 
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/customers"
@@ -18,7 +19,7 @@ func (s *Server) CustomerList(ctx context.Context, request openapi.CustomerListR
 	if params.Sort != nil {
 		sort = *params.Sort
 	}
-	page, err := customers.List(ctx, s.db, FromAPICustomerFilter(params, deepObject(ctx, "properties")), string(sort),
+	page, err := customers.List(ctx, s.db, FromAPICustomerFilter(params, deepObject(ctx, "properties"), s.db.Now()), string(sort),
 		FromAPIPage(params.Limit, params.Cursor, params.IncludeTotal))
 	if err != nil {
 		return nil, err
@@ -185,13 +186,13 @@ func ToAPIDeletionPlan(plan customers.DeletionPlan) openapi.DeletionPlan {
 }
 
 // FromAPICustomerFilter gives which customers are meant.
-func FromAPICustomerFilter(params openapi.CustomerListParams, properties map[string]string) customers.Filter {
+func FromAPICustomerFilter(params openapi.CustomerListParams, properties map[string]string, now time.Time) customers.Filter {
 	return customers.Filter{
 		Query: orEmpty(params.Q), Status: (*string)(params.Status), ParentID: params.ParentId, AncestorID: params.AncestorId,
 		Email: params.Email, ExternalID: params.ExternalId, Module: params.Module,
 		CreatedBefore: params.CreatedBefore, CreatedAfter: params.CreatedAfter, UpdatedBefore: params.UpdatedBefore,
-		NoActivitySince: params.NoActivitySince, NeverSignedIn: params.NeverSignedIn, Invited: params.Invited,
-		Properties: properties,
+		NoActivitySince: params.NoActivitySince, NeverSignedIn: params.NeverSignedIn, Invited: params.Invited, ExpiredInvitation: params.ExpiredInvitation,
+		Now: now, Properties: properties,
 	}
 }
 

@@ -286,6 +286,7 @@ func TestForgedCursors(t *testing.T) {
 			id, err := uuid.Parse(strings.Split(aimed.path, "/")[3])
 			require.NoError(t, err)
 			admin.Note(t, id, "another")
+			admin.Must(t, 201, "POST", "/v1/customers/"+id.String()+"/activation-requests", "{}")
 			admin.Identity(t, id, nil)
 		}
 		orders := []string{""}

@@ -33,6 +33,10 @@ var permissions = map[string]string{
 	"jwksGet":                        anybody,
 	"readinessGet":                   anybody,
 	"tokenCreate":                    anybody,
+	"activationPreview":              anybody,
+	"activationCreate":               anybody,
+	"passwordResetCreate":            anybody,
+	"passwordResetComplete":          anybody,
 	"tokenRevoke":                    anybody,
 
 	"meGet":            anyCaller,
@@ -65,6 +69,14 @@ var permissions = map[string]string{
 	"identityDelete":         "identities:write",
 	"identityDeleteAll":      "identities:write",
 	"identityPasswordUpdate": "identities:write",
+
+	"activationRequestList":     "identities:read",
+	"activationRequestGet":      "identities:write",
+	"activationRequestCreate":   "identities:write",
+	"activationRequestUpdate":   "identities:write",
+	"activationRequestDelete":   "identities:write",
+	"activationRequestSend":     "identities:write",
+	"activationRequestMarkSent": "identities:write",
 
 	"customerEventList": "events:read",
 	"eventList":         "events:read",
@@ -241,7 +253,8 @@ func TestWhatIsOpenToAnybody(t *testing.T) {
 		}
 	}
 	require.ElementsMatch(t, []string{
-		"tokenCreate", "tokenRevoke", "authorizationServerMetadataGet", "jwksGet", "healthGet", "readinessGet",
+		"tokenCreate", "tokenRevoke", "activationPreview", "activationCreate", "passwordResetCreate", "passwordResetComplete",
+		"authorizationServerMetadataGet", "jwksGet", "healthGet", "readinessGet",
 	}, open)
 }
 

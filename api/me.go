@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/access"
@@ -10,6 +11,7 @@ import (
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/staff"
+	"github.com/clientele-api/clientele/internal/throttle"
 )
 
 // MeGet tells the caller who it is and what it may do.
@@ -42,7 +44,7 @@ func (s *Server) MePasswordUpdate(ctx context.Context, request openapi.MePasswor
 	if err != nil {
 		return nil, gone(err)
 	}
-	hash, err := s.replacement(ctx, account.PasswordHash, *request.Body)
+	hash, err := s.replacement(ctx, throttle.Staff, account.Email, account.PasswordHash, *request.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -52,14 +54,24 @@ func (s *Server) MePasswordUpdate(ctx context.Context, request openapi.MePasswor
 	})
 }
 
-// replacement gives the hash of a new password to somebody who knows the present one.
-func (s *Server) replacement(ctx context.Context, presentHash string, body openapi.PasswordChange) (string, error) {
-	matches, err := s.hasher.Matches(ctx, presentHash, body.CurrentPassword)
+// replacement gives the hash of a new password to somebody who knows the present one. Whoever has found a session open
+// may guess no faster than at sign-in.
+func (s *Server) replacement(
+	ctx context.Context, realm throttle.Realm, email, presentHash string, body openapi.PasswordChange,
+) (string, error) {
+	attempt, err := s.guard.Attempt(ctx, realm, email, requestOf(ctx).address)
 	if err != nil {
 		return "", err
 	}
+	matches, err := s.hasher.Matches(ctx, presentHash, body.CurrentPassword)
+	if err != nil {
+		return "", errors.Join(err, attempt.Forget(ctx))
+	}
 	if !matches {
 		return "", passwords.Wrong()
+	}
+	if err := attempt.Succeeded(ctx); err != nil {
+		return "", err
 	}
 	return s.hasher.Hash(ctx, body.Password)
 }

@@ -33,7 +33,7 @@ func (s *Server) withRequest(next echo.HandlerFunc) echo.HandlerFunc {
 			id = uuid.Must(uuid.NewV7()).String()
 		}
 		c.Response().Header().Set(requestIDHeader, id)
-		known := &request{id: id, operation: s.contract.Operation(r.Method, c.Path())}
+		known := &request{id: id, address: c.RealIP(), operation: s.contract.Operation(r.Method, c.Path())}
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, known))
 		known.http = r
 		c.SetRequest(r)
@@ -66,7 +66,7 @@ func (s *Server) logRequest(c echo.Context, took time.Duration) {
 		slog.Int("status", c.Response().Status),
 		slog.Int64("bytes", c.Response().Size),
 		slog.Float64("milliseconds", float64(took.Microseconds())/1000),
-		slog.String("ip", c.RealIP()),
+		slog.String("ip", known.address),
 	}
 	if known.caller != nil {
 		attributes = append(attributes, slog.String("caller", known.caller.Kind+":"+known.caller.ID.String()))

@@ -59,12 +59,16 @@ func targets(t *testing.T, s *apitest.Server) []target {
 	var all []target
 	for _, operation := range apitest.Contract().Operations() {
 		customer := admin.Customer(t, apitest.Fields{"external_id": uuid.NewString()})
+		admin.Must(t, 200, "PATCH", path(customer), apitest.Fields{"email": uuid.NewString() + "@example.com"})
+		var prepared openapi.ActivationRequest
+		admin.Must(t, 201, "POST", path(customer)+"/activation-requests", "{}").JSON(t, &prepared)
 		ids := map[string]string{
-			"customer_id": customer.Id.String(),
-			"note_id":     admin.Note(t, customer.Id, "text").Id.String(),
-			"identity_id": admin.Identity(t, customer.Id, nil).Id.String(),
-			"session_id":  uuid.NewString(), // its owner is somebody else
-			"staff_id":    s.Staff(t, access.Viewer).ID.String(),
+			"activation_request_id": prepared.Id.String(),
+			"customer_id":           customer.Id.String(),
+			"note_id":               admin.Note(t, customer.Id, "text").Id.String(),
+			"identity_id":           admin.Identity(t, customer.Id, nil).Id.String(),
+			"session_id":            uuid.NewString(), // its owner is somebody else
+			"staff_id":              s.Staff(t, access.Viewer).ID.String(),
 		}
 		item := document().Paths.Value(operation.Path)
 		aimed := target{Operation: operation, operation: item.GetOperation(operation.Method)}

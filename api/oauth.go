@@ -49,7 +49,7 @@ func (s *Server) grant(ctx context.Context, body openapi.TokenRequest) (sessions
 		}
 		return s.sessions.SignIn(ctx, sessions.SignIn{
 			Client: client, Email: username, Password: password, Scope: scope,
-			UserAgent: requestOf(ctx).http.UserAgent(),
+			UserAgent: requestOf(ctx).http.UserAgent(), Address: requestOf(ctx).address,
 		})
 	case "refresh_token":
 		if refresh == "" {

@@ -10,6 +10,7 @@ import (
 	"github.com/clientele-api/clientele/internal/identities"
 	"github.com/clientele-api/clientele/internal/portal"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/throttle"
 )
 
 // PortalProfileGet reads the caller's profile.
@@ -47,7 +48,7 @@ func (s *Server) PortalPasswordUpdate(ctx context.Context, request openapi.Porta
 	if err != nil {
 		return nil, gone(err)
 	}
-	hash, err := s.replacement(ctx, orEmpty(identity.PasswordHash), *request.Body)
+	hash, err := s.replacement(ctx, throttle.Portal, identity.Email, orEmpty(identity.PasswordHash), *request.Body)
 	if err != nil {
 		return nil, err
 	}

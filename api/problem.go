@@ -14,6 +14,7 @@ import (
 
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/activation"
 	"github.com/clientele-api/clientele/internal/customers"
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/postgres"
@@ -147,6 +148,8 @@ func toProblem(known *fault.Error, status int, path, requestID string) openapi.P
 	case customers.Refusal:
 		actions := ToAPIActions(about.Allowed)
 		problem.CurrentStatus, problem.AllowedActions = &about.Status, &actions
+	case activation.State:
+		problem.CurrentStatus = (*string)(&about)
 	case customers.DeletionPlan:
 		plan := ToAPIDeletionPlan(about)
 		problem.DeletionPlan, problem.ConfirmationToken = &plan, plan.ConfirmationToken

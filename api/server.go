@@ -13,12 +13,13 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/clientele-api/clientele/gen/openapi"
+	"github.com/clientele-api/clientele/internal/activation"
 	"github.com/clientele-api/clientele/internal/contract"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
-	"github.com/clientele-api/clientele/internal/queue"
 	"github.com/clientele-api/clientele/internal/secrets"
 	"github.com/clientele-api/clientele/internal/sessions"
+	"github.com/clientele-api/clientele/internal/throttle"
 	"github.com/clientele-api/clientele/internal/tokens"
 )
 
@@ -28,7 +29,7 @@ type Options struct {
 	Authority      *tokens.Authority
 	Keyring        *secrets.Keyring
 	Hasher         *passwords.Hasher
-	Queue          *queue.Queue // for what is done after the answer
+	Activation     *activation.Service
 	TrustedProxies []netip.Prefix
 	Metrics        *Metrics // nil for none
 	Log            *slog.Logger
@@ -36,14 +37,15 @@ type Options struct {
 
 // Server implements the operations of the contract.
 type Server struct {
-	db        *postgres.DB
-	authority *tokens.Authority
-	sessions  *sessions.Service
-	keyring   *secrets.Keyring
-	hasher    *passwords.Hasher
-	queue     *queue.Queue
-	contract  *contract.Contract
-	log       *slog.Logger
+	db         *postgres.DB
+	authority  *tokens.Authority
+	sessions   *sessions.Service
+	keyring    *secrets.Keyring
+	hasher     *passwords.Hasher
+	guard      *throttle.Guard
+	activation *activation.Service
+	contract   *contract.Contract
+	log        *slog.Logger
 }
 
 var _ openapi.StrictServerInterface = (*Server)(nil)
@@ -56,10 +58,12 @@ func New(options Options) (http.Handler, error) {
 		return nil, err
 	}
 	s := &Server{
-		db: options.DB, authority: options.Authority, keyring: options.Keyring, hasher: options.Hasher, queue: options.Queue,
-		sessions: sessions.New(options.DB, options.Authority, options.Hasher),
-		contract: loaded, log: options.Log,
+		db: options.DB, authority: options.Authority, keyring: options.Keyring, hasher: options.Hasher,
+		activation: options.Activation,
+		contract:   loaded, log: options.Log,
 	}
+	s.guard = throttle.New(options.DB, options.Keyring)
+	s.sessions = sessions.New(options.DB, options.Authority, options.Hasher, s.guard)
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.writeError

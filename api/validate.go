@@ -23,6 +23,7 @@ const maxBody = 1 << 20
 const (
 	mediaJSON       = "application/json"
 	mediaMergePatch = "application/merge-patch+json"
+	mediaMail       = "message/rfc822"
 	mediaForm       = "application/x-www-form-urlencoded"
 )
 

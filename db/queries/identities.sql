@@ -55,3 +55,6 @@ ON CONFLICT ON CONSTRAINT identity_activity_pkey DO UPDATE SET last_login_at = e
 SELECT sqlc.embed(identities), sqlc.embed(customers)
 FROM identities JOIN customers ON customers.id = identities.customer_id
 WHERE identities.id = @id AND identities.customer_id = @customer_id;
+
+-- name: IdentityListOldestFirst :many
+SELECT * FROM identities WHERE customer_id = $1 ORDER BY created_at, id LIMIT $2;

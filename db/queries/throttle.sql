@@ -19,22 +19,28 @@ ON CONFLICT ON CONSTRAINT attempt_counts_pkey DO UPDATE SET count = attempt_coun
 WITH rules AS (
     SELECT unnest(@keys::bytea[]) AS key, unnest(@frees::integer[]) AS free,
         unnest(@first_seconds::integer[]) AS first_seconds, unnest(@longest_seconds::integer[]) AS longest_seconds,
-        unnest(@except_knowns::boolean[]) AS except_known
+        unnest(@known_frees::integer[]) AS known_free, unnest(@except_knowns::boolean[]) AS except_known
+), known AS (
+    SELECT EXISTS (
+        SELECT FROM known_addresses
+        WHERE known_addresses.key = @known_key::bytea AND known_addresses.expires_at > @now::timestamptz
+    ) AS yes
 ), judged AS (
-    SELECT rules.key, rules.free, rules.first_seconds, rules.longest_seconds,
+    SELECT rules.key, CASE WHEN known.yes THEN rules.known_free ELSE rules.free END AS free, rules.first_seconds, rules.longest_seconds,
         -- A date far ahead is of a clock that was wrong: it must not keep anybody waiting until then.
         CASE WHEN remembered.yes THEN attempt_counts.count ELSE 0 END + 1 AS count,
-        CASE WHEN remembered.yes THEN attempt_counts.free_at ELSE @now::timestamptz END AS free_at
+        -- Free tries wait for nothing, not even for one that another replica's clock dated a moment ahead.
+        CASE WHEN remembered.yes
+            AND attempt_counts.count >= CASE WHEN known.yes THEN rules.known_free ELSE rules.free END
+            THEN attempt_counts.free_at ELSE @now::timestamptz END AS free_at
     FROM rules
+    CROSS JOIN known
     JOIN attempt_counts ON attempt_counts.key = rules.key
     CROSS JOIN LATERAL (
         SELECT attempt_counts.last_at > @forgotten_before::timestamptz
             AND attempt_counts.last_at < @wrong_after::timestamptz AS yes
     ) AS remembered
-    WHERE NOT rules.except_known OR NOT EXISTS (
-        SELECT FROM known_addresses
-        WHERE known_addresses.key = @known_key::bytea AND known_addresses.expires_at > @now::timestamptz
-    )
+    WHERE NOT (rules.except_known AND known.yes)
 ), raised AS (
     UPDATE attempt_counts SET count = judged.count, last_at = @now::timestamptz,
         -- Not @now: the sum behind it would be taken for the parameter.

@@ -19,6 +19,39 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for ActivationRequestState.
+const (
+	ActivationRequestStateDraft   ActivationRequestState = "draft"
+	ActivationRequestStateExpired ActivationRequestState = "expired"
+	ActivationRequestStateFailed  ActivationRequestState = "failed"
+	ActivationRequestStateQueued  ActivationRequestState = "queued"
+	ActivationRequestStateRevoked ActivationRequestState = "revoked"
+	ActivationRequestStateSent    ActivationRequestState = "sent"
+	ActivationRequestStateUsed    ActivationRequestState = "used"
+)
+
+// Valid indicates whether the value is a known member of the ActivationRequestState enum.
+func (e ActivationRequestState) Valid() bool {
+	switch e {
+	case ActivationRequestStateDraft:
+		return true
+	case ActivationRequestStateExpired:
+		return true
+	case ActivationRequestStateFailed:
+		return true
+	case ActivationRequestStateQueued:
+		return true
+	case ActivationRequestStateRevoked:
+		return true
+	case ActivationRequestStateSent:
+		return true
+	case ActivationRequestStateUsed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CustomerStatus.
 const (
 	CustomerStatusActive       CustomerStatus = "active"
@@ -215,6 +248,132 @@ func (e IdentityListParamsSort) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// Activation defines model for Activation.
+type Activation struct {
+	Customer struct {
+		Id   openapi_types.UUID `json:"id"`
+		Name string             `json:"name"`
+
+		// Status `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
+		// `deactivated`: was active, access is switched off for now.
+		Status CustomerStatus `json:"status"`
+	} `json:"customer"`
+
+	// Identity The login to sign in with.
+	Identity struct {
+		Email string             `json:"email"`
+		Id    openapi_types.UUID `json:"id"`
+		Name  string             `json:"name"`
+	} `json:"identity"`
+}
+
+// ActivationCreate defines model for ActivationCreate.
+type ActivationCreate struct {
+	// Name What the person is called; as it was, or the customer's name, when absent.
+	Name *string `json:"name,omitempty"`
+
+	// Password 10 to 128 characters. Common and easily guessed ones are refused.
+	Password NewPassword `json:"password"`
+
+	// PasswordConfirmation When sent, it must be the same as `password`.
+	PasswordConfirmation *PasswordConfirmation `json:"password_confirmation,omitempty"`
+
+	// Token What stands after `#token=` in the link.
+	Token LinkToken `json:"token"`
+}
+
+// ActivationMessage defines model for ActivationMessage.
+type ActivationMessage struct {
+	// Body Plain text, with the link in it.
+	Body string `json:"body"`
+
+	// MailtoUrl Opens the message in the mail program of whoever follows it. Null once the link no longer works.
+	MailtoUrl nullable.Nullable[string] `json:"mailto_url"`
+	Subject   string                    `json:"subject"`
+
+	// To Empty once the login is deleted.
+	To string `json:"to"`
+}
+
+// ActivationPreview defines model for ActivationPreview.
+type ActivationPreview struct {
+	Customer struct {
+		Name string `json:"name"`
+	} `json:"customer"`
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Identity Whom the link is for.
+	Identity struct {
+		Email string `json:"email"`
+
+		// Name Null while there is no login yet; the person gives the name then.
+		Name nullable.Nullable[string] `json:"name"`
+	} `json:"identity"`
+}
+
+// ActivationRequest defines model for ActivationRequest.
+type ActivationRequest struct {
+	CreatedAt  time.Time          `json:"created_at"`
+	CustomerId openapi_types.UUID `json:"customer_id"`
+
+	// ExpiresAt 72 hours after it was sent, or prepared while it is not.
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Failure With `failed`, why.
+	Failure nullable.Nullable[string] `json:"failure"`
+	Id      openapi_types.UUID        `json:"id"`
+
+	// IdentityId The login that it is for. Null while following the link is to create it.
+	IdentityId nullable.Nullable[openapi_types.UUID] `json:"identity_id"`
+
+	// Link What the person follows. Whoever has it can set the password: treat it as one. Null once it no longer works.
+	Link    nullable.Nullable[string]    `json:"link"`
+	Message ActivationMessage            `json:"message"`
+	SentAt  nullable.Nullable[time.Time] `json:"sent_at"`
+
+	// State `draft`: for review. `queued`: on its way. `sent`: by the server, or by hand. `failed`: could not be sent, see
+	// `failure`. The link works in all of these, until it is `used`, `expired` or `revoked`.
+	State     ActivationRequestState `json:"state"`
+	UpdatedAt time.Time              `json:"updated_at"`
+
+	// Version Up by one with each change. That time makes it `expired` is none.
+	Version int64 `json:"version"`
+}
+
+// ActivationRequestCreate defines model for ActivationRequestCreate.
+type ActivationRequestCreate struct {
+	// IdentityId The login to invite.
+	IdentityId *openapi_types.UUID `json:"identity_id,omitempty"`
+}
+
+// ActivationRequestPage defines model for ActivationRequestPage.
+type ActivationRequestPage struct {
+	Data []ListedActivationRequest `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// ActivationRequestPatch defines model for ActivationRequestPatch.
+type ActivationRequestPatch struct {
+	// Body Plain text with the link, or `{{link}}` in its place.
+	Body    *string `json:"body,omitempty"`
+	Subject *string `json:"subject,omitempty"`
+}
+
+// ActivationRequestState `draft`: for review. `queued`: on its way. `sent`: by the server, or by hand. `failed`: could not be sent, see
+// `failure`. The link works in all of these, until it is `used`, `expired` or `revoked`.
+type ActivationRequestState string
+
+// ActivationToken defines model for ActivationToken.
+type ActivationToken struct {
+	// Token What stands after `#token=` in the link.
+	Token LinkToken `json:"token"`
 }
 
 // Actor Who did it, named as they were called then.
@@ -471,7 +630,7 @@ type Event struct {
 	Resource ResourceRef `json:"resource"`
 
 	// Type `customer.created|updated|deleted|activated|deactivated|identities_deleted`,
-	// `identity.created|updated|deleted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may
+	// `identity.created|updated|deleted`, `activation_request.created|updated|sent|used|revoked`, `note.created|deleted`, `staff.created|updated|deleted`. New types may
 	// appear.
 	Type string `json:"type"`
 
@@ -617,6 +776,28 @@ type JWKSet struct {
 	Keys []JWK `json:"keys"`
 }
 
+// LinkToken What stands after `#token=` in the link.
+type LinkToken = string
+
+// ListedActivationRequest An activation request without link and body.
+type ListedActivationRequest struct {
+	CreatedAt  time.Time                             `json:"created_at"`
+	CustomerId openapi_types.UUID                    `json:"customer_id"`
+	ExpiresAt  time.Time                             `json:"expires_at"`
+	Failure    nullable.Nullable[string]             `json:"failure"`
+	Id         openapi_types.UUID                    `json:"id"`
+	IdentityId nullable.Nullable[openapi_types.UUID] `json:"identity_id"`
+	SentAt     nullable.Nullable[time.Time]          `json:"sent_at"`
+
+	// State `draft`: for review. `queued`: on its way. `sent`: by the server, or by hand. `failed`: could not be sent, see
+	// `failure`. The link works in all of these, until it is `used`, `expired` or `revoked`.
+	State     ActivationRequestState `json:"state"`
+	Subject   string                 `json:"subject"`
+	To        string                 `json:"to"`
+	UpdatedAt time.Time              `json:"updated_at"`
+	Version   int64                  `json:"version"`
+}
+
 // ListedIdentity A login, with its customer's name.
 type ListedIdentity struct {
 	CreatedAt    time.Time                    `json:"created_at"`
@@ -722,6 +903,24 @@ type PasswordChange struct {
 // PasswordConfirmation When sent, it must be the same as `password`.
 type PasswordConfirmation = string
 
+// PasswordResetComplete defines model for PasswordResetComplete.
+type PasswordResetComplete struct {
+	// Password 10 to 128 characters. Common and easily guessed ones are refused.
+	Password NewPassword `json:"password"`
+
+	// PasswordConfirmation When sent, it must be the same as `password`.
+	PasswordConfirmation *PasswordConfirmation `json:"password_confirmation,omitempty"`
+
+	// Token What stands after `#token=` in the link.
+	Token LinkToken `json:"token"`
+}
+
+// PasswordResetCreate defines model for PasswordResetCreate.
+type PasswordResetCreate struct {
+	// Email An email address (RFC 5321), without a display name.
+	Email Email `json:"email"`
+}
+
 // PasswordSet defines model for PasswordSet.
 type PasswordSet struct {
 	// Password 10 to 128 characters. Common and easily guessed ones are refused.
@@ -799,7 +998,7 @@ type Problem struct {
 	// ConfirmationToken With `confirmation_required`, what to send as `confirm`.
 	ConfirmationToken *string `json:"confirmation_token,omitempty"`
 
-	// CurrentStatus With `action_not_allowed`, the status that stands against it.
+	// CurrentStatus With `action_not_allowed` and `request_state`, the status or state that stands against it.
 	CurrentStatus *string `json:"current_status,omitempty"`
 
 	// CurrentVersion With `stale_version`, the version that the resource has.
@@ -844,7 +1043,7 @@ type Properties = json.RawMessage
 type ResourceRef struct {
 	Id openapi_types.UUID `json:"id"`
 
-	// Kind `customer`, `identity`, `note`, `staff`. New kinds may appear.
+	// Kind `customer`, `identity`, `activation_request`, `note`, `staff`. New kinds may appear.
 	Kind string `json:"kind"`
 }
 
@@ -1004,6 +1203,9 @@ type TokenResponseTokenType string
 // Total With `include_total=true`, how many entries meet the filters.
 type Total = int64
 
+// ActivationRequestId defines model for ActivationRequestId.
+type ActivationRequestId = openapi_types.UUID
+
 // Confirm defines model for Confirm.
 type Confirm = string
 
@@ -1072,6 +1274,14 @@ type Forbidden = Problem
 // new members may appear.
 type InternalServerError = Problem
 
+// LinkSpent What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type LinkSpent = Problem
+
+// LinkUnknown What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type LinkUnknown = Problem
+
 // NotFound What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type NotFound = Problem
@@ -1094,6 +1304,10 @@ type OAuthUnsupportedMediaType = OAuthError
 // PreconditionFailed What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type PreconditionFailed = Problem
+
+// RequestState What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type RequestState = Problem
 
 // ServiceUnavailable What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -1159,6 +1373,10 @@ type CustomerListParams struct {
 	// Invited With `true` only customers with an `invited_at`, with `false` only those without.
 	Invited *bool `form:"invited,omitempty" json:"invited,omitempty"`
 
+	// ExpiredInvitation With `true` only customers that were invited, did not follow the link in time and have no other link that
+	// still works; with `false` only the others.
+	ExpiredInvitation *bool `form:"expired_invitation,omitempty" json:"expired_invitation,omitempty"`
+
 	// Properties `properties[key]=value`: only customers with this property. The value matches a string, a number or a
 	// boolean that is written so, and a list that contains one. Up to ten keys.
 	Properties *map[string]string `json:"properties,omitempty"`
@@ -1208,6 +1426,53 @@ type CustomerUpdateParams struct {
 
 // CustomerActivateParams defines parameters for CustomerActivate.
 type CustomerActivateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ActivationRequestListParams defines parameters for ActivationRequestList.
+type ActivationRequestListParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// ActivationRequestDeleteParams defines parameters for ActivationRequestDelete.
+type ActivationRequestDeleteParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ActivationRequestGetParams defines parameters for ActivationRequestGet.
+type ActivationRequestGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// ActivationRequestUpdateParams defines parameters for ActivationRequestUpdate.
+type ActivationRequestUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ActivationRequestMarkSentParams defines parameters for ActivationRequestMarkSent.
+type ActivationRequestMarkSentParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ActivationRequestSendParams defines parameters for ActivationRequestSend.
+type ActivationRequestSendParams struct {
 	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
 	// in it is compared.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
@@ -1406,11 +1671,23 @@ type TokenRevokeFormdataRequestBody = RevocationRequest
 // TokenCreateFormdataRequestBody defines body for TokenCreate for application/x-www-form-urlencoded ContentType.
 type TokenCreateFormdataRequestBody = TokenRequest
 
+// ActivationCreateJSONRequestBody defines body for ActivationCreate for application/json ContentType.
+type ActivationCreateJSONRequestBody = ActivationCreate
+
+// ActivationPreviewJSONRequestBody defines body for ActivationPreview for application/json ContentType.
+type ActivationPreviewJSONRequestBody = ActivationToken
+
 // CustomerCreateJSONRequestBody defines body for CustomerCreate for application/json ContentType.
 type CustomerCreateJSONRequestBody = CustomerCreate
 
 // CustomerUpdateJSONRequestBody defines body for CustomerUpdate for application/json ContentType.
 type CustomerUpdateJSONRequestBody = CustomerPatch
+
+// ActivationRequestCreateJSONRequestBody defines body for ActivationRequestCreate for application/json ContentType.
+type ActivationRequestCreateJSONRequestBody = ActivationRequestCreate
+
+// ActivationRequestUpdateJSONRequestBody defines body for ActivationRequestUpdate for application/json ContentType.
+type ActivationRequestUpdateJSONRequestBody = ActivationRequestPatch
 
 // IdentityCreateJSONRequestBody defines body for IdentityCreate for application/json ContentType.
 type IdentityCreateJSONRequestBody = IdentityCreate
@@ -1426,6 +1703,12 @@ type NoteCreateJSONRequestBody = NoteCreate
 
 // MePasswordUpdateJSONRequestBody defines body for MePasswordUpdate for application/json ContentType.
 type MePasswordUpdateJSONRequestBody = PasswordChange
+
+// PasswordResetCreateJSONRequestBody defines body for PasswordResetCreate for application/json ContentType.
+type PasswordResetCreateJSONRequestBody = PasswordResetCreate
+
+// PasswordResetCompleteJSONRequestBody defines body for PasswordResetComplete for application/json ContentType.
+type PasswordResetCompleteJSONRequestBody = PasswordResetComplete
 
 // PortalPasswordUpdateJSONRequestBody defines body for PortalPasswordUpdate for application/json ContentType.
 type PortalPasswordUpdateJSONRequestBody = PasswordChange
@@ -1849,6 +2132,44 @@ type ClientInterface interface {
 	// Corresponds with GET /readyz (the `ReadinessGet` operationId).
 	ReadinessGet(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ActivationCreateWithBody Set a password through a link
+	//
+	// Sets the password, creates the login where there is none yet, and makes the customer `active`. The link works once: of
+	// two who follow it at the same time one wins, and the other gets 409 `link_used`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/activations (the `ActivationCreate` operationId).
+	ActivationCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ActivationCreate Set a password through a link
+	//
+	// Sets the password, creates the login where there is none yet, and makes the customer `active`. The link works once: of
+	// two who follow it at the same time one wins, and the other gets 409 `link_used`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/activations (the `ActivationCreate` operationId).
+	ActivationCreate(ctx context.Context, body ActivationCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ActivationPreviewWithBody Who a link activates
+	//
+	// For the page that the link leads to: the token is what stands after `#token=`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/activations/preview (the `ActivationPreview` operationId).
+	ActivationPreviewWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ActivationPreview Who a link activates
+	//
+	// For the page that the link leads to: the token is what stands after `#token=`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/activations/preview (the `ActivationPreview` operationId).
+	ActivationPreview(ctx context.Context, body ActivationPreviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CustomerList List and search customers
 	//
 	// All filters may be combined; a customer is listed when it meets every one of them.
@@ -1924,6 +2245,93 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/activate (the `CustomerActivate` operationId).
 	CustomerActivate(ctx context.Context, customerId CustomerId, params *CustomerActivateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ActivationRequestList List a customer's activation requests
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/activation-requests (the `ActivationRequestList` operationId).
+	ActivationRequestList(ctx context.Context, customerId CustomerId, params *ActivationRequestListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ActivationRequestCreateWithBody Prepare an activation request
+	//
+	// Prepares a mail with a temporary link through which the person sets a password, and sends nothing: read recipient,
+	// subject and body, change them, then `send` it, or take the `.eml` or the `mailto_url` and say `mark-sent`.
+	//
+	// For an `unregistered` customer the mail goes to the customer's email address, and following the link creates the login.
+	// For an `inactive` one it goes to the login that `identity_id` names; without it, to the only login, or to the one with
+	// the customer's email address. For an `active` one `identity_id` has to name a login that is still `pending`.
+	//
+	// A newer request for the same login replaces the older, whose link is worthless then. Refused with 409: `no_email`,
+	// `login_email_taken`, `identity_id_required`, `identity_active`, `action_not_allowed`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/activation-requests (the `ActivationRequestCreate` operationId).
+	ActivationRequestCreateWithBody(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ActivationRequestCreate Prepare an activation request
+	//
+	// Prepares a mail with a temporary link through which the person sets a password, and sends nothing: read recipient,
+	// subject and body, change them, then `send` it, or take the `.eml` or the `mailto_url` and say `mark-sent`.
+	//
+	// For an `unregistered` customer the mail goes to the customer's email address, and following the link creates the login.
+	// For an `inactive` one it goes to the login that `identity_id` names; without it, to the only login, or to the one with
+	// the customer's email address. For an `active` one `identity_id` has to name a login that is still `pending`.
+	//
+	// A newer request for the same login replaces the older, whose link is worthless then. Refused with 409: `no_email`,
+	// `login_email_taken`, `identity_id_required`, `identity_active`, `action_not_allowed`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/activation-requests (the `ActivationRequestCreate` operationId).
+	ActivationRequestCreate(ctx context.Context, customerId CustomerId, body ActivationRequestCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ActivationRequestDelete Revoke an activation request
+	//
+	// The request stays in the list as `revoked`.
+	//
+	// Corresponds with DELETE /v1/customers/{customer_id}/activation-requests/{activation_request_id} (the `ActivationRequestDelete` operationId).
+	ActivationRequestDelete(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ActivationRequestGet Read an activation request
+	//
+	// With `Accept: message/rfc822` the answer is an `.eml` file that desktop mail programs open as a draft.
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/activation-requests/{activation_request_id} (the `ActivationRequestGet` operationId).
+	ActivationRequestGet(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestGetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ActivationRequestUpdateWithBody Change subject and body
+	//
+	// Only while the request is a `draft` or has `failed`. The body has to hold the link, or `{{link}}` in its place.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/customers/{customer_id}/activation-requests/{activation_request_id} (the `ActivationRequestUpdate` operationId).
+	ActivationRequestUpdateWithBody(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ActivationRequestUpdate Change subject and body
+	//
+	// Only while the request is a `draft` or has `failed`. The body has to hold the link, or `{{link}}` in its place.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/customers/{customer_id}/activation-requests/{activation_request_id} (the `ActivationRequestUpdate` operationId).
+	ActivationRequestUpdate(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestUpdateParams, body ActivationRequestUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ActivationRequestMarkSent Say that an activation request was sent by hand
+	//
+	// For whoever sent the mail from their own mail program. Sets the customer's `invited_at`, as `send` does.
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/activation-requests/{activation_request_id}/mark-sent (the `ActivationRequestMarkSent` operationId).
+	ActivationRequestMarkSent(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestMarkSentParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ActivationRequestSend Send an activation request
+	//
+	// Sends the mail over SMTP, in the background and with several attempts for a bit more than an hour. When the last one
+	// fails the request is `failed`, with the reason in `failure`, and may be sent again. Without a mail server in the
+	// settings the answer is 409 `mail_not_configured`.
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/activation-requests/{activation_request_id}/send (the `ActivationRequestSend` operationId).
+	ActivationRequestSend(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestSendParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CustomerDeactivate Switch a customer's access off
 	//
@@ -2113,6 +2521,40 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/me/password (the `MePasswordUpdate` operationId).
 	MePasswordUpdate(ctx context.Context, body MePasswordUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PasswordResetCreateWithBody Ask for a link to set a new password
+	//
+	// The answer is the same for every address. The link works once and for an hour; a newer one replaces it. The same login
+	// gets one mail a minute and five an hour at most.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/password-resets (the `PasswordResetCreate` operationId).
+	PasswordResetCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PasswordResetCreate Ask for a link to set a new password
+	//
+	// The answer is the same for every address. The link works once and for an hour; a newer one replaces it. The same login
+	// gets one mail a minute and five an hour at most.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/password-resets (the `PasswordResetCreate` operationId).
+	PasswordResetCreate(ctx context.Context, body PasswordResetCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PasswordResetCompleteWithBody Set a new password through a link
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/password-resets/complete (the `PasswordResetComplete` operationId).
+	PasswordResetCompleteWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PasswordResetComplete Set a new password through a link
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/password-resets/complete (the `PasswordResetComplete` operationId).
+	PasswordResetComplete(ctx context.Context, body PasswordResetCompleteJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PortalPasswordUpdateWithBody Change one's own password
 	//
@@ -2394,6 +2836,84 @@ func (c *Client) ReadinessGet(ctx context.Context, reqEditors ...RequestEditorFn
 	return c.Client.Do(req)
 }
 
+// ActivationCreateWithBody Set a password through a link
+//
+// Sets the password, creates the login where there is none yet, and makes the customer `active`. The link works once: of
+// two who follow it at the same time one wins, and the other gets 409 `link_used`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/activations (the `ActivationCreate` operationId).
+func (c *Client) ActivationCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActivationCreateRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ActivationCreate Set a password through a link
+//
+// Sets the password, creates the login where there is none yet, and makes the customer `active`. The link works once: of
+// two who follow it at the same time one wins, and the other gets 409 `link_used`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/activations (the `ActivationCreate` operationId).
+func (c *Client) ActivationCreate(ctx context.Context, body ActivationCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActivationCreateRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ActivationPreviewWithBody Who a link activates
+//
+// For the page that the link leads to: the token is what stands after `#token=`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/activations/preview (the `ActivationPreview` operationId).
+func (c *Client) ActivationPreviewWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActivationPreviewRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ActivationPreview Who a link activates
+//
+// For the page that the link leads to: the token is what stands after `#token=`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/activations/preview (the `ActivationPreview` operationId).
+func (c *Client) ActivationPreview(ctx context.Context, body ActivationPreviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActivationPreviewRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CustomerList List and search customers
 //
 // All filters may be combined; a customer is listed when it meets every one of them.
@@ -2540,6 +3060,183 @@ func (c *Client) CustomerUpdate(ctx context.Context, customerId CustomerId, para
 // Corresponds with POST /v1/customers/{customer_id}/activate (the `CustomerActivate` operationId).
 func (c *Client) CustomerActivate(ctx context.Context, customerId CustomerId, params *CustomerActivateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCustomerActivateRequest(c.Server, customerId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ActivationRequestList List a customer's activation requests
+//
+// Corresponds with GET /v1/customers/{customer_id}/activation-requests (the `ActivationRequestList` operationId).
+func (c *Client) ActivationRequestList(ctx context.Context, customerId CustomerId, params *ActivationRequestListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActivationRequestListRequest(c.Server, customerId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ActivationRequestCreateWithBody Prepare an activation request
+//
+// Prepares a mail with a temporary link through which the person sets a password, and sends nothing: read recipient,
+// subject and body, change them, then `send` it, or take the `.eml` or the `mailto_url` and say `mark-sent`.
+//
+// For an `unregistered` customer the mail goes to the customer's email address, and following the link creates the login.
+// For an `inactive` one it goes to the login that `identity_id` names; without it, to the only login, or to the one with
+// the customer's email address. For an `active` one `identity_id` has to name a login that is still `pending`.
+//
+// A newer request for the same login replaces the older, whose link is worthless then. Refused with 409: `no_email`,
+// `login_email_taken`, `identity_id_required`, `identity_active`, `action_not_allowed`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/customers/{customer_id}/activation-requests (the `ActivationRequestCreate` operationId).
+func (c *Client) ActivationRequestCreateWithBody(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActivationRequestCreateRequestWithBody(c.Server, customerId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ActivationRequestCreate Prepare an activation request
+//
+// Prepares a mail with a temporary link through which the person sets a password, and sends nothing: read recipient,
+// subject and body, change them, then `send` it, or take the `.eml` or the `mailto_url` and say `mark-sent`.
+//
+// For an `unregistered` customer the mail goes to the customer's email address, and following the link creates the login.
+// For an `inactive` one it goes to the login that `identity_id` names; without it, to the only login, or to the one with
+// the customer's email address. For an `active` one `identity_id` has to name a login that is still `pending`.
+//
+// A newer request for the same login replaces the older, whose link is worthless then. Refused with 409: `no_email`,
+// `login_email_taken`, `identity_id_required`, `identity_active`, `action_not_allowed`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/customers/{customer_id}/activation-requests (the `ActivationRequestCreate` operationId).
+func (c *Client) ActivationRequestCreate(ctx context.Context, customerId CustomerId, body ActivationRequestCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActivationRequestCreateRequest(c.Server, customerId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ActivationRequestDelete Revoke an activation request
+//
+// The request stays in the list as `revoked`.
+//
+// Corresponds with DELETE /v1/customers/{customer_id}/activation-requests/{activation_request_id} (the `ActivationRequestDelete` operationId).
+func (c *Client) ActivationRequestDelete(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActivationRequestDeleteRequest(c.Server, customerId, activationRequestId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ActivationRequestGet Read an activation request
+//
+// With `Accept: message/rfc822` the answer is an `.eml` file that desktop mail programs open as a draft.
+//
+// Corresponds with GET /v1/customers/{customer_id}/activation-requests/{activation_request_id} (the `ActivationRequestGet` operationId).
+func (c *Client) ActivationRequestGet(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestGetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActivationRequestGetRequest(c.Server, customerId, activationRequestId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ActivationRequestUpdateWithBody Change subject and body
+//
+// Only while the request is a `draft` or has `failed`. The body has to hold the link, or `{{link}}` in its place.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/customers/{customer_id}/activation-requests/{activation_request_id} (the `ActivationRequestUpdate` operationId).
+func (c *Client) ActivationRequestUpdateWithBody(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActivationRequestUpdateRequestWithBody(c.Server, customerId, activationRequestId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ActivationRequestUpdate Change subject and body
+//
+// Only while the request is a `draft` or has `failed`. The body has to hold the link, or `{{link}}` in its place.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/customers/{customer_id}/activation-requests/{activation_request_id} (the `ActivationRequestUpdate` operationId).
+func (c *Client) ActivationRequestUpdate(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestUpdateParams, body ActivationRequestUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActivationRequestUpdateRequest(c.Server, customerId, activationRequestId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ActivationRequestMarkSent Say that an activation request was sent by hand
+//
+// For whoever sent the mail from their own mail program. Sets the customer's `invited_at`, as `send` does.
+//
+// Corresponds with POST /v1/customers/{customer_id}/activation-requests/{activation_request_id}/mark-sent (the `ActivationRequestMarkSent` operationId).
+func (c *Client) ActivationRequestMarkSent(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestMarkSentParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActivationRequestMarkSentRequest(c.Server, customerId, activationRequestId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ActivationRequestSend Send an activation request
+//
+// Sends the mail over SMTP, in the background and with several attempts for a bit more than an hour. When the last one
+// fails the request is `failed`, with the reason in `failure`, and may be sent again. Without a mail server in the
+// settings the answer is 409 `mail_not_configured`.
+//
+// Corresponds with POST /v1/customers/{customer_id}/activation-requests/{activation_request_id}/send (the `ActivationRequestSend` operationId).
+func (c *Client) ActivationRequestSend(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestSendParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActivationRequestSendRequest(c.Server, customerId, activationRequestId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2949,6 +3646,80 @@ func (c *Client) MePasswordUpdateWithBody(ctx context.Context, contentType strin
 // Corresponds with PUT /v1/me/password (the `MePasswordUpdate` operationId).
 func (c *Client) MePasswordUpdate(ctx context.Context, body MePasswordUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewMePasswordUpdateRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PasswordResetCreateWithBody Ask for a link to set a new password
+//
+// The answer is the same for every address. The link works once and for an hour; a newer one replaces it. The same login
+// gets one mail a minute and five an hour at most.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/password-resets (the `PasswordResetCreate` operationId).
+func (c *Client) PasswordResetCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPasswordResetCreateRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PasswordResetCreate Ask for a link to set a new password
+//
+// The answer is the same for every address. The link works once and for an hour; a newer one replaces it. The same login
+// gets one mail a minute and five an hour at most.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/password-resets (the `PasswordResetCreate` operationId).
+func (c *Client) PasswordResetCreate(ctx context.Context, body PasswordResetCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPasswordResetCreateRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PasswordResetCompleteWithBody Set a new password through a link
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/password-resets/complete (the `PasswordResetComplete` operationId).
+func (c *Client) PasswordResetCompleteWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPasswordResetCompleteRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PasswordResetComplete Set a new password through a link
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/password-resets/complete (the `PasswordResetComplete` operationId).
+func (c *Client) PasswordResetComplete(ctx context.Context, body PasswordResetCompleteJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPasswordResetCompleteRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3399,6 +4170,86 @@ func NewReadinessGetRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewActivationCreateRequest calls the generic ActivationCreate builder with application/json body
+func NewActivationCreateRequest(server string, body ActivationCreateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewActivationCreateRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewActivationCreateRequestWithBody constructs an http.Request for the ActivationCreate method, with any body, and a specified content type
+func NewActivationCreateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/activations")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewActivationPreviewRequest calls the generic ActivationPreview builder with application/json body
+func NewActivationPreviewRequest(server string, body ActivationPreviewJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewActivationPreviewRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewActivationPreviewRequestWithBody constructs an http.Request for the ActivationPreview method, with any body, and a specified content type
+func NewActivationPreviewRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/activations/preview")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewCustomerListRequest constructs an http.Request for the CustomerList method
 func NewCustomerListRequest(server string, params *CustomerListParams) (*http.Request, error) {
 	var err error
@@ -3574,6 +4425,18 @@ func NewCustomerListRequest(server string, params *CustomerListParams) (*http.Re
 		if params.Invited != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "invited", *params.Invited, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExpiredInvitation != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expired_invitation", *params.ExpiredInvitation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3913,6 +4776,431 @@ func NewCustomerActivateRequest(server string, customerId CustomerId, params *Cu
 	}
 
 	operationPath := fmt.Sprintf("/v1/customers/%s/activate", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewActivationRequestListRequest constructs an http.Request for the ActivationRequestList method
+func NewActivationRequestListRequest(server string, customerId CustomerId, params *ActivationRequestListParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/activation-requests", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "cursor"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IncludeTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_total", *params.IncludeTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewActivationRequestCreateRequest calls the generic ActivationRequestCreate builder with application/json body
+func NewActivationRequestCreateRequest(server string, customerId CustomerId, body ActivationRequestCreateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewActivationRequestCreateRequestWithBody(server, customerId, "application/json", bodyReader)
+}
+
+// NewActivationRequestCreateRequestWithBody constructs an http.Request for the ActivationRequestCreate method, with any body, and a specified content type
+func NewActivationRequestCreateRequestWithBody(server string, customerId CustomerId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/activation-requests", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewActivationRequestDeleteRequest constructs an http.Request for the ActivationRequestDelete method
+func NewActivationRequestDeleteRequest(server string, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestDeleteParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "activation_request_id", activationRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/activation-requests/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewActivationRequestGetRequest constructs an http.Request for the ActivationRequestGet method
+func NewActivationRequestGetRequest(server string, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestGetParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "activation_request_id", activationRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/activation-requests/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewActivationRequestUpdateRequest calls the generic ActivationRequestUpdate builder with application/json body
+func NewActivationRequestUpdateRequest(server string, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestUpdateParams, body ActivationRequestUpdateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewActivationRequestUpdateRequestWithBody(server, customerId, activationRequestId, params, "application/json", bodyReader)
+}
+
+// NewActivationRequestUpdateRequestWithBody constructs an http.Request for the ActivationRequestUpdate method, with any body, and a specified content type
+func NewActivationRequestUpdateRequestWithBody(server string, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestUpdateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "activation_request_id", activationRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/activation-requests/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewActivationRequestMarkSentRequest constructs an http.Request for the ActivationRequestMarkSent method
+func NewActivationRequestMarkSentRequest(server string, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestMarkSentParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "activation_request_id", activationRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/activation-requests/%s/mark-sent", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewActivationRequestSendRequest constructs an http.Request for the ActivationRequestSend method
+func NewActivationRequestSendRequest(server string, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestSendParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "activation_request_id", activationRequestId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/activation-requests/%s/send", pathParam0, pathParam1)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -5000,6 +6288,86 @@ func NewMePasswordUpdateRequestWithBody(server string, contentType string, body 
 	return req, nil
 }
 
+// NewPasswordResetCreateRequest calls the generic PasswordResetCreate builder with application/json body
+func NewPasswordResetCreateRequest(server string, body PasswordResetCreateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPasswordResetCreateRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPasswordResetCreateRequestWithBody constructs an http.Request for the PasswordResetCreate method, with any body, and a specified content type
+func NewPasswordResetCreateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/password-resets")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPasswordResetCompleteRequest calls the generic PasswordResetComplete builder with application/json body
+func NewPasswordResetCompleteRequest(server string, body PasswordResetCompleteJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPasswordResetCompleteRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPasswordResetCompleteRequestWithBody constructs an http.Request for the PasswordResetComplete method, with any body, and a specified content type
+func NewPasswordResetCompleteRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/password-resets/complete")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewPortalPasswordUpdateRequest calls the generic PortalPasswordUpdate builder with application/json body
 func NewPortalPasswordUpdateRequest(server string, body PortalPasswordUpdateJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -5666,6 +7034,44 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /readyz (the `ReadinessGet` operationId).
 	ReadinessGetWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReadinessGetResponse, error)
 
+	// ActivationCreateWithBodyWithResponse Set a password through a link
+	//
+	// Sets the password, creates the login where there is none yet, and makes the customer `active`. The link works once: of
+	// two who follow it at the same time one wins, and the other gets 409 `link_used`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/activations (the `ActivationCreate` operationId).
+	ActivationCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ActivationCreateResponse, error)
+
+	// ActivationCreateWithResponse Set a password through a link
+	//
+	// Sets the password, creates the login where there is none yet, and makes the customer `active`. The link works once: of
+	// two who follow it at the same time one wins, and the other gets 409 `link_used`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/activations (the `ActivationCreate` operationId).
+	ActivationCreateWithResponse(ctx context.Context, body ActivationCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*ActivationCreateResponse, error)
+
+	// ActivationPreviewWithBodyWithResponse Who a link activates
+	//
+	// For the page that the link leads to: the token is what stands after `#token=`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/activations/preview (the `ActivationPreview` operationId).
+	ActivationPreviewWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ActivationPreviewResponse, error)
+
+	// ActivationPreviewWithResponse Who a link activates
+	//
+	// For the page that the link leads to: the token is what stands after `#token=`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/activations/preview (the `ActivationPreview` operationId).
+	ActivationPreviewWithResponse(ctx context.Context, body ActivationPreviewJSONRequestBody, reqEditors ...RequestEditorFn) (*ActivationPreviewResponse, error)
+
 	// CustomerListWithResponse List and search customers
 	//
 	// All filters may be combined; a customer is listed when it meets every one of them.
@@ -5749,6 +7155,103 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/activate (the `CustomerActivate` operationId).
 	CustomerActivateWithResponse(ctx context.Context, customerId CustomerId, params *CustomerActivateParams, reqEditors ...RequestEditorFn) (*CustomerActivateResponse, error)
+
+	// ActivationRequestListWithResponse List a customer's activation requests
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/activation-requests (the `ActivationRequestList` operationId).
+	ActivationRequestListWithResponse(ctx context.Context, customerId CustomerId, params *ActivationRequestListParams, reqEditors ...RequestEditorFn) (*ActivationRequestListResponse, error)
+
+	// ActivationRequestCreateWithBodyWithResponse Prepare an activation request
+	//
+	// Prepares a mail with a temporary link through which the person sets a password, and sends nothing: read recipient,
+	// subject and body, change them, then `send` it, or take the `.eml` or the `mailto_url` and say `mark-sent`.
+	//
+	// For an `unregistered` customer the mail goes to the customer's email address, and following the link creates the login.
+	// For an `inactive` one it goes to the login that `identity_id` names; without it, to the only login, or to the one with
+	// the customer's email address. For an `active` one `identity_id` has to name a login that is still `pending`.
+	//
+	// A newer request for the same login replaces the older, whose link is worthless then. Refused with 409: `no_email`,
+	// `login_email_taken`, `identity_id_required`, `identity_active`, `action_not_allowed`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/activation-requests (the `ActivationRequestCreate` operationId).
+	ActivationRequestCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ActivationRequestCreateResponse, error)
+
+	// ActivationRequestCreateWithResponse Prepare an activation request
+	//
+	// Prepares a mail with a temporary link through which the person sets a password, and sends nothing: read recipient,
+	// subject and body, change them, then `send` it, or take the `.eml` or the `mailto_url` and say `mark-sent`.
+	//
+	// For an `unregistered` customer the mail goes to the customer's email address, and following the link creates the login.
+	// For an `inactive` one it goes to the login that `identity_id` names; without it, to the only login, or to the one with
+	// the customer's email address. For an `active` one `identity_id` has to name a login that is still `pending`.
+	//
+	// A newer request for the same login replaces the older, whose link is worthless then. Refused with 409: `no_email`,
+	// `login_email_taken`, `identity_id_required`, `identity_active`, `action_not_allowed`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/activation-requests (the `ActivationRequestCreate` operationId).
+	ActivationRequestCreateWithResponse(ctx context.Context, customerId CustomerId, body ActivationRequestCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*ActivationRequestCreateResponse, error)
+
+	// ActivationRequestDeleteWithResponse Revoke an activation request
+	//
+	// The request stays in the list as `revoked`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/customers/{customer_id}/activation-requests/{activation_request_id} (the `ActivationRequestDelete` operationId).
+	ActivationRequestDeleteWithResponse(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestDeleteParams, reqEditors ...RequestEditorFn) (*ActivationRequestDeleteResponse, error)
+
+	// ActivationRequestGetWithResponse Read an activation request
+	//
+	// With `Accept: message/rfc822` the answer is an `.eml` file that desktop mail programs open as a draft.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/activation-requests/{activation_request_id} (the `ActivationRequestGet` operationId).
+	ActivationRequestGetWithResponse(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestGetParams, reqEditors ...RequestEditorFn) (*ActivationRequestGetResponse, error)
+
+	// ActivationRequestUpdateWithBodyWithResponse Change subject and body
+	//
+	// Only while the request is a `draft` or has `failed`. The body has to hold the link, or `{{link}}` in its place.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/customers/{customer_id}/activation-requests/{activation_request_id} (the `ActivationRequestUpdate` operationId).
+	ActivationRequestUpdateWithBodyWithResponse(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ActivationRequestUpdateResponse, error)
+
+	// ActivationRequestUpdateWithResponse Change subject and body
+	//
+	// Only while the request is a `draft` or has `failed`. The body has to hold the link, or `{{link}}` in its place.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/customers/{customer_id}/activation-requests/{activation_request_id} (the `ActivationRequestUpdate` operationId).
+	ActivationRequestUpdateWithResponse(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestUpdateParams, body ActivationRequestUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*ActivationRequestUpdateResponse, error)
+
+	// ActivationRequestMarkSentWithResponse Say that an activation request was sent by hand
+	//
+	// For whoever sent the mail from their own mail program. Sets the customer's `invited_at`, as `send` does.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/activation-requests/{activation_request_id}/mark-sent (the `ActivationRequestMarkSent` operationId).
+	ActivationRequestMarkSentWithResponse(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestMarkSentParams, reqEditors ...RequestEditorFn) (*ActivationRequestMarkSentResponse, error)
+
+	// ActivationRequestSendWithResponse Send an activation request
+	//
+	// Sends the mail over SMTP, in the background and with several attempts for a bit more than an hour. When the last one
+	// fails the request is `failed`, with the reason in `failure`, and may be sent again. Without a mail server in the
+	// settings the answer is 409 `mail_not_configured`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/activation-requests/{activation_request_id}/send (the `ActivationRequestSend` operationId).
+	ActivationRequestSendWithResponse(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestSendParams, reqEditors ...RequestEditorFn) (*ActivationRequestSendResponse, error)
 
 	// CustomerDeactivateWithResponse Switch a customer's access off
 	//
@@ -5962,6 +7465,40 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/me/password (the `MePasswordUpdate` operationId).
 	MePasswordUpdateWithResponse(ctx context.Context, body MePasswordUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*MePasswordUpdateResponse, error)
+
+	// PasswordResetCreateWithBodyWithResponse Ask for a link to set a new password
+	//
+	// The answer is the same for every address. The link works once and for an hour; a newer one replaces it. The same login
+	// gets one mail a minute and five an hour at most.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/password-resets (the `PasswordResetCreate` operationId).
+	PasswordResetCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PasswordResetCreateResponse, error)
+
+	// PasswordResetCreateWithResponse Ask for a link to set a new password
+	//
+	// The answer is the same for every address. The link works once and for an hour; a newer one replaces it. The same login
+	// gets one mail a minute and five an hour at most.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/password-resets (the `PasswordResetCreate` operationId).
+	PasswordResetCreateWithResponse(ctx context.Context, body PasswordResetCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*PasswordResetCreateResponse, error)
+
+	// PasswordResetCompleteWithBodyWithResponse Set a new password through a link
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/password-resets/complete (the `PasswordResetComplete` operationId).
+	PasswordResetCompleteWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PasswordResetCompleteResponse, error)
+
+	// PasswordResetCompleteWithResponse Set a new password through a link
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/password-resets/complete (the `PasswordResetComplete` operationId).
+	PasswordResetCompleteWithResponse(ctx context.Context, body PasswordResetCompleteJSONRequestBody, reqEditors ...RequestEditorFn) (*PasswordResetCompleteResponse, error)
 
 	// PortalPasswordUpdateWithBodyWithResponse Change one's own password
 	//
@@ -6560,6 +8097,214 @@ func (r ReadinessGetResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReadinessGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ActivationCreateResponse503Headers the declared response headers of an HTTP 503 response for ActivationCreate
+type ActivationCreateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ActivationCreateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Activation
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *LinkUnknown
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *LinkSpent
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ActivationCreateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ActivationCreateResponse) GetJSON200() *Activation {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ActivationCreateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ActivationCreateResponse) GetApplicationproblemJSON404() *LinkUnknown {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ActivationCreateResponse) GetApplicationproblemJSON409() *LinkSpent {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ActivationCreateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ActivationCreateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ActivationCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ActivationCreateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ActivationCreateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ActivationCreateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ActivationCreateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ActivationCreateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ActivationCreateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ActivationPreviewResponse503Headers the declared response headers of an HTTP 503 response for ActivationPreview
+type ActivationPreviewResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ActivationPreviewResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ActivationPreview
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *LinkUnknown
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *LinkSpent
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ActivationPreviewResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ActivationPreviewResponse) GetJSON200() *ActivationPreview {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ActivationPreviewResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ActivationPreviewResponse) GetApplicationproblemJSON404() *LinkUnknown {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ActivationPreviewResponse) GetApplicationproblemJSON409() *LinkSpent {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ActivationPreviewResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ActivationPreviewResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ActivationPreviewResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ActivationPreviewResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ActivationPreviewResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ActivationPreviewResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ActivationPreviewResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ActivationPreviewResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ActivationPreviewResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -7311,6 +9056,884 @@ func (r CustomerActivateResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CustomerActivateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ActivationRequestListResponse200Headers the declared response headers of an HTTP 200 response for ActivationRequestList
+type ActivationRequestListResponse200Headers struct {
+	Link *string
+}
+
+// ActivationRequestListResponse401Headers the declared response headers of an HTTP 401 response for ActivationRequestList
+type ActivationRequestListResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ActivationRequestListResponse403Headers the declared response headers of an HTTP 403 response for ActivationRequestList
+type ActivationRequestListResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ActivationRequestListResponse503Headers the declared response headers of an HTTP 503 response for ActivationRequestList
+type ActivationRequestListResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ActivationRequestListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ActivationRequestPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ActivationRequestListResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ActivationRequestListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ActivationRequestListResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ActivationRequestListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ActivationRequestListResponse) GetJSON200() *ActivationRequestPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ActivationRequestListResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ActivationRequestListResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ActivationRequestListResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ActivationRequestListResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ActivationRequestListResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ActivationRequestListResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ActivationRequestListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ActivationRequestListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ActivationRequestListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ActivationRequestListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ActivationRequestCreateResponse201Headers the declared response headers of an HTTP 201 response for ActivationRequestCreate
+type ActivationRequestCreateResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+// ActivationRequestCreateResponse401Headers the declared response headers of an HTTP 401 response for ActivationRequestCreate
+type ActivationRequestCreateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ActivationRequestCreateResponse403Headers the declared response headers of an HTTP 403 response for ActivationRequestCreate
+type ActivationRequestCreateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ActivationRequestCreateResponse503Headers the declared response headers of an HTTP 503 response for ActivationRequestCreate
+type ActivationRequestCreateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ActivationRequestCreateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *ActivationRequest
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *ActionNotAllowed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ActivationRequestCreateResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ActivationRequestCreateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ActivationRequestCreateResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ActivationRequestCreateResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ActivationRequestCreateResponse) GetJSON201() *ActivationRequest {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ActivationRequestCreateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ActivationRequestCreateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ActivationRequestCreateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ActivationRequestCreateResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ActivationRequestCreateResponse) GetApplicationproblemJSON409() *ActionNotAllowed {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ActivationRequestCreateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ActivationRequestCreateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ActivationRequestCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ActivationRequestCreateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ActivationRequestCreateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ActivationRequestCreateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ActivationRequestCreateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ActivationRequestCreateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ActivationRequestCreateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ActivationRequestDeleteResponse401Headers the declared response headers of an HTTP 401 response for ActivationRequestDelete
+type ActivationRequestDeleteResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ActivationRequestDeleteResponse403Headers the declared response headers of an HTTP 403 response for ActivationRequestDelete
+type ActivationRequestDeleteResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ActivationRequestDeleteResponse503Headers the declared response headers of an HTTP 503 response for ActivationRequestDelete
+type ActivationRequestDeleteResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ActivationRequestDeleteResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *RequestState
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ActivationRequestDeleteResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ActivationRequestDeleteResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ActivationRequestDeleteResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ActivationRequestDeleteResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ActivationRequestDeleteResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ActivationRequestDeleteResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ActivationRequestDeleteResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ActivationRequestDeleteResponse) GetApplicationproblemJSON409() *RequestState {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ActivationRequestDeleteResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ActivationRequestDeleteResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ActivationRequestDeleteResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ActivationRequestDeleteResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ActivationRequestDeleteResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ActivationRequestDeleteResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ActivationRequestDeleteResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ActivationRequestGetResponse200Headers the declared response headers of an HTTP 200 response for ActivationRequestGet
+type ActivationRequestGetResponse200Headers struct {
+	ContentDisposition string
+	ETag               string
+	Vary               string
+}
+
+// ActivationRequestGetResponse304Headers the declared response headers of an HTTP 304 response for ActivationRequestGet
+type ActivationRequestGetResponse304Headers struct {
+	ETag string
+}
+
+// ActivationRequestGetResponse401Headers the declared response headers of an HTTP 401 response for ActivationRequestGet
+type ActivationRequestGetResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ActivationRequestGetResponse403Headers the declared response headers of an HTTP 403 response for ActivationRequestGet
+type ActivationRequestGetResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ActivationRequestGetResponse503Headers the declared response headers of an HTTP 503 response for ActivationRequestGet
+type ActivationRequestGetResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ActivationRequestGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ActivationRequest
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ActivationRequestGetResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *ActivationRequestGetResponse304Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ActivationRequestGetResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ActivationRequestGetResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ActivationRequestGetResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ActivationRequestGetResponse) GetJSON200() *ActivationRequest {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ActivationRequestGetResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ActivationRequestGetResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ActivationRequestGetResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ActivationRequestGetResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ActivationRequestGetResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ActivationRequestGetResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ActivationRequestGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ActivationRequestGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ActivationRequestGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ActivationRequestGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ActivationRequestUpdateResponse200Headers the declared response headers of an HTTP 200 response for ActivationRequestUpdate
+type ActivationRequestUpdateResponse200Headers struct {
+	ETag string
+}
+
+// ActivationRequestUpdateResponse401Headers the declared response headers of an HTTP 401 response for ActivationRequestUpdate
+type ActivationRequestUpdateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ActivationRequestUpdateResponse403Headers the declared response headers of an HTTP 403 response for ActivationRequestUpdate
+type ActivationRequestUpdateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ActivationRequestUpdateResponse503Headers the declared response headers of an HTTP 503 response for ActivationRequestUpdate
+type ActivationRequestUpdateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ActivationRequestUpdateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ActivationRequest
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *RequestState
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ActivationRequestUpdateResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ActivationRequestUpdateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ActivationRequestUpdateResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ActivationRequestUpdateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ActivationRequestUpdateResponse) GetJSON200() *ActivationRequest {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ActivationRequestUpdateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ActivationRequestUpdateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ActivationRequestUpdateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ActivationRequestUpdateResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ActivationRequestUpdateResponse) GetApplicationproblemJSON409() *RequestState {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ActivationRequestUpdateResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ActivationRequestUpdateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ActivationRequestUpdateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ActivationRequestUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ActivationRequestUpdateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ActivationRequestUpdateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ActivationRequestUpdateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ActivationRequestUpdateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ActivationRequestUpdateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ActivationRequestUpdateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ActivationRequestMarkSentResponse200Headers the declared response headers of an HTTP 200 response for ActivationRequestMarkSent
+type ActivationRequestMarkSentResponse200Headers struct {
+	ETag string
+}
+
+// ActivationRequestMarkSentResponse401Headers the declared response headers of an HTTP 401 response for ActivationRequestMarkSent
+type ActivationRequestMarkSentResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ActivationRequestMarkSentResponse403Headers the declared response headers of an HTTP 403 response for ActivationRequestMarkSent
+type ActivationRequestMarkSentResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ActivationRequestMarkSentResponse503Headers the declared response headers of an HTTP 503 response for ActivationRequestMarkSent
+type ActivationRequestMarkSentResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ActivationRequestMarkSentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ActivationRequest
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *RequestState
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ActivationRequestMarkSentResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ActivationRequestMarkSentResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ActivationRequestMarkSentResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ActivationRequestMarkSentResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ActivationRequestMarkSentResponse) GetJSON200() *ActivationRequest {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ActivationRequestMarkSentResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ActivationRequestMarkSentResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ActivationRequestMarkSentResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ActivationRequestMarkSentResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ActivationRequestMarkSentResponse) GetApplicationproblemJSON409() *RequestState {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ActivationRequestMarkSentResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ActivationRequestMarkSentResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ActivationRequestMarkSentResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ActivationRequestMarkSentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ActivationRequestMarkSentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ActivationRequestMarkSentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ActivationRequestMarkSentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ActivationRequestSendResponse202Headers the declared response headers of an HTTP 202 response for ActivationRequestSend
+type ActivationRequestSendResponse202Headers struct {
+	ETag string
+}
+
+// ActivationRequestSendResponse401Headers the declared response headers of an HTTP 401 response for ActivationRequestSend
+type ActivationRequestSendResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ActivationRequestSendResponse403Headers the declared response headers of an HTTP 403 response for ActivationRequestSend
+type ActivationRequestSendResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ActivationRequestSendResponse503Headers the declared response headers of an HTTP 503 response for ActivationRequestSend
+type ActivationRequestSendResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ActivationRequestSendResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *ActivationRequest
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *RequestState
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ActivationRequestSendResponse202Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ActivationRequestSendResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ActivationRequestSendResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ActivationRequestSendResponse503Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ActivationRequestSendResponse) GetJSON202() *ActivationRequest {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ActivationRequestSendResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ActivationRequestSendResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ActivationRequestSendResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ActivationRequestSendResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ActivationRequestSendResponse) GetApplicationproblemJSON409() *RequestState {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ActivationRequestSendResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ActivationRequestSendResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ActivationRequestSendResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ActivationRequestSendResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ActivationRequestSendResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ActivationRequestSendResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ActivationRequestSendResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -9296,6 +11919,207 @@ func (r MePasswordUpdateResponse) ContentType() string {
 	return ""
 }
 
+// PasswordResetCreateResponse429Headers the declared response headers of an HTTP 429 response for PasswordResetCreate
+type PasswordResetCreateResponse429Headers struct {
+	RetryAfter int32
+}
+
+// PasswordResetCreateResponse503Headers the declared response headers of an HTTP 503 response for PasswordResetCreate
+type PasswordResetCreateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type PasswordResetCreateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Empty
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PasswordResetCreateResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PasswordResetCreateResponse503Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r PasswordResetCreateResponse) GetJSON202() *Empty {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PasswordResetCreateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PasswordResetCreateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PasswordResetCreateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PasswordResetCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PasswordResetCreateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PasswordResetCreateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PasswordResetCreateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PasswordResetCreateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PasswordResetCreateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PasswordResetCreateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PasswordResetCreateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PasswordResetCompleteResponse503Headers the declared response headers of an HTTP 503 response for PasswordResetComplete
+type PasswordResetCompleteResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type PasswordResetCompleteResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *LinkUnknown
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *LinkSpent
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PasswordResetCompleteResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PasswordResetCompleteResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PasswordResetCompleteResponse) GetApplicationproblemJSON404() *LinkUnknown {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r PasswordResetCompleteResponse) GetApplicationproblemJSON409() *LinkSpent {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PasswordResetCompleteResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PasswordResetCompleteResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PasswordResetCompleteResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PasswordResetCompleteResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PasswordResetCompleteResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PasswordResetCompleteResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PasswordResetCompleteResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PasswordResetCompleteResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PasswordResetCompleteResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // PortalPasswordUpdateResponse401Headers the declared response headers of an HTTP 401 response for PortalPasswordUpdate
 type PortalPasswordUpdateResponse401Headers struct {
 	WWWAuthenticate string
@@ -10620,6 +13444,68 @@ func (c *ClientWithResponses) ReadinessGetWithResponse(ctx context.Context, reqE
 	return ParseReadinessGetResponse(rsp)
 }
 
+// ActivationCreateWithBodyWithResponse Set a password through a link
+//
+// Sets the password, creates the login where there is none yet, and makes the customer `active`. The link works once: of
+// two who follow it at the same time one wins, and the other gets 409 `link_used`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/activations (the `ActivationCreate` operationId).
+func (c *ClientWithResponses) ActivationCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ActivationCreateResponse, error) {
+	rsp, err := c.ActivationCreateWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseActivationCreateResponse(rsp)
+}
+
+// ActivationCreateWithResponse Set a password through a link
+//
+// Sets the password, creates the login where there is none yet, and makes the customer `active`. The link works once: of
+// two who follow it at the same time one wins, and the other gets 409 `link_used`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/activations (the `ActivationCreate` operationId).
+func (c *ClientWithResponses) ActivationCreateWithResponse(ctx context.Context, body ActivationCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*ActivationCreateResponse, error) {
+	rsp, err := c.ActivationCreate(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseActivationCreateResponse(rsp)
+}
+
+// ActivationPreviewWithBodyWithResponse Who a link activates
+//
+// For the page that the link leads to: the token is what stands after `#token=`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/activations/preview (the `ActivationPreview` operationId).
+func (c *ClientWithResponses) ActivationPreviewWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ActivationPreviewResponse, error) {
+	rsp, err := c.ActivationPreviewWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseActivationPreviewResponse(rsp)
+}
+
+// ActivationPreviewWithResponse Who a link activates
+//
+// For the page that the link leads to: the token is what stands after `#token=`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/activations/preview (the `ActivationPreview` operationId).
+func (c *ClientWithResponses) ActivationPreviewWithResponse(ctx context.Context, body ActivationPreviewJSONRequestBody, reqEditors ...RequestEditorFn) (*ActivationPreviewResponse, error) {
+	rsp, err := c.ActivationPreview(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseActivationPreviewResponse(rsp)
+}
+
 // CustomerListWithResponse List and search customers
 //
 // All filters may be combined; a customer is listed when it meets every one of them.
@@ -10750,6 +13636,157 @@ func (c *ClientWithResponses) CustomerActivateWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseCustomerActivateResponse(rsp)
+}
+
+// ActivationRequestListWithResponse List a customer's activation requests
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/customers/{customer_id}/activation-requests (the `ActivationRequestList` operationId).
+func (c *ClientWithResponses) ActivationRequestListWithResponse(ctx context.Context, customerId CustomerId, params *ActivationRequestListParams, reqEditors ...RequestEditorFn) (*ActivationRequestListResponse, error) {
+	rsp, err := c.ActivationRequestList(ctx, customerId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseActivationRequestListResponse(rsp)
+}
+
+// ActivationRequestCreateWithBodyWithResponse Prepare an activation request
+//
+// Prepares a mail with a temporary link through which the person sets a password, and sends nothing: read recipient,
+// subject and body, change them, then `send` it, or take the `.eml` or the `mailto_url` and say `mark-sent`.
+//
+// For an `unregistered` customer the mail goes to the customer's email address, and following the link creates the login.
+// For an `inactive` one it goes to the login that `identity_id` names; without it, to the only login, or to the one with
+// the customer's email address. For an `active` one `identity_id` has to name a login that is still `pending`.
+//
+// A newer request for the same login replaces the older, whose link is worthless then. Refused with 409: `no_email`,
+// `login_email_taken`, `identity_id_required`, `identity_active`, `action_not_allowed`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/customers/{customer_id}/activation-requests (the `ActivationRequestCreate` operationId).
+func (c *ClientWithResponses) ActivationRequestCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ActivationRequestCreateResponse, error) {
+	rsp, err := c.ActivationRequestCreateWithBody(ctx, customerId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseActivationRequestCreateResponse(rsp)
+}
+
+// ActivationRequestCreateWithResponse Prepare an activation request
+//
+// Prepares a mail with a temporary link through which the person sets a password, and sends nothing: read recipient,
+// subject and body, change them, then `send` it, or take the `.eml` or the `mailto_url` and say `mark-sent`.
+//
+// For an `unregistered` customer the mail goes to the customer's email address, and following the link creates the login.
+// For an `inactive` one it goes to the login that `identity_id` names; without it, to the only login, or to the one with
+// the customer's email address. For an `active` one `identity_id` has to name a login that is still `pending`.
+//
+// A newer request for the same login replaces the older, whose link is worthless then. Refused with 409: `no_email`,
+// `login_email_taken`, `identity_id_required`, `identity_active`, `action_not_allowed`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/customers/{customer_id}/activation-requests (the `ActivationRequestCreate` operationId).
+func (c *ClientWithResponses) ActivationRequestCreateWithResponse(ctx context.Context, customerId CustomerId, body ActivationRequestCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*ActivationRequestCreateResponse, error) {
+	rsp, err := c.ActivationRequestCreate(ctx, customerId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseActivationRequestCreateResponse(rsp)
+}
+
+// ActivationRequestDeleteWithResponse Revoke an activation request
+//
+// The request stays in the list as `revoked`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/customers/{customer_id}/activation-requests/{activation_request_id} (the `ActivationRequestDelete` operationId).
+func (c *ClientWithResponses) ActivationRequestDeleteWithResponse(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestDeleteParams, reqEditors ...RequestEditorFn) (*ActivationRequestDeleteResponse, error) {
+	rsp, err := c.ActivationRequestDelete(ctx, customerId, activationRequestId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseActivationRequestDeleteResponse(rsp)
+}
+
+// ActivationRequestGetWithResponse Read an activation request
+//
+// With `Accept: message/rfc822` the answer is an `.eml` file that desktop mail programs open as a draft.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/customers/{customer_id}/activation-requests/{activation_request_id} (the `ActivationRequestGet` operationId).
+func (c *ClientWithResponses) ActivationRequestGetWithResponse(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestGetParams, reqEditors ...RequestEditorFn) (*ActivationRequestGetResponse, error) {
+	rsp, err := c.ActivationRequestGet(ctx, customerId, activationRequestId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseActivationRequestGetResponse(rsp)
+}
+
+// ActivationRequestUpdateWithBodyWithResponse Change subject and body
+//
+// Only while the request is a `draft` or has `failed`. The body has to hold the link, or `{{link}}` in its place.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/customers/{customer_id}/activation-requests/{activation_request_id} (the `ActivationRequestUpdate` operationId).
+func (c *ClientWithResponses) ActivationRequestUpdateWithBodyWithResponse(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ActivationRequestUpdateResponse, error) {
+	rsp, err := c.ActivationRequestUpdateWithBody(ctx, customerId, activationRequestId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseActivationRequestUpdateResponse(rsp)
+}
+
+// ActivationRequestUpdateWithResponse Change subject and body
+//
+// Only while the request is a `draft` or has `failed`. The body has to hold the link, or `{{link}}` in its place.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/customers/{customer_id}/activation-requests/{activation_request_id} (the `ActivationRequestUpdate` operationId).
+func (c *ClientWithResponses) ActivationRequestUpdateWithResponse(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestUpdateParams, body ActivationRequestUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*ActivationRequestUpdateResponse, error) {
+	rsp, err := c.ActivationRequestUpdate(ctx, customerId, activationRequestId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseActivationRequestUpdateResponse(rsp)
+}
+
+// ActivationRequestMarkSentWithResponse Say that an activation request was sent by hand
+//
+// For whoever sent the mail from their own mail program. Sets the customer's `invited_at`, as `send` does.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/customers/{customer_id}/activation-requests/{activation_request_id}/mark-sent (the `ActivationRequestMarkSent` operationId).
+func (c *ClientWithResponses) ActivationRequestMarkSentWithResponse(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestMarkSentParams, reqEditors ...RequestEditorFn) (*ActivationRequestMarkSentResponse, error) {
+	rsp, err := c.ActivationRequestMarkSent(ctx, customerId, activationRequestId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseActivationRequestMarkSentResponse(rsp)
+}
+
+// ActivationRequestSendWithResponse Send an activation request
+//
+// Sends the mail over SMTP, in the background and with several attempts for a bit more than an hour. When the last one
+// fails the request is `failed`, with the reason in `failure`, and may be sent again. Without a mail server in the
+// settings the answer is 409 `mail_not_configured`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/customers/{customer_id}/activation-requests/{activation_request_id}/send (the `ActivationRequestSend` operationId).
+func (c *ClientWithResponses) ActivationRequestSendWithResponse(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestSendParams, reqEditors ...RequestEditorFn) (*ActivationRequestSendResponse, error) {
+	rsp, err := c.ActivationRequestSend(ctx, customerId, activationRequestId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseActivationRequestSendResponse(rsp)
 }
 
 // CustomerDeactivateWithResponse Switch a customer's access off
@@ -11095,6 +14132,64 @@ func (c *ClientWithResponses) MePasswordUpdateWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseMePasswordUpdateResponse(rsp)
+}
+
+// PasswordResetCreateWithBodyWithResponse Ask for a link to set a new password
+//
+// The answer is the same for every address. The link works once and for an hour; a newer one replaces it. The same login
+// gets one mail a minute and five an hour at most.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/password-resets (the `PasswordResetCreate` operationId).
+func (c *ClientWithResponses) PasswordResetCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PasswordResetCreateResponse, error) {
+	rsp, err := c.PasswordResetCreateWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePasswordResetCreateResponse(rsp)
+}
+
+// PasswordResetCreateWithResponse Ask for a link to set a new password
+//
+// The answer is the same for every address. The link works once and for an hour; a newer one replaces it. The same login
+// gets one mail a minute and five an hour at most.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/password-resets (the `PasswordResetCreate` operationId).
+func (c *ClientWithResponses) PasswordResetCreateWithResponse(ctx context.Context, body PasswordResetCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*PasswordResetCreateResponse, error) {
+	rsp, err := c.PasswordResetCreate(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePasswordResetCreateResponse(rsp)
+}
+
+// PasswordResetCompleteWithBodyWithResponse Set a new password through a link
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/password-resets/complete (the `PasswordResetComplete` operationId).
+func (c *ClientWithResponses) PasswordResetCompleteWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PasswordResetCompleteResponse, error) {
+	rsp, err := c.PasswordResetCompleteWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePasswordResetCompleteResponse(rsp)
+}
+
+// PasswordResetCompleteWithResponse Set a new password through a link
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/password-resets/complete (the `PasswordResetComplete` operationId).
+func (c *ClientWithResponses) PasswordResetCompleteWithResponse(ctx context.Context, body PasswordResetCompleteJSONRequestBody, reqEditors ...RequestEditorFn) (*PasswordResetCompleteResponse, error) {
+	rsp, err := c.PasswordResetComplete(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePasswordResetCompleteResponse(rsp)
 }
 
 // PortalPasswordUpdateWithBodyWithResponse Change one's own password
@@ -11728,6 +14823,196 @@ func ParseReadinessGetResponse(rsp *http.Response) (*ReadinessGetResponse, error
 	switch {
 	case rsp.StatusCode == 503:
 		var headers ReadinessGetResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseActivationCreateResponse parses an HTTP response from a ActivationCreateWithResponse call
+func ParseActivationCreateResponse(rsp *http.Response) (*ActivationCreateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ActivationCreateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Activation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest LinkUnknown
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest LinkSpent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers ActivationCreateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseActivationPreviewResponse parses an HTTP response from a ActivationPreviewWithResponse call
+func ParseActivationPreviewResponse(rsp *http.Response) (*ActivationPreviewResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ActivationPreviewResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ActivationPreview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest LinkUnknown
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest LinkSpent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers ActivationPreviewResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
@@ -12491,6 +15776,911 @@ func ParseCustomerActivateResponse(rsp *http.Response) (*CustomerActivateRespons
 		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerActivateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseActivationRequestListResponse parses an HTTP response from a ActivationRequestListWithResponse call
+func ParseActivationRequestListResponse(rsp *http.Response) (*ActivationRequestListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ActivationRequestListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ActivationRequestPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ActivationRequestListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ActivationRequestListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ActivationRequestListResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers ActivationRequestListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseActivationRequestCreateResponse parses an HTTP response from a ActivationRequestCreateWithResponse call
+func ParseActivationRequestCreateResponse(rsp *http.Response) (*ActivationRequestCreateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ActivationRequestCreateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest ActivationRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ActionNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ActivationRequestCreateResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers ActivationRequestCreateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ActivationRequestCreateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers ActivationRequestCreateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseActivationRequestDeleteResponse parses an HTTP response from a ActivationRequestDeleteWithResponse call
+func ParseActivationRequestDeleteResponse(rsp *http.Response) (*ActivationRequestDeleteResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ActivationRequestDeleteResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest RequestState
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ActivationRequestDeleteResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ActivationRequestDeleteResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers ActivationRequestDeleteResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseActivationRequestGetResponse parses an HTTP response from a ActivationRequestGetWithResponse call
+func ParseActivationRequestGetResponse(rsp *http.Response) (*ActivationRequestGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ActivationRequestGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ActivationRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (message/rfc822) unsupported
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ActivationRequestGetResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Vary"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Vary", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Vary = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers ActivationRequestGetResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 401:
+		var headers ActivationRequestGetResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ActivationRequestGetResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers ActivationRequestGetResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseActivationRequestUpdateResponse parses an HTTP response from a ActivationRequestUpdateWithResponse call
+func ParseActivationRequestUpdateResponse(rsp *http.Response) (*ActivationRequestUpdateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ActivationRequestUpdateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ActivationRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest RequestState
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ActivationRequestUpdateResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ActivationRequestUpdateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ActivationRequestUpdateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers ActivationRequestUpdateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseActivationRequestMarkSentResponse parses an HTTP response from a ActivationRequestMarkSentWithResponse call
+func ParseActivationRequestMarkSentResponse(rsp *http.Response) (*ActivationRequestMarkSentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ActivationRequestMarkSentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ActivationRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest RequestState
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ActivationRequestMarkSentResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ActivationRequestMarkSentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ActivationRequestMarkSentResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers ActivationRequestMarkSentResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseActivationRequestSendResponse parses an HTTP response from a ActivationRequestSendWithResponse call
+func ParseActivationRequestSendResponse(rsp *http.Response) (*ActivationRequestSendResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ActivationRequestSendResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest ActivationRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest RequestState
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers ActivationRequestSendResponse202Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers202 = &headers
+	case rsp.StatusCode == 401:
+		var headers ActivationRequestSendResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ActivationRequestSendResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers ActivationRequestSendResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
@@ -14476,6 +18666,195 @@ func ParseMePasswordUpdateResponse(rsp *http.Response) (*MePasswordUpdateRespons
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers MePasswordUpdateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePasswordResetCreateResponse parses an HTTP response from a PasswordResetCreateWithResponse call
+func ParsePasswordResetCreateResponse(rsp *http.Response) (*PasswordResetCreateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PasswordResetCreateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Empty
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers PasswordResetCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers PasswordResetCreateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePasswordResetCompleteResponse parses an HTTP response from a PasswordResetCompleteWithResponse call
+func ParsePasswordResetCompleteResponse(rsp *http.Response) (*PasswordResetCompleteResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PasswordResetCompleteResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest LinkUnknown
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest LinkSpent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers PasswordResetCompleteResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {

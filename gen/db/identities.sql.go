@@ -321,6 +321,43 @@ func (q *Queries) IdentityListForUpdate(ctx context.Context, db DBTX, customerID
 	return items, nil
 }
 
+const identityListOldestFirst = `-- name: IdentityListOldestFirst :many
+SELECT id, customer_id, name, email, role, password_hash, version, created_at, updated_at, name_key, email_key, search_text FROM identities WHERE customer_id = $1 ORDER BY created_at, id LIMIT $2
+`
+
+func (q *Queries) IdentityListOldestFirst(ctx context.Context, db DBTX, customerID uuid.UUID, limit int32) ([]Identity, error) {
+	rows, err := db.Query(ctx, identityListOldestFirst, customerID, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Identity{}
+	for rows.Next() {
+		var i Identity
+		if err := rows.Scan(
+			&i.ID,
+			&i.CustomerID,
+			&i.Name,
+			&i.Email,
+			&i.Role,
+			&i.PasswordHash,
+			&i.Version,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.NameKey,
+			&i.EmailKey,
+			&i.SearchText,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const identityPasswordExists = `-- name: IdentityPasswordExists :one
 SELECT EXISTS (SELECT FROM identities WHERE customer_id = $1 AND password_hash IS NOT NULL)
 `

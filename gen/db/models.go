@@ -11,6 +11,22 @@ import (
 	"github.com/google/uuid"
 )
 
+type ActivationRequest struct {
+	ID         uuid.UUID
+	CustomerID uuid.UUID
+	IdentityID *uuid.UUID
+	State      string
+	Recipient  string
+	Subject    string
+	Body       string
+	Failure    *string
+	ExpiresAt  time.Time
+	SentAt     *time.Time
+	Version    int64
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+}
+
 type AttemptCount struct {
 	Key    []byte
 	Count  int32
@@ -95,6 +111,14 @@ type Note struct {
 	AuthorKind string
 	AuthorID   *uuid.UUID
 	AuthorName string
+	CreatedAt  time.Time
+}
+
+type PasswordReset struct {
+	ID         uuid.UUID
+	IdentityID uuid.UUID
+	State      string
+	ExpiresAt  time.Time
 	CreatedAt  time.Time
 }
 

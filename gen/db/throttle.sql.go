@@ -57,36 +57,42 @@ const attemptCountRaise = `-- name: AttemptCountRaise :many
 WITH rules AS (
     SELECT unnest($1::bytea[]) AS key, unnest($2::integer[]) AS free,
         unnest($3::integer[]) AS first_seconds, unnest($4::integer[]) AS longest_seconds,
-        unnest($5::boolean[]) AS except_known
+        unnest($5::integer[]) AS known_free, unnest($6::boolean[]) AS except_known
+), known AS (
+    SELECT EXISTS (
+        SELECT FROM known_addresses
+        WHERE known_addresses.key = $7::bytea AND known_addresses.expires_at > $8::timestamptz
+    ) AS yes
 ), judged AS (
-    SELECT rules.key, rules.free, rules.first_seconds, rules.longest_seconds,
+    SELECT rules.key, CASE WHEN known.yes THEN rules.known_free ELSE rules.free END AS free, rules.first_seconds, rules.longest_seconds,
         -- A date far ahead is of a clock that was wrong: it must not keep anybody waiting until then.
         CASE WHEN remembered.yes THEN attempt_counts.count ELSE 0 END + 1 AS count,
-        CASE WHEN remembered.yes THEN attempt_counts.free_at ELSE $6::timestamptz END AS free_at
+        -- Free tries wait for nothing, not even for one that another replica's clock dated a moment ahead.
+        CASE WHEN remembered.yes
+            AND attempt_counts.count >= CASE WHEN known.yes THEN rules.known_free ELSE rules.free END
+            THEN attempt_counts.free_at ELSE $8::timestamptz END AS free_at
     FROM rules
+    CROSS JOIN known
     JOIN attempt_counts ON attempt_counts.key = rules.key
     CROSS JOIN LATERAL (
-        SELECT attempt_counts.last_at > $7::timestamptz
-            AND attempt_counts.last_at < $8::timestamptz AS yes
+        SELECT attempt_counts.last_at > $9::timestamptz
+            AND attempt_counts.last_at < $10::timestamptz AS yes
     ) AS remembered
-    WHERE NOT rules.except_known OR NOT EXISTS (
-        SELECT FROM known_addresses
-        WHERE known_addresses.key = $9::bytea AND known_addresses.expires_at > $6::timestamptz
-    )
+    WHERE NOT (rules.except_known AND known.yes)
 ), raised AS (
-    UPDATE attempt_counts SET count = judged.count, last_at = $6::timestamptz,
+    UPDATE attempt_counts SET count = judged.count, last_at = $8::timestamptz,
         -- Not @now: the sum behind it would be taken for the parameter.
-        free_at = $6::timestamptz + interval '1 second' * CASE
+        free_at = $8::timestamptz + interval '1 second' * CASE
             WHEN judged.count < judged.free THEN 0
             ELSE least(judged.longest_seconds, judged.first_seconds * power(2, least(judged.count - judged.free, 30)))
         END
     FROM judged
-    WHERE attempt_counts.key = judged.key AND NOT EXISTS (SELECT FROM judged WHERE judged.free_at > $6::timestamptz)
+    WHERE attempt_counts.key = judged.key AND NOT EXISTS (SELECT FROM judged WHERE judged.free_at > $8::timestamptz)
 ), discarded AS (
     -- Rows that were made for a refused try: somebody who is refused must not fill the table.
     DELETE FROM attempt_counts
     WHERE attempt_counts.key = ANY($1::bytea[]) AND attempt_counts.count = 0
-        AND EXISTS (SELECT FROM judged WHERE judged.free_at > $6::timestamptz)
+        AND EXISTS (SELECT FROM judged WHERE judged.free_at > $8::timestamptz)
 )
 SELECT judged.key::bytea AS key, judged.free_at::timestamptz AS free_at FROM judged
 `
@@ -96,11 +102,12 @@ type AttemptCountRaiseParams struct {
 	Frees           []int32
 	FirstSeconds    []int32
 	LongestSeconds  []int32
+	KnownFrees      []int32
 	ExceptKnowns    []bool
+	KnownKey        []byte
 	Now             time.Time
 	ForgottenBefore time.Time
 	WrongAfter      time.Time
-	KnownKey        []byte
 }
 
 type AttemptCountRaiseRow struct {
@@ -117,11 +124,12 @@ func (q *Queries) AttemptCountRaise(ctx context.Context, db DBTX, arg AttemptCou
 		arg.Frees,
 		arg.FirstSeconds,
 		arg.LongestSeconds,
+		arg.KnownFrees,
 		arg.ExceptKnowns,
+		arg.KnownKey,
 		arg.Now,
 		arg.ForgottenBefore,
 		arg.WrongAfter,
-		arg.KnownKey,
 	)
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -16,6 +17,39 @@ import (
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
+
+// Defines values for ActivationRequestState.
+const (
+	ActivationRequestStateDraft   ActivationRequestState = "draft"
+	ActivationRequestStateExpired ActivationRequestState = "expired"
+	ActivationRequestStateFailed  ActivationRequestState = "failed"
+	ActivationRequestStateQueued  ActivationRequestState = "queued"
+	ActivationRequestStateRevoked ActivationRequestState = "revoked"
+	ActivationRequestStateSent    ActivationRequestState = "sent"
+	ActivationRequestStateUsed    ActivationRequestState = "used"
+)
+
+// Valid indicates whether the value is a known member of the ActivationRequestState enum.
+func (e ActivationRequestState) Valid() bool {
+	switch e {
+	case ActivationRequestStateDraft:
+		return true
+	case ActivationRequestStateExpired:
+		return true
+	case ActivationRequestStateFailed:
+		return true
+	case ActivationRequestStateQueued:
+		return true
+	case ActivationRequestStateRevoked:
+		return true
+	case ActivationRequestStateSent:
+		return true
+	case ActivationRequestStateUsed:
+		return true
+	default:
+		return false
+	}
+}
 
 // Defines values for CustomerStatus.
 const (
@@ -213,6 +247,130 @@ func (e IdentityListParamsSort) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// Activation defines model for Activation.
+type Activation struct {
+	// Identity The login to sign in with.
+	Identity struct {
+		Id    openapi_types.UUID `json:"id"`
+		Name  string             `json:"name"`
+		Email string             `json:"email"`
+	} `json:"identity"`
+	Customer struct {
+		Id   openapi_types.UUID `json:"id"`
+		Name string             `json:"name"`
+
+		// Status `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
+		// `deactivated`: was active, access is switched off for now.
+		Status CustomerStatus `json:"status"`
+	} `json:"customer"`
+}
+
+// ActivationCreate defines model for ActivationCreate.
+type ActivationCreate struct {
+	// Token What stands after `#token=` in the link.
+	Token LinkToken `json:"token"`
+
+	// Password 10 to 128 characters. Common and easily guessed ones are refused.
+	Password NewPassword `json:"password"`
+
+	// PasswordConfirmation When sent, it must be the same as `password`.
+	PasswordConfirmation *PasswordConfirmation `json:"password_confirmation,omitempty"`
+
+	// Name What the person is called; as it was, or the customer's name, when absent.
+	Name *string `json:"name,omitempty"`
+}
+
+// ActivationMessage defines model for ActivationMessage.
+type ActivationMessage struct {
+	// To Empty once the login is deleted.
+	To      string `json:"to"`
+	Subject string `json:"subject"`
+
+	// Body Plain text, with the link in it.
+	Body string `json:"body"`
+
+	// MailtoUrl Opens the message in the mail program of whoever follows it. Null once the link no longer works.
+	MailtoUrl *string `json:"mailto_url"`
+}
+
+// ActivationPreview defines model for ActivationPreview.
+type ActivationPreview struct {
+	// Identity Whom the link is for.
+	Identity struct {
+		// Name Null while there is no login yet; the person gives the name then.
+		Name  *string `json:"name"`
+		Email string  `json:"email"`
+	} `json:"identity"`
+	Customer struct {
+		Name string `json:"name"`
+	} `json:"customer"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// ActivationRequest defines model for ActivationRequest.
+type ActivationRequest struct {
+	Id         openapi_types.UUID `json:"id"`
+	CustomerId openapi_types.UUID `json:"customer_id"`
+
+	// IdentityId The login that it is for. Null while following the link is to create it.
+	IdentityId *openapi_types.UUID `json:"identity_id"`
+
+	// State `draft`: for review. `queued`: on its way. `sent`: by the server, or by hand. `failed`: could not be sent, see
+	// `failure`. The link works in all of these, until it is `used`, `expired` or `revoked`.
+	State ActivationRequestState `json:"state"`
+
+	// Failure With `failed`, why.
+	Failure *string `json:"failure"`
+
+	// Link What the person follows. Whoever has it can set the password: treat it as one. Null once it no longer works.
+	Link    *string           `json:"link"`
+	Message ActivationMessage `json:"message"`
+
+	// ExpiresAt 72 hours after it was sent, or prepared while it is not.
+	ExpiresAt time.Time  `json:"expires_at"`
+	SentAt    *time.Time `json:"sent_at"`
+
+	// Version Up by one with each change. That time makes it `expired` is none.
+	Version   int64     `json:"version"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// ActivationRequestCreate defines model for ActivationRequestCreate.
+type ActivationRequestCreate struct {
+	// IdentityId The login to invite.
+	IdentityId *openapi_types.UUID `json:"identity_id,omitempty"`
+}
+
+// ActivationRequestPage defines model for ActivationRequestPage.
+type ActivationRequestPage struct {
+	Data []ListedActivationRequest `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor *NextCursor `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// ActivationRequestPatch defines model for ActivationRequestPatch.
+type ActivationRequestPatch struct {
+	Subject *string `json:"subject,omitempty"`
+
+	// Body Plain text with the link, or `{{link}}` in its place.
+	Body *string `json:"body,omitempty"`
+}
+
+// ActivationRequestState `draft`: for review. `queued`: on its way. `sent`: by the server, or by hand. `failed`: could not be sent, see
+// `failure`. The link works in all of these, until it is `used`, `expired` or `revoked`.
+type ActivationRequestState string
+
+// ActivationToken defines model for ActivationToken.
+type ActivationToken struct {
+	// Token What stands after `#token=` in the link.
+	Token LinkToken `json:"token"`
 }
 
 // Actor Who did it, named as they were called then.
@@ -452,7 +610,7 @@ type Event struct {
 	Position *int64 `json:"position"`
 
 	// Type `customer.created|updated|deleted|activated|deactivated|identities_deleted`,
-	// `identity.created|updated|deleted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may
+	// `identity.created|updated|deleted`, `activation_request.created|updated|sent|used|revoked`, `note.created|deleted`, `staff.created|updated|deleted`. New types may
 	// appear.
 	Type string `json:"type"`
 
@@ -614,6 +772,28 @@ type JWKSet struct {
 	Keys []JWK `json:"keys"`
 }
 
+// LinkToken What stands after `#token=` in the link.
+type LinkToken = string
+
+// ListedActivationRequest An activation request without link and body.
+type ListedActivationRequest struct {
+	Id         openapi_types.UUID  `json:"id"`
+	CustomerId openapi_types.UUID  `json:"customer_id"`
+	IdentityId *openapi_types.UUID `json:"identity_id"`
+
+	// State `draft`: for review. `queued`: on its way. `sent`: by the server, or by hand. `failed`: could not be sent, see
+	// `failure`. The link works in all of these, until it is `used`, `expired` or `revoked`.
+	State     ActivationRequestState `json:"state"`
+	Failure   *string                `json:"failure"`
+	To        string                 `json:"to"`
+	Subject   string                 `json:"subject"`
+	ExpiresAt time.Time              `json:"expires_at"`
+	SentAt    *time.Time             `json:"sent_at"`
+	Version   int64                  `json:"version"`
+	CreatedAt time.Time              `json:"created_at"`
+	UpdatedAt time.Time              `json:"updated_at"`
+}
+
 // ListedIdentity A login, with its customer's name.
 type ListedIdentity struct {
 	Id           openapi_types.UUID `json:"id"`
@@ -720,6 +900,24 @@ type PasswordChange struct {
 // PasswordConfirmation When sent, it must be the same as `password`.
 type PasswordConfirmation = string
 
+// PasswordResetComplete defines model for PasswordResetComplete.
+type PasswordResetComplete struct {
+	// Token What stands after `#token=` in the link.
+	Token LinkToken `json:"token"`
+
+	// Password 10 to 128 characters. Common and easily guessed ones are refused.
+	Password NewPassword `json:"password"`
+
+	// PasswordConfirmation When sent, it must be the same as `password`.
+	PasswordConfirmation *PasswordConfirmation `json:"password_confirmation,omitempty"`
+}
+
+// PasswordResetCreate defines model for PasswordResetCreate.
+type PasswordResetCreate struct {
+	// Email An email address (RFC 5321), without a display name.
+	Email Email `json:"email"`
+}
+
 // PasswordSet defines model for PasswordSet.
 type PasswordSet struct {
 	// Password 10 to 128 characters. Common and easily guessed ones are refused.
@@ -817,7 +1015,7 @@ type Problem struct {
 	// CurrentVersion With `stale_version`, the version that the resource has.
 	CurrentVersion *int64 `json:"current_version,omitempty"`
 
-	// CurrentStatus With `action_not_allowed`, the status that stands against it.
+	// CurrentStatus With `action_not_allowed` and `request_state`, the status or state that stands against it.
 	CurrentStatus *string `json:"current_status,omitempty"`
 
 	// AllowedActions With `action_not_allowed`, what the status allows instead.
@@ -838,7 +1036,7 @@ type Properties = json.RawMessage
 
 // ResourceRef A resource by kind and id.
 type ResourceRef struct {
-	// Kind `customer`, `identity`, `note`, `staff`. New kinds may appear.
+	// Kind `customer`, `identity`, `activation_request`, `note`, `staff`. New kinds may appear.
 	Kind string             `json:"kind"`
 	Id   openapi_types.UUID `json:"id"`
 }
@@ -1000,6 +1198,9 @@ type TokenResponseTokenType string
 // Total With `include_total=true`, how many entries meet the filters.
 type Total = int64
 
+// ActivationRequestId defines model for ActivationRequestId.
+type ActivationRequestId = openapi_types.UUID
+
 // Confirm defines model for Confirm.
 type Confirm = string
 
@@ -1068,6 +1269,14 @@ type Forbidden = Problem
 // new members may appear.
 type InternalServerError = Problem
 
+// LinkSpent What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type LinkSpent = Problem
+
+// LinkUnknown What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type LinkUnknown = Problem
+
 // NotFound What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type NotFound = Problem
@@ -1090,6 +1299,10 @@ type OAuthUnsupportedMediaType = OAuthError
 // PreconditionFailed What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type PreconditionFailed = Problem
+
+// RequestState What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type RequestState = Problem
 
 // ServiceUnavailable What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -1155,6 +1368,10 @@ type CustomerListParams struct {
 	// Invited With `true` only customers with an `invited_at`, with `false` only those without.
 	Invited *bool `form:"invited,omitempty" json:"invited,omitempty"`
 
+	// ExpiredInvitation With `true` only customers that were invited, did not follow the link in time and have no other link that
+	// still works; with `false` only the others.
+	ExpiredInvitation *bool `form:"expired_invitation,omitempty" json:"expired_invitation,omitempty"`
+
 	// Properties `properties[key]=value`: only customers with this property. The value matches a string, a number or a
 	// boolean that is written so, and a list that contains one. Up to ten keys.
 	Properties *map[string]string `json:"properties,omitempty"`
@@ -1204,6 +1421,53 @@ type CustomerUpdateParams struct {
 
 // CustomerActivateParams defines parameters for CustomerActivate.
 type CustomerActivateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ActivationRequestListParams defines parameters for ActivationRequestList.
+type ActivationRequestListParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// ActivationRequestDeleteParams defines parameters for ActivationRequestDelete.
+type ActivationRequestDeleteParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ActivationRequestGetParams defines parameters for ActivationRequestGet.
+type ActivationRequestGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// ActivationRequestUpdateParams defines parameters for ActivationRequestUpdate.
+type ActivationRequestUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ActivationRequestMarkSentParams defines parameters for ActivationRequestMarkSent.
+type ActivationRequestMarkSentParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ActivationRequestSendParams defines parameters for ActivationRequestSend.
+type ActivationRequestSendParams struct {
 	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
 	// in it is compared.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
@@ -1402,11 +1666,23 @@ type TokenRevokeFormdataRequestBody = RevocationRequest
 // TokenCreateFormdataRequestBody defines body for TokenCreate for application/x-www-form-urlencoded ContentType.
 type TokenCreateFormdataRequestBody = TokenRequest
 
+// ActivationCreateJSONRequestBody defines body for ActivationCreate for application/json ContentType.
+type ActivationCreateJSONRequestBody = ActivationCreate
+
+// ActivationPreviewJSONRequestBody defines body for ActivationPreview for application/json ContentType.
+type ActivationPreviewJSONRequestBody = ActivationToken
+
 // CustomerCreateJSONRequestBody defines body for CustomerCreate for application/json ContentType.
 type CustomerCreateJSONRequestBody = CustomerCreate
 
 // CustomerUpdateJSONRequestBody defines body for CustomerUpdate for application/json ContentType.
 type CustomerUpdateJSONRequestBody = CustomerPatch
+
+// ActivationRequestCreateJSONRequestBody defines body for ActivationRequestCreate for application/json ContentType.
+type ActivationRequestCreateJSONRequestBody = ActivationRequestCreate
+
+// ActivationRequestUpdateJSONRequestBody defines body for ActivationRequestUpdate for application/json ContentType.
+type ActivationRequestUpdateJSONRequestBody = ActivationRequestPatch
 
 // IdentityCreateJSONRequestBody defines body for IdentityCreate for application/json ContentType.
 type IdentityCreateJSONRequestBody = IdentityCreate
@@ -1422,6 +1698,12 @@ type NoteCreateJSONRequestBody = NoteCreate
 
 // MePasswordUpdateJSONRequestBody defines body for MePasswordUpdate for application/json ContentType.
 type MePasswordUpdateJSONRequestBody = PasswordChange
+
+// PasswordResetCreateJSONRequestBody defines body for PasswordResetCreate for application/json ContentType.
+type PasswordResetCreateJSONRequestBody = PasswordResetCreate
+
+// PasswordResetCompleteJSONRequestBody defines body for PasswordResetComplete for application/json ContentType.
+type PasswordResetCompleteJSONRequestBody = PasswordResetComplete
 
 // PortalPasswordUpdateJSONRequestBody defines body for PortalPasswordUpdate for application/json ContentType.
 type PortalPasswordUpdateJSONRequestBody = PasswordChange
@@ -1455,6 +1737,12 @@ type ServerInterface interface {
 	// ReadinessGet Whether requests can be served
 	// (GET /readyz)
 	ReadinessGet(ctx echo.Context) error
+	// ActivationCreate Set a password through a link
+	// (POST /v1/activations)
+	ActivationCreate(ctx echo.Context) error
+	// ActivationPreview Who a link activates
+	// (POST /v1/activations/preview)
+	ActivationPreview(ctx echo.Context) error
 	// CustomerList List and search customers
 	// (GET /v1/customers)
 	CustomerList(ctx echo.Context, params CustomerListParams) error
@@ -1473,6 +1761,27 @@ type ServerInterface interface {
 	// CustomerActivate Switch a customer's access on
 	// (POST /v1/customers/{customer_id}/activate)
 	CustomerActivate(ctx echo.Context, customerId CustomerId, params CustomerActivateParams) error
+	// ActivationRequestList List a customer's activation requests
+	// (GET /v1/customers/{customer_id}/activation-requests)
+	ActivationRequestList(ctx echo.Context, customerId CustomerId, params ActivationRequestListParams) error
+	// ActivationRequestCreate Prepare an activation request
+	// (POST /v1/customers/{customer_id}/activation-requests)
+	ActivationRequestCreate(ctx echo.Context, customerId CustomerId) error
+	// ActivationRequestDelete Revoke an activation request
+	// (DELETE /v1/customers/{customer_id}/activation-requests/{activation_request_id})
+	ActivationRequestDelete(ctx echo.Context, customerId CustomerId, activationRequestId ActivationRequestId, params ActivationRequestDeleteParams) error
+	// ActivationRequestGet Read an activation request
+	// (GET /v1/customers/{customer_id}/activation-requests/{activation_request_id})
+	ActivationRequestGet(ctx echo.Context, customerId CustomerId, activationRequestId ActivationRequestId, params ActivationRequestGetParams) error
+	// ActivationRequestUpdate Change subject and body
+	// (PATCH /v1/customers/{customer_id}/activation-requests/{activation_request_id})
+	ActivationRequestUpdate(ctx echo.Context, customerId CustomerId, activationRequestId ActivationRequestId, params ActivationRequestUpdateParams) error
+	// ActivationRequestMarkSent Say that an activation request was sent by hand
+	// (POST /v1/customers/{customer_id}/activation-requests/{activation_request_id}/mark-sent)
+	ActivationRequestMarkSent(ctx echo.Context, customerId CustomerId, activationRequestId ActivationRequestId, params ActivationRequestMarkSentParams) error
+	// ActivationRequestSend Send an activation request
+	// (POST /v1/customers/{customer_id}/activation-requests/{activation_request_id}/send)
+	ActivationRequestSend(ctx echo.Context, customerId CustomerId, activationRequestId ActivationRequestId, params ActivationRequestSendParams) error
 	// CustomerDeactivate Switch a customer's access off
 	// (POST /v1/customers/{customer_id}/deactivate)
 	CustomerDeactivate(ctx echo.Context, customerId CustomerId, params CustomerDeactivateParams) error
@@ -1524,6 +1833,12 @@ type ServerInterface interface {
 	// MePasswordUpdate Change one's own password
 	// (PUT /v1/me/password)
 	MePasswordUpdate(ctx echo.Context) error
+	// PasswordResetCreate Ask for a link to set a new password
+	// (POST /v1/password-resets)
+	PasswordResetCreate(ctx echo.Context) error
+	// PasswordResetComplete Set a new password through a link
+	// (POST /v1/password-resets/complete)
+	PasswordResetComplete(ctx echo.Context) error
 	// PortalPasswordUpdate Change one's own password
 	// (PUT /v1/portal/password)
 	PortalPasswordUpdate(ctx echo.Context) error
@@ -1612,6 +1927,24 @@ func (w *ServerInterfaceWrapper) ReadinessGet(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ReadinessGet(ctx)
+	return err
+}
+
+// ActivationCreate converts echo context to params.
+func (w *ServerInterfaceWrapper) ActivationCreate(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ActivationCreate(ctx)
+	return err
+}
+
+// ActivationPreview converts echo context to params.
+func (w *ServerInterfaceWrapper) ActivationPreview(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ActivationPreview(ctx)
 	return err
 }
 
@@ -1710,6 +2043,13 @@ func (w *ServerInterfaceWrapper) CustomerList(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "invited", ctx.QueryParams(), &params.Invited, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter invited: %s", err))
+	}
+
+	// ------------- Optional query parameter "expired_invitation" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "expired_invitation", ctx.QueryParams(), &params.ExpiredInvitation, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter expired_invitation: %s", err))
 	}
 
 	// ------------- Optional query parameter "properties" -------------
@@ -1915,6 +2255,281 @@ func (w *ServerInterfaceWrapper) CustomerActivate(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CustomerActivate(ctx, customerId, params)
+	return err
+}
+
+// ActivationRequestList converts echo context to params.
+func (w *ServerInterfaceWrapper) ActivationRequestList(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ActivationRequestListParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ActivationRequestList(ctx, customerId, params)
+	return err
+}
+
+// ActivationRequestCreate converts echo context to params.
+func (w *ServerInterfaceWrapper) ActivationRequestCreate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ActivationRequestCreate(ctx, customerId)
+	return err
+}
+
+// ActivationRequestDelete converts echo context to params.
+func (w *ServerInterfaceWrapper) ActivationRequestDelete(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// ------------- Path parameter "activation_request_id" -------------
+	var activationRequestId ActivationRequestId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "activation_request_id", ctx.Param("activation_request_id"), &activationRequestId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter activation_request_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ActivationRequestDeleteParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ActivationRequestDelete(ctx, customerId, activationRequestId, params)
+	return err
+}
+
+// ActivationRequestGet converts echo context to params.
+func (w *ServerInterfaceWrapper) ActivationRequestGet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// ------------- Path parameter "activation_request_id" -------------
+	var activationRequestId ActivationRequestId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "activation_request_id", ctx.Param("activation_request_id"), &activationRequestId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter activation_request_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ActivationRequestGetParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ActivationRequestGet(ctx, customerId, activationRequestId, params)
+	return err
+}
+
+// ActivationRequestUpdate converts echo context to params.
+func (w *ServerInterfaceWrapper) ActivationRequestUpdate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// ------------- Path parameter "activation_request_id" -------------
+	var activationRequestId ActivationRequestId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "activation_request_id", ctx.Param("activation_request_id"), &activationRequestId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter activation_request_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ActivationRequestUpdateParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ActivationRequestUpdate(ctx, customerId, activationRequestId, params)
+	return err
+}
+
+// ActivationRequestMarkSent converts echo context to params.
+func (w *ServerInterfaceWrapper) ActivationRequestMarkSent(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// ------------- Path parameter "activation_request_id" -------------
+	var activationRequestId ActivationRequestId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "activation_request_id", ctx.Param("activation_request_id"), &activationRequestId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter activation_request_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ActivationRequestMarkSentParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ActivationRequestMarkSent(ctx, customerId, activationRequestId, params)
+	return err
+}
+
+// ActivationRequestSend converts echo context to params.
+func (w *ServerInterfaceWrapper) ActivationRequestSend(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// ------------- Path parameter "activation_request_id" -------------
+	var activationRequestId ActivationRequestId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "activation_request_id", ctx.Param("activation_request_id"), &activationRequestId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter activation_request_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ActivationRequestSendParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ActivationRequestSend(ctx, customerId, activationRequestId, params)
 	return err
 }
 
@@ -2472,6 +3087,24 @@ func (w *ServerInterfaceWrapper) MePasswordUpdate(ctx echo.Context) error {
 	return err
 }
 
+// PasswordResetCreate converts echo context to params.
+func (w *ServerInterfaceWrapper) PasswordResetCreate(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PasswordResetCreate(ctx)
+	return err
+}
+
+// PasswordResetComplete converts echo context to params.
+func (w *ServerInterfaceWrapper) PasswordResetComplete(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PasswordResetComplete(ctx)
+	return err
+}
+
 // PortalPasswordUpdate converts echo context to params.
 func (w *ServerInterfaceWrapper) PortalPasswordUpdate(ctx echo.Context) error {
 	var err error
@@ -2789,12 +3422,21 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/oauth/revoke", wrapper.TokenRevoke, options.OperationMiddlewares["tokenRevoke"]...)
 	router.POST(options.BaseURL+"/oauth/token", wrapper.TokenCreate, options.OperationMiddlewares["tokenCreate"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.ReadinessGet, options.OperationMiddlewares["readinessGet"]...)
+	router.POST(options.BaseURL+"/v1/activations", wrapper.ActivationCreate, options.OperationMiddlewares["activationCreate"]...)
+	router.POST(options.BaseURL+"/v1/activations/preview", wrapper.ActivationPreview, options.OperationMiddlewares["activationPreview"]...)
 	router.GET(options.BaseURL+"/v1/customers", wrapper.CustomerList, options.OperationMiddlewares["customerList"]...)
 	router.POST(options.BaseURL+"/v1/customers", wrapper.CustomerCreate, options.OperationMiddlewares["customerCreate"]...)
 	router.DELETE(options.BaseURL+"/v1/customers/:customer_id", wrapper.CustomerDelete, options.OperationMiddlewares["customerDelete"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id", wrapper.CustomerGet, options.OperationMiddlewares["customerGet"]...)
 	router.PATCH(options.BaseURL+"/v1/customers/:customer_id", wrapper.CustomerUpdate, options.OperationMiddlewares["customerUpdate"]...)
 	router.POST(options.BaseURL+"/v1/customers/:customer_id/activate", wrapper.CustomerActivate, options.OperationMiddlewares["customerActivate"]...)
+	router.GET(options.BaseURL+"/v1/customers/:customer_id/activation-requests", wrapper.ActivationRequestList, options.OperationMiddlewares["activationRequestList"]...)
+	router.POST(options.BaseURL+"/v1/customers/:customer_id/activation-requests", wrapper.ActivationRequestCreate, options.OperationMiddlewares["activationRequestCreate"]...)
+	router.DELETE(options.BaseURL+"/v1/customers/:customer_id/activation-requests/:activation_request_id", wrapper.ActivationRequestDelete, options.OperationMiddlewares["activationRequestDelete"]...)
+	router.GET(options.BaseURL+"/v1/customers/:customer_id/activation-requests/:activation_request_id", wrapper.ActivationRequestGet, options.OperationMiddlewares["activationRequestGet"]...)
+	router.PATCH(options.BaseURL+"/v1/customers/:customer_id/activation-requests/:activation_request_id", wrapper.ActivationRequestUpdate, options.OperationMiddlewares["activationRequestUpdate"]...)
+	router.POST(options.BaseURL+"/v1/customers/:customer_id/activation-requests/:activation_request_id/mark-sent", wrapper.ActivationRequestMarkSent, options.OperationMiddlewares["activationRequestMarkSent"]...)
+	router.POST(options.BaseURL+"/v1/customers/:customer_id/activation-requests/:activation_request_id/send", wrapper.ActivationRequestSend, options.OperationMiddlewares["activationRequestSend"]...)
 	router.POST(options.BaseURL+"/v1/customers/:customer_id/deactivate", wrapper.CustomerDeactivate, options.OperationMiddlewares["customerDeactivate"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/deletion-plan", wrapper.CustomerDeletionPlanGet, options.OperationMiddlewares["customerDeletionPlanGet"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/events", wrapper.CustomerEventList, options.OperationMiddlewares["customerEventList"]...)
@@ -2812,6 +3454,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/identities", wrapper.IdentityList, options.OperationMiddlewares["identityList"]...)
 	router.GET(options.BaseURL+"/v1/me", wrapper.MeGet, options.OperationMiddlewares["meGet"]...)
 	router.PUT(options.BaseURL+"/v1/me/password", wrapper.MePasswordUpdate, options.OperationMiddlewares["mePasswordUpdate"]...)
+	router.POST(options.BaseURL+"/v1/password-resets", wrapper.PasswordResetCreate, options.OperationMiddlewares["passwordResetCreate"]...)
+	router.POST(options.BaseURL+"/v1/password-resets/complete", wrapper.PasswordResetComplete, options.OperationMiddlewares["passwordResetComplete"]...)
 	router.PUT(options.BaseURL+"/v1/portal/password", wrapper.PortalPasswordUpdate, options.OperationMiddlewares["portalPasswordUpdate"]...)
 	router.GET(options.BaseURL+"/v1/portal/profile", wrapper.PortalProfileGet, options.OperationMiddlewares["portalProfileGet"]...)
 	router.PATCH(options.BaseURL+"/v1/portal/profile", wrapper.PortalProfileUpdate, options.OperationMiddlewares["portalProfileUpdate"]...)
@@ -2848,6 +3492,10 @@ type ForbiddenApplicationProblemPlusJSONResponse struct {
 
 type InternalServerErrorApplicationProblemPlusJSONResponse Problem
 
+type LinkSpentApplicationProblemPlusJSONResponse Problem
+
+type LinkUnknownApplicationProblemPlusJSONResponse Problem
+
 type NotFoundApplicationProblemPlusJSONResponse Problem
 
 type NotModifiedResponseHeaders struct {
@@ -2882,6 +3530,8 @@ type OAuthUnavailableJSONResponse struct {
 type OAuthUnsupportedMediaTypeJSONResponse OAuthError
 
 type PreconditionFailedApplicationProblemPlusJSONResponse Problem
+
+type RequestStateApplicationProblemPlusJSONResponse Problem
 
 type ServiceUnavailableResponseHeaders struct {
 	RetryAfter *int32
@@ -3435,6 +4085,312 @@ type ReadinessGet503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ReadinessGet503ApplicationProblemPlusJSONResponse) VisitReadinessGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationCreateRequestObject struct {
+	Body *ActivationCreateJSONRequestBody
+}
+
+type ActivationCreateResponseObject interface {
+	VisitActivationCreateResponse(w http.ResponseWriter) error
+}
+
+type ActivationCreate200JSONResponse Activation
+
+func (response ActivationCreate200JSONResponse) VisitActivationCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationCreate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationCreate400ApplicationProblemPlusJSONResponse) VisitActivationCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationCreate404ApplicationProblemPlusJSONResponse struct {
+	LinkUnknownApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationCreate404ApplicationProblemPlusJSONResponse) VisitActivationCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationCreate409ApplicationProblemPlusJSONResponse struct {
+	LinkSpentApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationCreate409ApplicationProblemPlusJSONResponse) VisitActivationCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationCreate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationCreate413ApplicationProblemPlusJSONResponse) VisitActivationCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationCreate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationCreate415ApplicationProblemPlusJSONResponse) VisitActivationCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationCreate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationCreate422ApplicationProblemPlusJSONResponse) VisitActivationCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationCreate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationCreate500ApplicationProblemPlusJSONResponse) VisitActivationCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationCreate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationCreate503ApplicationProblemPlusJSONResponse) VisitActivationCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationPreviewRequestObject struct {
+	Body *ActivationPreviewJSONRequestBody
+}
+
+type ActivationPreviewResponseObject interface {
+	VisitActivationPreviewResponse(w http.ResponseWriter) error
+}
+
+type ActivationPreview200JSONResponse ActivationPreview
+
+func (response ActivationPreview200JSONResponse) VisitActivationPreviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationPreview400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationPreview400ApplicationProblemPlusJSONResponse) VisitActivationPreviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationPreview404ApplicationProblemPlusJSONResponse struct {
+	LinkUnknownApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationPreview404ApplicationProblemPlusJSONResponse) VisitActivationPreviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationPreview409ApplicationProblemPlusJSONResponse struct {
+	LinkSpentApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationPreview409ApplicationProblemPlusJSONResponse) VisitActivationPreviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationPreview413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationPreview413ApplicationProblemPlusJSONResponse) VisitActivationPreviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationPreview415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationPreview415ApplicationProblemPlusJSONResponse) VisitActivationPreviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationPreview422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationPreview422ApplicationProblemPlusJSONResponse) VisitActivationPreviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationPreview500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationPreview500ApplicationProblemPlusJSONResponse) VisitActivationPreviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationPreview503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationPreview503ApplicationProblemPlusJSONResponse) VisitActivationPreviewResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4442,6 +5398,1216 @@ type CustomerActivate503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CustomerActivate503ApplicationProblemPlusJSONResponse) VisitCustomerActivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestListRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	Params     ActivationRequestListParams
+}
+
+type ActivationRequestListResponseObject interface {
+	VisitActivationRequestListResponse(w http.ResponseWriter) error
+}
+
+type ActivationRequestList200ResponseHeaders struct {
+	Link *string
+}
+
+type ActivationRequestList200JSONResponse struct {
+	Body    ActivationRequestPage
+	Headers ActivationRequestList200ResponseHeaders
+}
+
+func (response ActivationRequestList200JSONResponse) VisitActivationRequestListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestList400ApplicationProblemPlusJSONResponse) VisitActivationRequestListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestList401ApplicationProblemPlusJSONResponse) VisitActivationRequestListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestList403ApplicationProblemPlusJSONResponse) VisitActivationRequestListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestList404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestList404ApplicationProblemPlusJSONResponse) VisitActivationRequestListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestList500ApplicationProblemPlusJSONResponse) VisitActivationRequestListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestList503ApplicationProblemPlusJSONResponse) VisitActivationRequestListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestCreateRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	Body       *ActivationRequestCreateJSONRequestBody
+}
+
+type ActivationRequestCreateResponseObject interface {
+	VisitActivationRequestCreateResponse(w http.ResponseWriter) error
+}
+
+type ActivationRequestCreate201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type ActivationRequestCreate201JSONResponse struct {
+	Body    ActivationRequest
+	Headers ActivationRequestCreate201ResponseHeaders
+}
+
+func (response ActivationRequestCreate201JSONResponse) VisitActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestCreate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestCreate400ApplicationProblemPlusJSONResponse) VisitActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestCreate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestCreate401ApplicationProblemPlusJSONResponse) VisitActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestCreate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestCreate403ApplicationProblemPlusJSONResponse) VisitActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestCreate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestCreate404ApplicationProblemPlusJSONResponse) VisitActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestCreate409ApplicationProblemPlusJSONResponse struct {
+	ActionNotAllowedApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestCreate409ApplicationProblemPlusJSONResponse) VisitActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestCreate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestCreate413ApplicationProblemPlusJSONResponse) VisitActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestCreate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestCreate415ApplicationProblemPlusJSONResponse) VisitActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestCreate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestCreate422ApplicationProblemPlusJSONResponse) VisitActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestCreate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestCreate500ApplicationProblemPlusJSONResponse) VisitActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestCreate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestCreate503ApplicationProblemPlusJSONResponse) VisitActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestDeleteRequestObject struct {
+	CustomerId          CustomerId          `json:"customer_id"`
+	ActivationRequestId ActivationRequestId `json:"activation_request_id"`
+	Params              ActivationRequestDeleteParams
+}
+
+type ActivationRequestDeleteResponseObject interface {
+	VisitActivationRequestDeleteResponse(w http.ResponseWriter) error
+}
+
+type ActivationRequestDelete204Response struct {
+}
+
+func (response ActivationRequestDelete204Response) VisitActivationRequestDeleteResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ActivationRequestDelete400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestDelete400ApplicationProblemPlusJSONResponse) VisitActivationRequestDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestDelete401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestDelete401ApplicationProblemPlusJSONResponse) VisitActivationRequestDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestDelete403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestDelete403ApplicationProblemPlusJSONResponse) VisitActivationRequestDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestDelete404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestDelete404ApplicationProblemPlusJSONResponse) VisitActivationRequestDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestDelete409ApplicationProblemPlusJSONResponse struct {
+	RequestStateApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestDelete409ApplicationProblemPlusJSONResponse) VisitActivationRequestDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestDelete412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestDelete412ApplicationProblemPlusJSONResponse) VisitActivationRequestDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestDelete500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestDelete500ApplicationProblemPlusJSONResponse) VisitActivationRequestDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestDelete503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestDelete503ApplicationProblemPlusJSONResponse) VisitActivationRequestDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestGetRequestObject struct {
+	CustomerId          CustomerId          `json:"customer_id"`
+	ActivationRequestId ActivationRequestId `json:"activation_request_id"`
+	Params              ActivationRequestGetParams
+}
+
+type ActivationRequestGetResponseObject interface {
+	VisitActivationRequestGetResponse(w http.ResponseWriter) error
+}
+
+type ActivationRequestGet200ResponseHeaders struct {
+	ContentDisposition string
+	ETag               string
+	Vary               string
+}
+
+type ActivationRequestGet200JSONResponse struct {
+	Body    ActivationRequest
+	Headers ActivationRequestGet200ResponseHeaders
+}
+
+func (response ActivationRequestGet200JSONResponse) VisitActivationRequestGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Vary", fmt.Sprint(response.Headers.Vary))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestGet200Messagerfc822Response struct {
+	Body          io.Reader
+	Headers       ActivationRequestGet200ResponseHeaders
+	ContentLength int64
+}
+
+func (response ActivationRequestGet200Messagerfc822Response) VisitActivationRequestGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "message/rfc822")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Vary", fmt.Sprint(response.Headers.Vary))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ActivationRequestGet304Response = NotModifiedResponse
+
+func (response ActivationRequestGet304Response) VisitActivationRequestGetResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type ActivationRequestGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestGet400ApplicationProblemPlusJSONResponse) VisitActivationRequestGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestGet401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestGet401ApplicationProblemPlusJSONResponse) VisitActivationRequestGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestGet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestGet403ApplicationProblemPlusJSONResponse) VisitActivationRequestGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestGet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestGet404ApplicationProblemPlusJSONResponse) VisitActivationRequestGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestGet500ApplicationProblemPlusJSONResponse) VisitActivationRequestGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestGet503ApplicationProblemPlusJSONResponse) VisitActivationRequestGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestUpdateRequestObject struct {
+	CustomerId          CustomerId          `json:"customer_id"`
+	ActivationRequestId ActivationRequestId `json:"activation_request_id"`
+	Params              ActivationRequestUpdateParams
+	Body                *ActivationRequestUpdateJSONRequestBody
+}
+
+type ActivationRequestUpdateResponseObject interface {
+	VisitActivationRequestUpdateResponse(w http.ResponseWriter) error
+}
+
+type ActivationRequestUpdate200ResponseHeaders struct {
+	ETag string
+}
+
+type ActivationRequestUpdate200JSONResponse struct {
+	Body    ActivationRequest
+	Headers ActivationRequestUpdate200ResponseHeaders
+}
+
+func (response ActivationRequestUpdate200JSONResponse) VisitActivationRequestUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestUpdate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestUpdate400ApplicationProblemPlusJSONResponse) VisitActivationRequestUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestUpdate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestUpdate401ApplicationProblemPlusJSONResponse) VisitActivationRequestUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestUpdate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestUpdate403ApplicationProblemPlusJSONResponse) VisitActivationRequestUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestUpdate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestUpdate404ApplicationProblemPlusJSONResponse) VisitActivationRequestUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestUpdate409ApplicationProblemPlusJSONResponse struct {
+	RequestStateApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestUpdate409ApplicationProblemPlusJSONResponse) VisitActivationRequestUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestUpdate412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestUpdate412ApplicationProblemPlusJSONResponse) VisitActivationRequestUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestUpdate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestUpdate413ApplicationProblemPlusJSONResponse) VisitActivationRequestUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestUpdate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestUpdate415ApplicationProblemPlusJSONResponse) VisitActivationRequestUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestUpdate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestUpdate422ApplicationProblemPlusJSONResponse) VisitActivationRequestUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestUpdate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestUpdate500ApplicationProblemPlusJSONResponse) VisitActivationRequestUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestUpdate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestUpdate503ApplicationProblemPlusJSONResponse) VisitActivationRequestUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestMarkSentRequestObject struct {
+	CustomerId          CustomerId          `json:"customer_id"`
+	ActivationRequestId ActivationRequestId `json:"activation_request_id"`
+	Params              ActivationRequestMarkSentParams
+}
+
+type ActivationRequestMarkSentResponseObject interface {
+	VisitActivationRequestMarkSentResponse(w http.ResponseWriter) error
+}
+
+type ActivationRequestMarkSent200ResponseHeaders struct {
+	ETag string
+}
+
+type ActivationRequestMarkSent200JSONResponse struct {
+	Body    ActivationRequest
+	Headers ActivationRequestMarkSent200ResponseHeaders
+}
+
+func (response ActivationRequestMarkSent200JSONResponse) VisitActivationRequestMarkSentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestMarkSent400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestMarkSent400ApplicationProblemPlusJSONResponse) VisitActivationRequestMarkSentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestMarkSent401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestMarkSent401ApplicationProblemPlusJSONResponse) VisitActivationRequestMarkSentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestMarkSent403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestMarkSent403ApplicationProblemPlusJSONResponse) VisitActivationRequestMarkSentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestMarkSent404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestMarkSent404ApplicationProblemPlusJSONResponse) VisitActivationRequestMarkSentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestMarkSent409ApplicationProblemPlusJSONResponse struct {
+	RequestStateApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestMarkSent409ApplicationProblemPlusJSONResponse) VisitActivationRequestMarkSentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestMarkSent412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestMarkSent412ApplicationProblemPlusJSONResponse) VisitActivationRequestMarkSentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestMarkSent500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestMarkSent500ApplicationProblemPlusJSONResponse) VisitActivationRequestMarkSentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestMarkSent503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestMarkSent503ApplicationProblemPlusJSONResponse) VisitActivationRequestMarkSentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestSendRequestObject struct {
+	CustomerId          CustomerId          `json:"customer_id"`
+	ActivationRequestId ActivationRequestId `json:"activation_request_id"`
+	Params              ActivationRequestSendParams
+}
+
+type ActivationRequestSendResponseObject interface {
+	VisitActivationRequestSendResponse(w http.ResponseWriter) error
+}
+
+type ActivationRequestSend202ResponseHeaders struct {
+	ETag string
+}
+
+type ActivationRequestSend202JSONResponse struct {
+	Body    ActivationRequest
+	Headers ActivationRequestSend202ResponseHeaders
+}
+
+func (response ActivationRequestSend202JSONResponse) VisitActivationRequestSendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestSend400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestSend400ApplicationProblemPlusJSONResponse) VisitActivationRequestSendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestSend401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestSend401ApplicationProblemPlusJSONResponse) VisitActivationRequestSendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestSend403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestSend403ApplicationProblemPlusJSONResponse) VisitActivationRequestSendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestSend404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestSend404ApplicationProblemPlusJSONResponse) VisitActivationRequestSendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestSend409ApplicationProblemPlusJSONResponse struct {
+	RequestStateApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestSend409ApplicationProblemPlusJSONResponse) VisitActivationRequestSendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestSend412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestSend412ApplicationProblemPlusJSONResponse) VisitActivationRequestSendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestSend500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestSend500ApplicationProblemPlusJSONResponse) VisitActivationRequestSendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestSend503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestSend503ApplicationProblemPlusJSONResponse) VisitActivationRequestSendResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7027,6 +9193,291 @@ func (response MePasswordUpdate503ApplicationProblemPlusJSONResponse) VisitMePas
 	return err
 }
 
+type PasswordResetCreateRequestObject struct {
+	Body *PasswordResetCreateJSONRequestBody
+}
+
+type PasswordResetCreateResponseObject interface {
+	VisitPasswordResetCreateResponse(w http.ResponseWriter) error
+}
+
+type PasswordResetCreate202JSONResponse Empty
+
+func (response PasswordResetCreate202JSONResponse) VisitPasswordResetCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PasswordResetCreate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PasswordResetCreate400ApplicationProblemPlusJSONResponse) VisitPasswordResetCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PasswordResetCreate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PasswordResetCreate413ApplicationProblemPlusJSONResponse) VisitPasswordResetCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PasswordResetCreate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response PasswordResetCreate415ApplicationProblemPlusJSONResponse) VisitPasswordResetCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PasswordResetCreate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response PasswordResetCreate422ApplicationProblemPlusJSONResponse) VisitPasswordResetCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PasswordResetCreate429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PasswordResetCreate429ApplicationProblemPlusJSONResponse) VisitPasswordResetCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PasswordResetCreate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PasswordResetCreate500ApplicationProblemPlusJSONResponse) VisitPasswordResetCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PasswordResetCreate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PasswordResetCreate503ApplicationProblemPlusJSONResponse) VisitPasswordResetCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PasswordResetCompleteRequestObject struct {
+	Body *PasswordResetCompleteJSONRequestBody
+}
+
+type PasswordResetCompleteResponseObject interface {
+	VisitPasswordResetCompleteResponse(w http.ResponseWriter) error
+}
+
+type PasswordResetComplete204Response struct {
+}
+
+func (response PasswordResetComplete204Response) VisitPasswordResetCompleteResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type PasswordResetComplete400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PasswordResetComplete400ApplicationProblemPlusJSONResponse) VisitPasswordResetCompleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PasswordResetComplete404ApplicationProblemPlusJSONResponse struct {
+	LinkUnknownApplicationProblemPlusJSONResponse
+}
+
+func (response PasswordResetComplete404ApplicationProblemPlusJSONResponse) VisitPasswordResetCompleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PasswordResetComplete409ApplicationProblemPlusJSONResponse struct {
+	LinkSpentApplicationProblemPlusJSONResponse
+}
+
+func (response PasswordResetComplete409ApplicationProblemPlusJSONResponse) VisitPasswordResetCompleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PasswordResetComplete413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PasswordResetComplete413ApplicationProblemPlusJSONResponse) VisitPasswordResetCompleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PasswordResetComplete415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response PasswordResetComplete415ApplicationProblemPlusJSONResponse) VisitPasswordResetCompleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PasswordResetComplete422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response PasswordResetComplete422ApplicationProblemPlusJSONResponse) VisitPasswordResetCompleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PasswordResetComplete500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PasswordResetComplete500ApplicationProblemPlusJSONResponse) VisitPasswordResetCompleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PasswordResetComplete503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PasswordResetComplete503ApplicationProblemPlusJSONResponse) VisitPasswordResetCompleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PortalPasswordUpdateRequestObject struct {
 	Body *PortalPasswordUpdateJSONRequestBody
 }
@@ -8571,6 +11022,12 @@ type StrictServerInterface interface {
 	// ReadinessGet Whether requests can be served
 	// (GET /readyz)
 	ReadinessGet(ctx context.Context, request ReadinessGetRequestObject) (ReadinessGetResponseObject, error)
+	// ActivationCreate Set a password through a link
+	// (POST /v1/activations)
+	ActivationCreate(ctx context.Context, request ActivationCreateRequestObject) (ActivationCreateResponseObject, error)
+	// ActivationPreview Who a link activates
+	// (POST /v1/activations/preview)
+	ActivationPreview(ctx context.Context, request ActivationPreviewRequestObject) (ActivationPreviewResponseObject, error)
 	// CustomerList List and search customers
 	// (GET /v1/customers)
 	CustomerList(ctx context.Context, request CustomerListRequestObject) (CustomerListResponseObject, error)
@@ -8589,6 +11046,27 @@ type StrictServerInterface interface {
 	// CustomerActivate Switch a customer's access on
 	// (POST /v1/customers/{customer_id}/activate)
 	CustomerActivate(ctx context.Context, request CustomerActivateRequestObject) (CustomerActivateResponseObject, error)
+	// ActivationRequestList List a customer's activation requests
+	// (GET /v1/customers/{customer_id}/activation-requests)
+	ActivationRequestList(ctx context.Context, request ActivationRequestListRequestObject) (ActivationRequestListResponseObject, error)
+	// ActivationRequestCreate Prepare an activation request
+	// (POST /v1/customers/{customer_id}/activation-requests)
+	ActivationRequestCreate(ctx context.Context, request ActivationRequestCreateRequestObject) (ActivationRequestCreateResponseObject, error)
+	// ActivationRequestDelete Revoke an activation request
+	// (DELETE /v1/customers/{customer_id}/activation-requests/{activation_request_id})
+	ActivationRequestDelete(ctx context.Context, request ActivationRequestDeleteRequestObject) (ActivationRequestDeleteResponseObject, error)
+	// ActivationRequestGet Read an activation request
+	// (GET /v1/customers/{customer_id}/activation-requests/{activation_request_id})
+	ActivationRequestGet(ctx context.Context, request ActivationRequestGetRequestObject) (ActivationRequestGetResponseObject, error)
+	// ActivationRequestUpdate Change subject and body
+	// (PATCH /v1/customers/{customer_id}/activation-requests/{activation_request_id})
+	ActivationRequestUpdate(ctx context.Context, request ActivationRequestUpdateRequestObject) (ActivationRequestUpdateResponseObject, error)
+	// ActivationRequestMarkSent Say that an activation request was sent by hand
+	// (POST /v1/customers/{customer_id}/activation-requests/{activation_request_id}/mark-sent)
+	ActivationRequestMarkSent(ctx context.Context, request ActivationRequestMarkSentRequestObject) (ActivationRequestMarkSentResponseObject, error)
+	// ActivationRequestSend Send an activation request
+	// (POST /v1/customers/{customer_id}/activation-requests/{activation_request_id}/send)
+	ActivationRequestSend(ctx context.Context, request ActivationRequestSendRequestObject) (ActivationRequestSendResponseObject, error)
 	// CustomerDeactivate Switch a customer's access off
 	// (POST /v1/customers/{customer_id}/deactivate)
 	CustomerDeactivate(ctx context.Context, request CustomerDeactivateRequestObject) (CustomerDeactivateResponseObject, error)
@@ -8640,6 +11118,12 @@ type StrictServerInterface interface {
 	// MePasswordUpdate Change one's own password
 	// (PUT /v1/me/password)
 	MePasswordUpdate(ctx context.Context, request MePasswordUpdateRequestObject) (MePasswordUpdateResponseObject, error)
+	// PasswordResetCreate Ask for a link to set a new password
+	// (POST /v1/password-resets)
+	PasswordResetCreate(ctx context.Context, request PasswordResetCreateRequestObject) (PasswordResetCreateResponseObject, error)
+	// PasswordResetComplete Set a new password through a link
+	// (POST /v1/password-resets/complete)
+	PasswordResetComplete(ctx context.Context, request PasswordResetCompleteRequestObject) (PasswordResetCompleteResponseObject, error)
 	// PortalPasswordUpdate Change one's own password
 	// (PUT /v1/portal/password)
 	PortalPasswordUpdate(ctx context.Context, request PortalPasswordUpdateRequestObject) (PortalPasswordUpdateResponseObject, error)
@@ -8842,6 +11326,98 @@ func (sh *strictHandler) ReadinessGet(ctx echo.Context) error {
 	return nil
 }
 
+// ActivationCreate operation middleware
+func (sh *strictHandler) ActivationCreate(ctx echo.Context) error {
+	var request ActivationCreateRequestObject
+
+	var body ActivationCreateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ActivationCreate(ctx.Request().Context(), request.(ActivationCreateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ActivationCreate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ActivationCreateResponseObject); ok {
+		return validResponse.VisitActivationCreateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ActivationPreview operation middleware
+func (sh *strictHandler) ActivationPreview(ctx echo.Context) error {
+	var request ActivationPreviewRequestObject
+
+	var body ActivationPreviewJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ActivationPreview(ctx.Request().Context(), request.(ActivationPreviewRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ActivationPreview")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ActivationPreviewResponseObject); ok {
+		return validResponse.VisitActivationPreviewResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // CustomerList operation middleware
 func (sh *strictHandler) CustomerList(ctx echo.Context, params CustomerListParams) error {
 	var request CustomerListRequestObject
@@ -9034,6 +11610,238 @@ func (sh *strictHandler) CustomerActivate(ctx echo.Context, customerId CustomerI
 		return err
 	} else if validResponse, ok := response.(CustomerActivateResponseObject); ok {
 		return validResponse.VisitCustomerActivateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ActivationRequestList operation middleware
+func (sh *strictHandler) ActivationRequestList(ctx echo.Context, customerId CustomerId, params ActivationRequestListParams) error {
+	var request ActivationRequestListRequestObject
+
+	request.CustomerId = customerId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ActivationRequestList(ctx.Request().Context(), request.(ActivationRequestListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ActivationRequestList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ActivationRequestListResponseObject); ok {
+		return validResponse.VisitActivationRequestListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ActivationRequestCreate operation middleware
+func (sh *strictHandler) ActivationRequestCreate(ctx echo.Context, customerId CustomerId) error {
+	var request ActivationRequestCreateRequestObject
+
+	request.CustomerId = customerId
+
+	var body ActivationRequestCreateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ActivationRequestCreate(ctx.Request().Context(), request.(ActivationRequestCreateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ActivationRequestCreate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ActivationRequestCreateResponseObject); ok {
+		return validResponse.VisitActivationRequestCreateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ActivationRequestDelete operation middleware
+func (sh *strictHandler) ActivationRequestDelete(ctx echo.Context, customerId CustomerId, activationRequestId ActivationRequestId, params ActivationRequestDeleteParams) error {
+	var request ActivationRequestDeleteRequestObject
+
+	request.CustomerId = customerId
+	request.ActivationRequestId = activationRequestId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ActivationRequestDelete(ctx.Request().Context(), request.(ActivationRequestDeleteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ActivationRequestDelete")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ActivationRequestDeleteResponseObject); ok {
+		return validResponse.VisitActivationRequestDeleteResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ActivationRequestGet operation middleware
+func (sh *strictHandler) ActivationRequestGet(ctx echo.Context, customerId CustomerId, activationRequestId ActivationRequestId, params ActivationRequestGetParams) error {
+	var request ActivationRequestGetRequestObject
+
+	request.CustomerId = customerId
+	request.ActivationRequestId = activationRequestId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ActivationRequestGet(ctx.Request().Context(), request.(ActivationRequestGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ActivationRequestGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ActivationRequestGetResponseObject); ok {
+		return validResponse.VisitActivationRequestGetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ActivationRequestUpdate operation middleware
+func (sh *strictHandler) ActivationRequestUpdate(ctx echo.Context, customerId CustomerId, activationRequestId ActivationRequestId, params ActivationRequestUpdateParams) error {
+	var request ActivationRequestUpdateRequestObject
+
+	request.CustomerId = customerId
+	request.ActivationRequestId = activationRequestId
+	request.Params = params
+
+	var body ActivationRequestUpdateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ActivationRequestUpdate(ctx.Request().Context(), request.(ActivationRequestUpdateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ActivationRequestUpdate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ActivationRequestUpdateResponseObject); ok {
+		return validResponse.VisitActivationRequestUpdateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ActivationRequestMarkSent operation middleware
+func (sh *strictHandler) ActivationRequestMarkSent(ctx echo.Context, customerId CustomerId, activationRequestId ActivationRequestId, params ActivationRequestMarkSentParams) error {
+	var request ActivationRequestMarkSentRequestObject
+
+	request.CustomerId = customerId
+	request.ActivationRequestId = activationRequestId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ActivationRequestMarkSent(ctx.Request().Context(), request.(ActivationRequestMarkSentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ActivationRequestMarkSent")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ActivationRequestMarkSentResponseObject); ok {
+		return validResponse.VisitActivationRequestMarkSentResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ActivationRequestSend operation middleware
+func (sh *strictHandler) ActivationRequestSend(ctx echo.Context, customerId CustomerId, activationRequestId ActivationRequestId, params ActivationRequestSendParams) error {
+	var request ActivationRequestSendRequestObject
+
+	request.CustomerId = customerId
+	request.ActivationRequestId = activationRequestId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ActivationRequestSend(ctx.Request().Context(), request.(ActivationRequestSendRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ActivationRequestSend")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ActivationRequestSendResponseObject); ok {
+		return validResponse.VisitActivationRequestSendResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -9584,6 +12392,98 @@ func (sh *strictHandler) MePasswordUpdate(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(MePasswordUpdateResponseObject); ok {
 		return validResponse.VisitMePasswordUpdateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PasswordResetCreate operation middleware
+func (sh *strictHandler) PasswordResetCreate(ctx echo.Context) error {
+	var request PasswordResetCreateRequestObject
+
+	var body PasswordResetCreateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PasswordResetCreate(ctx.Request().Context(), request.(PasswordResetCreateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PasswordResetCreate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PasswordResetCreateResponseObject); ok {
+		return validResponse.VisitPasswordResetCreateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PasswordResetComplete operation middleware
+func (sh *strictHandler) PasswordResetComplete(ctx echo.Context) error {
+	var request PasswordResetCompleteRequestObject
+
+	var body PasswordResetCompleteJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PasswordResetComplete(ctx.Request().Context(), request.(PasswordResetCompleteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PasswordResetComplete")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PasswordResetCompleteResponseObject); ok {
+		return validResponse.VisitPasswordResetCompleteResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -27,6 +27,8 @@ import (
 	"github.com/clientele-api/clientele/internal/contract"
 	"github.com/clientele-api/clientele/internal/dbtest"
 	"github.com/clientele-api/clientele/internal/events"
+	"github.com/clientele-api/clientele/internal/mail"
+	"github.com/clientele-api/clientele/internal/messages"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/queue"
@@ -86,24 +88,31 @@ type Server struct {
 	Authority *tokens.Authority
 	Keyring   *secrets.Keyring
 	Hasher    *passwords.Hasher
+	Options   api.Options  // that it was made with
 	Queue     *queue.Queue // takes jobs; they are worked once the test asks for Work
 
 	databaseURL string
 }
 
 // New starts a server that ends with the test.
-func New(t testing.TB) *Server {
+func New(t testing.TB, changes ...Option) *Server {
 	t.Helper()
-	return NewOn(t, dbtest.URL(t))
+	return NewOn(t, dbtest.URL(t), changes...)
 }
 
 // Option changes how a server is started.
 type Option func(*options)
 
-type options struct{ publicURL string }
+type options struct {
+	publicURL string
+	sender    *mail.Sender
+}
 
 // PublicURL makes the server a replica of the installation at that URL: it issues and takes the same tokens.
 func PublicURL(url string) Option { return func(o *options) { o.publicURL = url } }
+
+// Mail makes the server one that sends mail.
+func Mail(sender *mail.Sender) Option { return func(o *options) { o.sender = sender } }
 
 // NewOn starts a server on a database that is there, such as a second replica.
 func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
@@ -123,15 +132,21 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 	s.Keyring, err = secrets.Parse("a secret key that is only for tests")
 	require.NoError(t, err)
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	s.Queue, err = background.NewQueue(background.Options{DB: s.DB, Log: log})
-	require.NoError(t, err)
 	listener := httptest.NewUnstartedServer(nil)
 	s.URL = "http://" + listener.Listener.Addr().String()
 	s.Authority, err = tokens.NewAuthority(ctx, upkeep, s.Keyring, cmp.Or(chosen.publicURL, s.URL), log)
 	require.NoError(t, err)
-	listener.Config.Handler, err = api.New(api.Options{
-		DB: s.DB, Authority: s.Authority, Keyring: s.Keyring, Hasher: s.Hasher, Queue: s.Queue, Log: log,
+	texts, err := messages.Load("")
+	require.NoError(t, err)
+	work, err := background.New(background.Options{
+		DB: s.DB, Keyring: s.Keyring, Texts: texts, Sender: chosen.sender, BaseURL: cmp.Or(chosen.publicURL, s.URL), Log: log,
 	})
+	require.NoError(t, err)
+	s.Queue = work.Queue
+	s.Options = api.Options{
+		DB: s.DB, Authority: s.Authority, Keyring: s.Keyring, Hasher: s.Hasher, Activation: work.Activation, Log: log,
+	}
+	listener.Config.Handler, err = api.New(s.Options)
 	require.NoError(t, err)
 	listener.Start()
 	running.Go(func() { s.Authority.Follow(ctx) })

@@ -7,9 +7,14 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/clientele-api/clientele/internal/activation"
+	"github.com/clientele-api/clientele/internal/mail"
+	"github.com/clientele-api/clientele/internal/messages"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/queue"
+	"github.com/clientele-api/clientele/internal/secrets"
 	"github.com/clientele-api/clientele/internal/sessions"
+	"github.com/clientele-api/clientele/internal/throttle"
 	"github.com/clientele-api/clientele/internal/tokens"
 )
 
@@ -18,20 +23,38 @@ const sweepInterval = 10 * time.Minute
 
 // Options is what workers work with.
 type Options struct {
-	DB  *postgres.DB
-	Log *slog.Logger
+	DB      *postgres.DB
+	Keyring *secrets.Keyring
+	Texts   *messages.Texts
+	Sender  *mail.Sender // nil when no mail server is set
+	BaseURL string       // of the pages that links in mails lead to
+	Log     *slog.Logger
 }
 
-// NewQueue makes the program's queue, with all of its workers. It takes jobs at once, and works them where it is run.
-func NewQueue(options Options) (*queue.Queue, error) {
+// Work is the queue, with all of the program's workers, and what adds jobs to it. It takes jobs at once, and works them
+// where it is run.
+type Work struct {
+	Queue      *queue.Queue
+	Activation *activation.Service
+}
+
+// New puts the program's background work together.
+func New(options Options) (Work, error) {
 	q, err := queue.New(options.Log)
 	if err != nil {
-		return nil, err
+		return Work{}, err
 	}
+	service := activation.New(activation.Options{
+		Keyring: options.Keyring, Texts: options.Texts, Sender: options.Sender, BaseURL: options.BaseURL, Queue: q,
+	})
+	queue.AddWorker(q, &activation.SendWorker{Service: service, DB: options.DB})
+	queue.AddWorker(q, &activation.SendResetWorker{Service: service, DB: options.DB, Log: options.Log})
 	queue.AddWorker(q, newSweeper(
 		func(ctx context.Context) error { return sessions.Sweep(ctx, options.DB) },
 		func(ctx context.Context) error { return tokens.Sweep(ctx, options.DB) },
+		func(ctx context.Context) error { return throttle.Sweep(ctx, options.DB) },
+		func(ctx context.Context) error { return activation.Sweep(ctx, options.DB) },
 	))
 	q.Every(sweepInterval, sweepArgs{})
-	return q, nil
+	return Work{Queue: q, Activation: service}, nil
 }

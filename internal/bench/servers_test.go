@@ -20,6 +20,7 @@ import (
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/background"
 	"github.com/clientele-api/clientele/internal/events"
+	"github.com/clientele-api/clientele/internal/messages"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/secrets"
@@ -49,10 +50,13 @@ func newProduct(b testing.TB, databaseURL string, tracer pgx.QueryTracer) *produ
 	must(b, err)
 	p.authority, err = tokens.NewAuthority(ctx, p.db, keyring, "http://localhost", log)
 	must(b, err)
-	jobs, err := background.NewQueue(background.Options{DB: p.db, Log: log})
+	texts, err := messages.Load("")
+	must(b, err)
+	work, err := background.New(background.Options{DB: p.db, Keyring: keyring, Texts: texts, Log: log})
 	must(b, err)
 	handler, err := api.New(api.Options{
-		DB: p.db, Authority: p.authority, Keyring: keyring, Hasher: passwords.NewHasher(), Queue: jobs, Log: log,
+		DB: p.db, Authority: p.authority, Keyring: keyring, Hasher: passwords.NewHasher(),
+		Activation: work.Activation, Log: log,
 	})
 	must(b, err)
 	running.Go(func() { events.RunSequencer(ctx, p.db, log) })

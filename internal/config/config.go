@@ -26,6 +26,7 @@ type Config struct {
 	Addr           string         // listen address; port 0 picks a free one
 	MetricsAddr    string         // "" for none
 	PublicURL      string         // "" to derive it from the address that is listened on
+	PortalURL      string         // "" for the built-in pages at the public URL
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	DatabaseURL    string         // "" for the embedded server
 	DataDir        string
@@ -64,6 +65,14 @@ var settings = []setting{
 		return checkAddr(v)
 	}},
 	{"PUBLIC_URL", "", "URL that clients use; issuer of tokens (default from the address)", readPublicURL},
+	{"PORTAL_URL", "", "where links in mails lead to (default built-in pages)", func(c *Config, v string) error {
+		c.PortalURL = strings.TrimRight(v, "/")
+		parsed, err := url.Parse(c.PortalURL)
+		if v != "" && (err != nil || !isWeb(parsed) || parsed.RawQuery != "" || parsed.ForceQuery || parsed.Fragment != "") {
+			return errors.New("must be an http or https URL without query, fragment or user")
+		}
+		return nil
+	}},
 	{"TRUSTED_PROXIES", "", "networks whose X-Forwarded-For is believed, separated by commas", readTrustedProxies},
 	{"DATABASE_URL", "", "PostgreSQL 15 or newer (default an embedded server)", func(c *Config, v string) error {
 		c.DatabaseURL = v
@@ -210,8 +219,7 @@ func readPublicURL(c *Config, value string) error {
 		return nil
 	}
 	parsed, err := url.Parse(c.PublicURL)
-	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" ||
-		parsed.Path != "" || parsed.RawQuery != "" || parsed.ForceQuery || parsed.Fragment != "" || parsed.User != nil {
+	if err != nil || !isWeb(parsed) || parsed.Path != "" || parsed.RawQuery != "" || parsed.ForceQuery || parsed.Fragment != "" {
 		return errors.New("must be an http or https URL without path, query, fragment or user")
 	}
 	return nil
@@ -224,6 +232,11 @@ func readSMTPURL(c *Config, value string) error {
 	}
 	_, err := mail.ParseServer(value)
 	return err
+}
+
+// isWeb tells whether a URL is of http or https, and has a host and no user.
+func isWeb(u *url.URL) bool {
+	return (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil
 }
 
 func readTrustedProxies(c *Config, value string) error {

@@ -107,6 +107,12 @@ func Update(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Ve
 			return Customer{}, err
 		}
 	}
+	if !equal(edited.EmailKey, before.EmailKey) {
+		// Links that went to the old address, to create a login with it.
+		if err := db.New().ActivationRequestRevokeByIdentity(ctx, tx, tx.Now, id, nil); err != nil {
+			return Customer{}, err
+		}
+	}
 	after, err := db.New().CustomerUpdate(ctx, tx, db.CustomerUpdateParams{
 		ID: id, Name: edited.Name, Email: edited.Email, Phone: edited.Phone, Company: edited.Company,
 		Address: edited.Address, Comments: edited.Comments, Modules: edited.Modules, Properties: edited.Properties,
@@ -161,7 +167,7 @@ func sameJSON(a, b json.RawMessage) bool {
 	return bytes.Equal(a, b) || reflect.DeepEqual(decode(a), decode(b))
 }
 
-func equal(a, b *uuid.UUID) bool {
+func equal[T comparable](a, b *T) bool {
 	return a == b || a != nil && b != nil && *a == *b
 }
 

@@ -160,7 +160,15 @@ func Activate(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.
 
 // Deactivate switches a customer off: nobody signs in for it any more, and whoever did is out.
 func Deactivate(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Versions) (Customer, error) {
-	return act(ctx, tx, id, versions, ActionDeactivate, func() error { return sessions.EndAllOfCustomer(ctx, tx, id) })
+	return act(ctx, tx, id, versions, ActionDeactivate, func() error {
+		if err := sessions.EndAllOfCustomer(ctx, tx, id); err != nil {
+			return err
+		}
+		if err := db.New().ActivationRequestRevokeByCustomer(ctx, tx, tx.Now, id); err != nil {
+			return err
+		}
+		return db.New().PasswordResetRevokeByCustomer(ctx, tx, id)
+	})
 }
 
 // act does an action that moves the customer: what it takes or needs comes after the table has allowed it.

@@ -29,20 +29,22 @@ const lastActivity = "SELECT last_activity_at FROM customer_activity WHERE custo
 // Filter says which customers are meant; the zero value means all of them. It is the one filter for everything that
 // works on many customers.
 type Filter struct {
-	Query           string            `json:"q,omitempty"`
-	Status          *string           `json:"status,omitempty"`
-	ParentID        *uuid.UUID        `json:"parent_id,omitempty"`
-	AncestorID      *uuid.UUID        `json:"ancestor_id,omitempty"`
-	Email           *string           `json:"email,omitempty"`
-	ExternalID      *string           `json:"external_id,omitempty"`
-	Module          *string           `json:"module,omitempty"`
-	CreatedBefore   *time.Time        `json:"created_before,omitempty"`
-	CreatedAfter    *time.Time        `json:"created_after,omitempty"`
-	UpdatedBefore   *time.Time        `json:"updated_before,omitempty"`
-	NoActivitySince *time.Time        `json:"no_activity_since,omitempty"`
-	NeverSignedIn   *bool             `json:"never_signed_in,omitempty"`
-	Invited         *bool             `json:"invited,omitempty"`
-	Properties      map[string]string `json:"properties,omitempty"`
+	Query             string            `json:"q,omitempty"`
+	Status            *string           `json:"status,omitempty"`
+	ParentID          *uuid.UUID        `json:"parent_id,omitempty"`
+	AncestorID        *uuid.UUID        `json:"ancestor_id,omitempty"`
+	Email             *string           `json:"email,omitempty"`
+	ExternalID        *string           `json:"external_id,omitempty"`
+	Module            *string           `json:"module,omitempty"`
+	CreatedBefore     *time.Time        `json:"created_before,omitempty"`
+	CreatedAfter      *time.Time        `json:"created_after,omitempty"`
+	UpdatedBefore     *time.Time        `json:"updated_before,omitempty"`
+	NoActivitySince   *time.Time        `json:"no_activity_since,omitempty"`
+	NeverSignedIn     *bool             `json:"never_signed_in,omitempty"`
+	Invited           *bool             `json:"invited,omitempty"`
+	ExpiredInvitation *bool             `json:"expired_invitation,omitempty"`
+	Now               time.Time         `json:"-"` // that an invitation has expired by
+	Properties        map[string]string `json:"properties,omitempty"`
 }
 
 // list is the list of customers, in the orders of the contract.
@@ -108,6 +110,14 @@ func (f Filter) where() postgres.Where {
 	}
 	if f.NeverSignedIn != nil {
 		where.And(presence(*f.NeverSignedIn, "("+lastActivity+") IS NULL"))
+	}
+	if f.ExpiredInvitation != nil {
+		now := where.Arg(f.Now)
+		where.And(presence(*f.ExpiredInvitation, `status IN ('unregistered', 'inactive') AND invited_at IS NOT NULL
+			AND EXISTS (SELECT FROM activation_requests r WHERE r.customer_id = customers.id AND r.state = 'sent'
+				AND r.expires_at <= `+now+`)
+			AND NOT EXISTS (SELECT FROM activation_requests r WHERE r.customer_id = customers.id
+				AND r.state IN ('draft', 'queued', 'sent', 'failed') AND r.expires_at > `+now+`)`))
 	}
 	if f.Invited != nil {
 		where.And(presence(*f.Invited, "invited_at IS NOT NULL"))

@@ -17,18 +17,20 @@ import (
 
 // The kinds of resource that events are about. A type of event is "<kind>.<what happened>".
 const (
-	Customer = "customer"
-	Identity = "identity"
-	Note     = "note"
-	Staff    = "staff"
+	Customer          = "customer"
+	Identity          = "identity"
+	ActivationRequest = "activation_request"
+	Note              = "note"
+	Staff             = "staff"
 )
 
 // readScopes says which scope shows the events of a kind, beside events:read itself.
 var readScopes = map[string]access.Scope{
-	Customer: "customers:read",
-	Identity: "identities:read",
-	Note:     "customers:read",
-	Staff:    "staff:read",
+	Customer:          "customers:read",
+	Identity:          "identities:read",
+	ActivationRequest: "identities:read",
+	Note:              "customers:read",
+	Staff:             "staff:read",
 }
 
 // VisibleKinds gives the kinds of resource whose events the caller may see.

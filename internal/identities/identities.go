@@ -34,10 +34,11 @@ type Identity struct {
 
 // Input is what a caller says of a new login.
 type Input struct {
-	Name         *string // nil for the customer's
-	Email        *string // nil for the customer's
-	Role         string  // "" for a member
-	PasswordHash *string // nil for none yet
+	ID           uuid.UUID // the zero id for a new one
+	Name         *string   // nil for the customer's
+	Email        *string   // nil for the customer's
+	Role         string    // "" for a member
+	PasswordHash *string   // nil for none yet
 }
 
 // Add gives a customer a login. The first one makes an unregistered customer inactive.
@@ -48,6 +49,10 @@ func Add(ctx context.Context, tx *postgres.Tx, customerID uuid.UUID, input Input
 	}
 	identity, err := Insert(ctx, tx, customer, input)
 	if err != nil {
+		return Identity{}, err
+	}
+	// A link that was to create the first login has nothing to create any more.
+	if err := db.New().ActivationRequestRevokeByIdentity(ctx, tx, tx.Now, customerID, nil); err != nil {
 		return Identity{}, err
 	}
 	_, err = customers.Move(ctx, tx, customer, customers.ActionAddIdentity)
@@ -65,7 +70,10 @@ func FirstStatus(hasPassword, mayEnter bool) string {
 
 // Insert stores a login of a locked customer and leaves its status to whoever calls.
 func Insert(ctx context.Context, tx *postgres.Tx, customer db.Customer, input Input) (Identity, error) {
-	login := db.Identity{Name: customer.Name, Role: input.Role, PasswordHash: input.PasswordHash}
+	login := db.Identity{ID: input.ID, Name: customer.Name, Role: input.Role, PasswordHash: input.PasswordHash}
+	if login.ID == uuid.Nil {
+		login.ID = uuid.Must(uuid.NewV7())
+	}
 	if input.Name != nil {
 		login.Name = *input.Name
 	}
@@ -84,7 +92,7 @@ func Insert(ctx context.Context, tx *postgres.Tx, customer db.Customer, input In
 	}
 	normalize(&login)
 	created, err := db.New().IdentityInsert(ctx, tx, db.IdentityInsertParams{
-		ID: uuid.Must(uuid.NewV7()), CustomerID: customer.ID, Name: login.Name, Email: login.Email, Role: login.Role,
+		ID: login.ID, CustomerID: customer.ID, Name: login.Name, Email: login.Email, Role: login.Role,
 		PasswordHash: login.PasswordHash, CreatedAt: tx.Now, NameKey: login.NameKey, EmailKey: login.EmailKey,
 		SearchText: login.SearchText,
 	})
@@ -129,7 +137,12 @@ func Update(
 	if edited == before {
 		return Get(ctx, tx, customerID, id)
 	}
-	if err := update(ctx, tx, before, edited); err != nil {
+	if edited.EmailKey != before.EmailKey {
+		if err := revokeLinks(ctx, tx, before); err != nil {
+			return Identity{}, err
+		}
+	}
+	if _, err := update(ctx, tx, before, edited); err != nil {
 		return Identity{}, err
 	}
 	return Get(ctx, tx, customerID, id)
@@ -165,26 +178,59 @@ func SetOwnPassword(ctx context.Context, tx *postgres.Tx, read db.Identity, hash
 	return setPassword(ctx, tx, before, hash, &keep)
 }
 
+// SetPasswordByLink gives a locked login the password, and maybe the name, that its owner chose by a link.
+func SetPasswordByLink(ctx context.Context, tx *postgres.Tx, before db.Identity, hash string, name *string) (db.Identity, error) {
+	if err := endAccess(ctx, tx, before, nil); err != nil {
+		return db.Identity{}, err
+	}
+	edited := before
+	edited.PasswordHash = &hash
+	if name != nil {
+		edited.Name = *name
+	}
+	normalize(&edited)
+	return update(ctx, tx, before, edited)
+}
+
+// endAccess ends the sessions of a login, but for the one to keep, and makes its links worthless: they were given out
+// for what it was.
+func endAccess(ctx context.Context, tx *postgres.Tx, login db.Identity, keep *uuid.UUID) error {
+	if err := sessions.EndAllOfIdentity(ctx, tx, login.ID, keep); err != nil {
+		return err
+	}
+	return revokeLinks(ctx, tx, login)
+}
+
+// revokeLinks makes the links worthless that were mailed to the owner of a login.
+func revokeLinks(ctx context.Context, tx *postgres.Tx, login db.Identity) error {
+	err := db.New().ActivationRequestRevokeByIdentity(ctx, tx, tx.Now, login.CustomerID, &login.ID)
+	if err != nil {
+		return err
+	}
+	return db.New().PasswordResetRevokeByIdentity(ctx, tx, login.ID)
+}
+
 // setPassword gives a locked login another password and ends its sessions, but for the one to keep.
 func setPassword(ctx context.Context, tx *postgres.Tx, before db.Identity, hash string, keep *uuid.UUID) error {
-	if err := sessions.EndAllOfIdentity(ctx, tx, before.ID, keep); err != nil {
+	if err := endAccess(ctx, tx, before, keep); err != nil {
 		return err
 	}
 	edited := before
 	edited.PasswordHash = &hash
-	return update(ctx, tx, before, edited)
+	_, err := update(ctx, tx, before, edited)
+	return err
 }
 
 // update stores a login as it was edited, with its event.
-func update(ctx context.Context, tx *postgres.Tx, before, edited db.Identity) error {
+func update(ctx context.Context, tx *postgres.Tx, before, edited db.Identity) (db.Identity, error) {
 	after, err := db.New().IdentityUpdate(ctx, tx, db.IdentityUpdateParams{
 		ID: edited.ID, Name: edited.Name, Email: edited.Email, Role: edited.Role, PasswordHash: edited.PasswordHash,
 		UpdatedAt: tx.Now, NameKey: edited.NameKey, EmailKey: edited.EmailKey, SearchText: edited.SearchText,
 	})
 	if err != nil {
-		return err
+		return db.Identity{}, err
 	}
-	return record(ctx, tx, "updated", &before, &after)
+	return after, record(ctx, tx, "updated", &before, &after)
 }
 
 // Delete removes a login of an active customer. Without its last one the customer is unregistered.
@@ -231,30 +277,48 @@ func remove(ctx context.Context, tx *postgres.Tx, customer db.Customer, logins [
 		return err
 	}
 	for _, login := range logins {
-		if err := sessions.EndAllOfIdentity(ctx, tx, login.ID, nil); err != nil {
-			return err
-		}
-		if err := db.New().IdentityDelete(ctx, tx, login.ID); err != nil {
-			return err
-		}
-		if err := db.New().EventEraseResource(ctx, tx, &customer.ID, events.Identity, login.ID); err != nil {
-			return err
-		}
-		if err := db.New().EventEraseActor(ctx, tx, &customer.ID, &login.ID); err != nil {
-			return err
-		}
-		err := events.Append(ctx, tx, events.Event{
-			Kind: events.Identity, What: "deleted", ResourceID: login.ID, CustomerID: &customer.ID, Version: login.Version + 1,
-		})
-		if err != nil {
+		if err := erase(ctx, tx, login); err != nil {
 			return err
 		}
 	}
 	if !all {
 		return nil
 	}
+	if err := db.New().ActivationRequestRevokeByCustomer(ctx, tx, tx.Now, customer.ID); err != nil {
+		return err
+	}
 	_, err := customers.Move(ctx, tx, customer, customers.ActionDeleteIdentities)
 	return err
+}
+
+// erase deletes a login with its sessions, and what other records say of it.
+func erase(ctx context.Context, tx *postgres.Tx, login db.Identity) error {
+	if err := sessions.EndAllOfIdentity(ctx, tx, login.ID, nil); err != nil {
+		return err
+	}
+	requests, err := db.New().ActivationRequestErase(ctx, tx, tx.Now, &login.ID)
+	if err != nil {
+		return err
+	}
+	for _, id := range requests {
+		err := db.New().EventEraseResource(ctx, tx, &login.CustomerID, events.ActivationRequest, id)
+		if err != nil {
+			return err
+		}
+	}
+	if err := db.New().IdentityDelete(ctx, tx, login.ID); err != nil {
+		return err
+	}
+	if err := db.New().EventEraseResource(ctx, tx, &login.CustomerID, events.Identity, login.ID); err != nil {
+		return err
+	}
+	if err := db.New().EventEraseActor(ctx, tx, &login.CustomerID, &login.ID); err != nil {
+		return err
+	}
+	return events.Append(ctx, tx, events.Event{
+		Kind: events.Identity, What: "deleted", ResourceID: login.ID, CustomerID: &login.CustomerID,
+		Version: login.Version + 1,
+	})
 }
 
 // Get reads a login of a customer.

@@ -1,6 +1,7 @@
 package program
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,9 +15,10 @@ import (
 	"github.com/clientele-api/clientele/internal/background"
 	"github.com/clientele-api/clientele/internal/config"
 	"github.com/clientele-api/clientele/internal/events"
+	"github.com/clientele-api/clientele/internal/mail"
+	"github.com/clientele-api/clientele/internal/messages"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
-	"github.com/clientele-api/clientele/internal/queue"
 	"github.com/clientele-api/clientele/internal/secrets"
 	"github.com/clientele-api/clientele/internal/tokens"
 )
@@ -61,7 +63,7 @@ func serve(ctx context.Context, env Environment, args []string) (err error) {
 		return err
 	}
 	defer upkeep.Close()
-	jobs, err := background.NewQueue(background.Options{DB: database, Log: log})
+	letters, err := openMail(settings)
 	if err != nil {
 		return err
 	}
@@ -70,7 +72,8 @@ func serve(ctx context.Context, env Environment, args []string) (err error) {
 		return err
 	}
 	s := &server{
-		settings: settings, log: log, database: database, upkeep: upkeep, url: found.url, jobs: jobs, ended: found.ended(),
+		settings: settings, log: log, database: database, upkeep: upkeep, url: found.url, letters: letters,
+		ended: found.ended(),
 	}
 	return s.run(ctx, listener, func(url string) {
 		ready := fmt.Sprintf("Clientele is ready at %s, its documentation at %s/docs.", url, url)
@@ -88,7 +91,7 @@ type server struct {
 	database *postgres.DB
 	upkeep   *postgres.DB // for what must go on though requests keep every connection of the other pool busy
 	url      string       // of the database, for the connections of the queue
-	jobs     *queue.Queue
+	letters  letters
 	ended    <-chan struct{} // closed when the embedded database ends by itself
 }
 
@@ -112,7 +115,14 @@ func (s *server) run(ctx context.Context, listener net.Listener, ready func(url 
 	if err != nil {
 		return err
 	}
-	handler, metrics, err := s.handler(authority, keyring)
+	work, err := background.New(background.Options{
+		DB: s.database, Keyring: keyring, Texts: s.letters.texts, Sender: s.letters.sender,
+		BaseURL: cmp.Or(s.settings.PortalURL, url), Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	handler, metrics, err := s.handler(authority, keyring, work)
 	if err != nil {
 		return err
 	}
@@ -120,7 +130,7 @@ func (s *server) run(ctx context.Context, listener net.Listener, ready func(url 
 	running.Go(func() { authority.Follow(beside) })
 	running.Go(func() { events.RunSequencer(beside, s.upkeep, s.log) })
 	running.Go(func() {
-		if err := s.jobs.Run(beside, s.url); err != nil {
+		if err := work.Queue.Run(beside, s.url); err != nil {
 			failed <- err
 		}
 	})
@@ -150,6 +160,21 @@ func (s *server) run(ctx context.Context, listener net.Listener, ready func(url 
 	return errors.Join(err, shutDown(servers))
 }
 
+// letters is what mails need: their texts and, where a mail server is set, who sends them.
+type letters struct {
+	texts  *messages.Texts
+	sender *mail.Sender
+}
+
+func openMail(settings config.Config) (letters, error) {
+	texts, err := messages.Load(settings.TemplatesDir)
+	if err != nil || settings.SMTPURL == "" {
+		return letters{texts: texts}, err
+	}
+	sender, err := mail.NewSender(settings.SMTPURL, settings.MailFrom)
+	return letters{texts: texts, sender: sender}, err
+}
+
 func listen(ctx context.Context, address string) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -171,11 +196,11 @@ func shutDown(servers []*http.Server) error {
 }
 
 func (s *server) handler(
-	authority *tokens.Authority, keyring *secrets.Keyring,
+	authority *tokens.Authority, keyring *secrets.Keyring, work background.Work,
 ) (handler, metrics http.Handler, err error) {
 	options := api.Options{
 		DB: s.database, Authority: authority, Keyring: keyring, Hasher: passwords.NewHasher(),
-		Queue: s.jobs, TrustedProxies: s.settings.TrustedProxies, Log: s.log,
+		Activation: work.Activation, TrustedProxies: s.settings.TrustedProxies, Log: s.log,
 	}
 	if s.settings.MetricsAddr != "" {
 		options.Metrics = api.NewMetrics()

@@ -43,10 +43,9 @@ func dial(t *testing.T, address string) net.Conn {
 func TestARequestThatIsNeverCompleteIsEnded(t *testing.T) {
 	t.Parallel()
 	s := apitest.New(t)
-	handler, err := api.New(api.Options{
-		DB: s.DB, Authority: s.Authority, Keyring: s.Keyring, Hasher: s.Hasher, Queue: s.Queue,
-		Log: slog.New(slog.DiscardHandler),
-	})
+	options := s.Options
+	options.Log = slog.New(slog.DiscardHandler)
+	handler, err := api.New(options)
 	require.NoError(t, err)
 	address := serveWith(t, handler, times{header: 300 * time.Millisecond, read: 300 * time.Millisecond, write: 2 * time.Second})
 	authorization := "Authorization: Bearer " + s.Staff(t, access.Administrator).Token + "\r\n"

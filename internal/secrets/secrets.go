@@ -10,10 +10,13 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/google/uuid"
 )
 
 // MinLength is how many characters a secret key has at least.
@@ -94,6 +97,22 @@ func (k *Keyring) Verify(purpose string, message, signature []byte) bool {
 		}
 	}
 	return false
+}
+
+// Token gives a text that names the id and that nobody but this installation can make, for a purpose.
+func (k *Keyring) Token(purpose, prefix string, id uuid.UUID) string {
+	return prefix + base64.RawURLEncoding.EncodeToString(append(id[:], k.Sign(purpose, id[:])...))
+}
+
+// ReadToken gives the id of a token that was made for the purpose under any of the keys.
+func (k *Keyring) ReadToken(purpose, prefix, token string) (id uuid.UUID, genuine bool) {
+	text, marked := strings.CutPrefix(token, prefix)
+	decoded, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if !marked || err != nil || len(decoded) != len(id)+sha256.Size {
+		return uuid.Nil, false
+	}
+	copy(id[:], decoded)
+	return id, k.Verify(purpose, id[:], decoded[len(id):])
 }
 
 func sign(secret, purpose string, message []byte) []byte {

@@ -22,6 +22,7 @@ import (
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/textfold"
+	"github.com/clientele-api/clientele/internal/throttle"
 	"github.com/clientele-api/clientele/internal/tokens"
 )
 
@@ -64,11 +65,14 @@ type Service struct {
 	db        *postgres.DB
 	authority *tokens.Authority
 	hasher    *passwords.Hasher
+	guard     *throttle.Guard
 }
 
 // New makes a Service.
-func New(database *postgres.DB, authority *tokens.Authority, hasher *passwords.Hasher) *Service {
-	return &Service{db: database, authority: authority, hasher: hasher}
+func New(
+	database *postgres.DB, authority *tokens.Authority, hasher *passwords.Hasher, guard *throttle.Guard,
+) *Service {
+	return &Service{db: database, authority: authority, hasher: hasher, guard: guard}
 }
 
 // SignIn is what somebody sends who wants to sign in.
@@ -78,13 +82,30 @@ type SignIn struct {
 	Password  string
 	Scope     string // narrows what the login gives; "" is all of it
 	UserAgent string // of the program; "" when it does not say
+	Address   string // that it comes from
 }
 
 // maxUserAgent is how much is kept of what a program calls itself.
 const maxUserAgent = 200
 
-// SignIn opens a session. The password is compared before the transaction; what is read in it, under lock, decides.
+// SignIn opens a session, unless there were too many attempts before.
 func (s *Service) SignIn(ctx context.Context, asked SignIn) (Grant, error) {
+	attempt, err := s.guard.Attempt(ctx, throttle.Realm(asked.Client), asked.Email, asked.Address)
+	if err != nil {
+		return Grant{}, err
+	}
+	grant, err := s.signIn(ctx, asked)
+	switch {
+	case err == nil:
+		return grant, attempt.Succeeded(ctx)
+	case !errors.Is(err, errWrongLogin):
+		return grant, errors.Join(err, attempt.Forget(ctx))
+	}
+	return grant, err
+}
+
+// signIn compares the password before the transaction; what is read in it, under lock, decides.
+func (s *Service) signIn(ctx context.Context, asked SignIn) (Grant, error) {
 	of := realms[asked.Client]
 	candidate, err := s.find(ctx, of, asked.Email)
 	if err != nil {

@@ -1,6 +1,7 @@
 package throttle
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -67,6 +68,7 @@ func (g *Guard) count(ctx context.Context, rules []rule, of subject) (counted, e
 		result.keys[rule.name] = key
 		params.Keys = append(params.Keys, key)
 		params.Frees = append(params.Frees, int32(rule.free))
+		params.KnownFrees = append(params.KnownFrees, int32(cmp.Or(rule.knownFree, rule.free)))
 		params.FirstSeconds = append(params.FirstSeconds, int32(rule.first/time.Second))
 		params.LongestSeconds = append(params.LongestSeconds, int32(rule.longest/time.Second))
 		params.ExceptKnowns = append(params.ExceptKnowns, rule.exceptKnown)

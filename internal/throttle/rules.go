@@ -11,6 +11,7 @@ type rule struct {
 	address bool   // counted for each address, or for all together
 
 	free           int
+	knownFree      int           // of a login at an address from which it has signed in; 0 for as many
 	first, longest time.Duration // whole seconds, no longer than memory
 
 	exceptKnown bool // does not apply to a login at an address from which it has signed in
@@ -29,7 +30,8 @@ const (
 var guesses = []rule{
 	{
 		name: "guess at a login from an address", login: true, address: true,
-		free: 5, first: time.Second, longest: 5 * time.Minute,
+		// A try counts as failed until it has succeeded: programs that sign in many times at once need some room.
+		free: 10, knownFree: 40, first: time.Second, longest: 5 * time.Minute,
 	},
 	{
 		name: "guess from an address", address: true,

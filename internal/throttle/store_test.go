@@ -60,7 +60,7 @@ func TestAWrongClock(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	h.advance(24 * time.Hour)
-	for range 5 {
+	for range 10 {
 		require.Zero(t, h.try(t, throttle.Staff, login, home))
 	}
 	require.Positive(t, h.try(t, throttle.Staff, login, home))
@@ -149,7 +149,7 @@ func TestNothingReadableIsStored(t *testing.T) {
 func alike(t *testing.T, loginA, addressA, loginB, addressB string) bool {
 	t.Helper()
 	h := open(t)
-	for range 5 {
+	for range 10 {
 		require.Zero(t, h.try(t, throttle.Staff, loginA, addressA))
 	}
 	require.Equal(t, time.Second, h.try(t, throttle.Staff, loginA, addressA))
@@ -226,7 +226,7 @@ func BenchmarkAttempt(b *testing.B) {
 		}
 	})
 	b.Run("attempt refused", func(b *testing.B) {
-		for range 5 {
+		for range 10 {
 			_, err := h.Attempt(b.Context(), throttle.Staff, login, home)
 			if err != nil {
 				break
