@@ -69,6 +69,10 @@ func (s *Server) registerDocs(e *echo.Echo) ([]string, error) {
 		"/docs":          {mediaHTML, "ui/index.html"},
 		"/docs/ui.js":    {mediaJavaScript, "ui/ui.js"},
 		"/docs/page.css": {mediaCSS, "ui/page.css"},
+		"/docs/link.js":  {mediaJavaScript, "ui/link.js"},
+		// What links in mails lead to where no portal is set.
+		"/activate": {mediaHTML, "ui/link.html"},
+		"/reset":    {mediaHTML, "ui/link.html"},
 	} {
 		body, err := uiFiles.ReadFile(file.name)
 		if err != nil {

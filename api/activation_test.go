@@ -1,0 +1,667 @@
+package api_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	netmail "net/mail"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-message"
+	_ "github.com/emersion/go-message/charset"
+	"github.com/emersion/go-smtp"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/clientele-api/clientele/gen/openapi"
+	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/apitest"
+	"github.com/clientele-api/clientele/internal/dbtest"
+	"github.com/clientele-api/clientele/internal/mail"
+)
+
+func prepare(t *testing.T, caller *apitest.Caller, customer openapi.Customer, body any) openapi.ActivationRequest {
+	t.Helper()
+	var request openapi.ActivationRequest
+	caller.Must(t, 201, "POST", path(customer)+"/activation-requests", body).JSON(t, &request)
+	return request
+}
+
+func requestPath(request openapi.ActivationRequest) string {
+	return fmt.Sprintf("/v1/customers/%s/activation-requests/%s", request.CustomerId, request.Id)
+}
+
+func tokenOf(t *testing.T, link string) string {
+	t.Helper()
+	_, token, found := strings.Cut(link, "#token=")
+	require.True(t, found, link)
+	return token
+}
+
+func contact(t *testing.T, admin *apitest.Caller, fields apitest.Fields) openapi.Customer {
+	t.Helper()
+	all := apitest.Fields{"email": uuid.NewString() + "@example.com"}
+	for name, value := range fields {
+		all[name] = value
+	}
+	return admin.Customer(t, all)
+}
+
+// follow follows a link and demands the code of the refusal; "" for none.
+func follow(t *testing.T, s *apitest.Server, token, code string) openapi.Activation {
+	t.Helper()
+	var activated openapi.Activation
+	response := s.Anonymous().Do(t, "POST", "/v1/activations", apitest.Fields{"token": token, "password": apitest.Password})
+	if code == "" {
+		require.Equal(t, 200, response.Status, string(response.Body))
+		response.JSON(t, &activated)
+		return activated
+	}
+	require.Equal(t, code, response.Problem(t).Code, string(response.Body))
+	preview := s.Anonymous().Do(t, "POST", "/v1/activations/preview", apitest.Fields{"token": token})
+	require.Equal(t, code, preview.Problem(t).Code)
+	return activated
+}
+
+func TestActivationFromDraftToSignIn(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	customer := contact(t, admin, apitest.Fields{"name": "Żółć & Söhne", "locale": "pl"})
+	draft := prepare(t, admin, customer, "{}")
+	require.EqualValues(t, "draft", draft.State)
+	require.Nil(t, draft.IdentityId)
+	require.Equal(t, *customer.Email, draft.Message.To)
+	require.Contains(t, draft.Message.Body, *draft.Link)
+	require.True(t, strings.HasPrefix(*draft.Link, s.URL+"/activate#token=cla_"))
+	require.WithinDuration(t, time.Now().Add(72*time.Hour), draft.ExpiresAt, time.Minute)
+	require.Contains(t, draft.Message.Body, "72 godziny", "in the customer's language")
+	mailto, err := url.Parse(*draft.Message.MailtoUrl)
+	require.NoError(t, err)
+	require.Equal(t, draft.Message.Subject, mailto.Query().Get("subject"))
+	require.Contains(t, mailto.Query().Get("body"), *draft.Link)
+
+	// What staff changes is what goes out, with the link where it was.
+	edited := strings.Replace(draft.Message.Body, *draft.Link, "→ "+*draft.Link+" ←", 1)
+	var changed openapi.ActivationRequest
+	admin.Must(t, 200, "PATCH", requestPath(draft), apitest.Fields{"subject": "Zażółć 🎈", "body": edited},
+		apitest.Header("If-Match", `"1.x"`)).JSON(t, &changed)
+	require.Equal(t, edited, changed.Message.Body)
+	admin.Must(t, 412, "PATCH", requestPath(draft), apitest.Fields{"subject": "x"}, apitest.Header("If-Match", `"1.x"`))
+	requireFaults(t, admin.Must(t, 422, "PATCH", requestPath(draft), apitest.Fields{"body": "no link"}), "/body link_missing")
+	admin.Must(t, 200, "PATCH", requestPath(draft), apitest.Fields{"body": "Tu: {{link}}"}).JSON(t, &changed)
+	require.Equal(t, "Tu: "+*draft.Link, changed.Message.Body)
+	var stored string
+	require.NoError(t, s.DB.QueryRow(t.Context(), "SELECT body FROM activation_requests WHERE id = $1", draft.Id).Scan(&stored))
+	require.Equal(t, "Tu: {{link}}", stored)
+
+	var preview openapi.ActivationPreview
+	token := tokenOf(t, *draft.Link)
+	s.Anonymous().Must(t, 200, "POST", "/v1/activations/preview", apitest.Fields{"token": token}).JSON(t, &preview)
+	require.Equal(t, []any{*customer.Email, "Żółć & Söhne"}, []any{preview.Identity.Email, preview.Customer.Name})
+	require.Nil(t, preview.Identity.Name)
+
+	s.Anonymous().Must(t, 422, "POST", "/v1/activations", apitest.Fields{"token": token, "password": "password12"})
+	var activated openapi.Activation
+	s.Anonymous().Must(t, 200, "POST", "/v1/activations", apitest.Fields{
+		"token": token, "password": apitest.Password, "password_confirmation": apitest.Password, "name": "Jan Żądło",
+	}).JSON(t, &activated)
+	require.EqualValues(t, "active", activated.Customer.Status)
+	require.Equal(t, "Jan Żądło", activated.Identity.Name)
+	s.Anonymous().SignIn(t, "portal", *customer.Email, apitest.Password)
+	follow(t, s, token, "link_used")
+
+	used := admin.Must(t, 200, "GET", requestPath(draft), nil)
+	used.JSON(t, &changed)
+	require.EqualValues(t, "used", changed.State)
+	require.Nil(t, changed.Link)
+	require.NotContains(t, string(used.Body), token)
+	require.Equal(t, activated.Identity.Id, *changed.IdentityId)
+	requireTypes(t, admin, customer, "customer.activated", "activation_request.used", "identity.created",
+		"activation_request.updated", "activation_request.updated", "activation_request.created", "customer.created")
+	var history openapi.EventPage
+	response := admin.Must(t, 200, "GET", path(customer)+"/events?limit=3", nil)
+	response.JSON(t, &history)
+	for _, event := range history.Data {
+		require.Equal(t, openapi.Actor{Kind: "identity", Id: &activated.Identity.Id, Name: "Jan Żądło"}, event.Actor)
+	}
+	require.NotContains(t, string(response.Body), "cla_")
+}
+
+func TestActivationDraftAsMail(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	customer := contact(t, admin, apitest.Fields{"name": "Łódź\u2028Café", "email": "józef@żółw.example"})
+	draft := prepare(t, admin, customer, "{}")
+	admin.Must(t, 200, "PATCH", requestPath(draft), apitest.Fields{"subject": "Zażółć gęślą jaźń – 🎈"}).JSON(t, &draft)
+	asMail := apitest.Header("Accept", "message/rfc822")
+	response := admin.Must(t, 200, "GET", requestPath(draft), nil, asMail)
+	require.Equal(t, "message/rfc822", response.Header.Get("Content-Type"))
+	require.Contains(t, response.Header.Get("Content-Disposition"), ".eml")
+	parsed, err := message.Read(bytes.NewReader(response.Body))
+	require.NoError(t, err)
+	require.Equal(t, "1", parsed.Header.Get("X-Unsent"))
+	subject, err := parsed.Header.Text("Subject")
+	require.NoError(t, err)
+	require.Equal(t, draft.Message.Subject, subject)
+	body, err := io.ReadAll(parsed.Body)
+	require.NoError(t, err)
+	require.Equal(t, draft.Message.Body, strings.TrimRight(strings.ReplaceAll(string(body), "\r\n", "\n"), "\n"))
+	require.Contains(t, parsed.Header.Get("To"), "xn--", "the domain as the DNS has it")
+
+	tag := response.Header.Get("ETag")
+	admin.Must(t, 304, "GET", requestPath(draft), nil, asMail, apitest.Header("If-None-Match", tag))
+	plain := admin.Must(t, 200, "GET", requestPath(draft), nil, apitest.Header("If-None-Match", tag))
+	require.Contains(t, plain.Header.Get("Content-Type"), "application/json")
+	for accept, media := range map[string]string{
+		"": "application/json", "*/*": "application/json", "text/html": "application/json",
+		"application/json;q=0.5, message/rfc822": "message/rfc822", "message/rfc822;q=0.1, application/json": "application/json",
+		"message/*": "message/rfc822",
+	} {
+		answer := admin.Must(t, 200, "GET", requestPath(draft), nil, apitest.Header("Accept", accept))
+		require.Contains(t, answer.Header.Get("Content-Type"), media, accept)
+		require.Equal(t, "Accept", answer.Header.Get("Vary"))
+	}
+}
+
+func TestHeadersCannotBeInjected(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	customer := contact(t, admin, apitest.Fields{"name": "Bcc: all@example.com"})
+	draft := prepare(t, admin, customer, "{}")
+	for _, subject := range []string{"a\r\nBcc: x@example.com", "a\nb", "a\rb", "a\x00b", "a\u2028b\u0085c"} {
+		response := admin.Do(t, "PATCH", requestPath(draft), apitest.Fields{"subject": subject})
+		require.Contains(t, []int{422, 200}, response.Status)
+		parsed, err := netmail.ReadMessage(bytes.NewReader(
+			admin.Must(t, 200, "GET", requestPath(draft), nil, apitest.Header("Accept", "message/rfc822")).Body))
+		require.NoError(t, err)
+		require.Empty(t, parsed.Header.Get("Bcc"))
+	}
+	for _, name := range []string{"a\r\nBcc: x@example.com", "a\nb"} {
+		requireFaults(t, admin.Must(t, 422, "PATCH", path(customer), apitest.Fields{"name": name}), "/name invalid_format")
+	}
+}
+
+func TestWhoIsInvited(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	refused := func(customer openapi.Customer, body any, code string) {
+		t.Helper()
+		response := admin.Do(t, "POST", path(customer)+"/activation-requests", body)
+		require.Equal(t, 409, response.Status, string(response.Body))
+		require.Equal(t, code, response.Problem(t).Code)
+	}
+	// Nobody yet.
+	mute := admin.Customer(t, nil)
+	refused(mute, "{}", "no_email")
+	requireFaults(t, admin.Must(t, 422, "POST", path(mute)+"/activation-requests", apitest.Fields{"identity_id": uuid.New()}),
+		"/identity_id reference_not_found")
+	taken := contact(t, admin, nil)
+	admin.Identity(t, mute.Id, apitest.Fields{"email": strings.ToUpper(*taken.Email)})
+	refused(taken, "{}", "login_email_taken")
+	// The only login, whatever its customer's address.
+	require.Equal(t, strings.ToUpper(*taken.Email), prepare(t, admin, mute, "{}").Message.To)
+	// Of several, the one with the customer's address, or the one that is named.
+	several := contact(t, admin, nil)
+	first := admin.Identity(t, several.Id, nil)
+	second := admin.Identity(t, several.Id, nil)
+	refused(several, "{}", "identity_id_required")
+	require.Equal(t, second.Email, prepare(t, admin, several, apitest.Fields{"identity_id": second.Id}).Message.To)
+	third := admin.Identity(t, several.Id, apitest.Fields{"email": *several.Email})
+	require.Equal(t, third.Id, *prepare(t, admin, several, "{}").IdentityId)
+	stranger := admin.Identity(t, contact(t, admin, nil).Id, nil)
+	requireFaults(t, admin.Must(t, 422, "POST", path(several)+"/activation-requests", apitest.Fields{"identity_id": stranger.Id}),
+		"/identity_id reference_not_found")
+	// Of an active customer, a pending login by name.
+	admin.Must(t, 200, "PUT", identityPath(several.Id, first.Id)+"/password", apitest.Fields{"password": apitest.Password})
+	admin.Must(t, 200, "POST", path(several)+"/activate", nil)
+	refused(several, "{}", "identity_id_required")
+	refused(several, apitest.Fields{"identity_id": first.Id}, "identity_active")
+	invited := prepare(t, admin, several, apitest.Fields{"identity_id": second.Id})
+	follow(t, s, tokenOf(t, *invited.Link), "")
+	require.Equal(t, "active", statusOf(t, admin, several))
+	s.Anonymous().SignIn(t, "portal", second.Email, apitest.Password)
+	// A customer that is switched off invites nobody.
+	admin.Must(t, 200, "POST", path(several)+"/deactivate", nil)
+	refused(several, apitest.Fields{"identity_id": third.Id}, "action_not_allowed")
+}
+
+func TestLinksThatDoNotWork(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	good := tokenOf(t, *prepare(t, admin, contact(t, admin, nil), "{}").Link)
+	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(good, "cla_"))
+	require.NoError(t, err)
+	raw[3] ^= 1
+	for _, token := range []string{
+		"x", "cla_", good[:len(good)-1], good + "A", strings.ToUpper(good), "clp_" + strings.TrimPrefix(good, "cla_"), " " + good,
+		"cla_" + base64.RawURLEncoding.EncodeToString(raw), "cla_" + base64.RawURLEncoding.EncodeToString(make([]byte, 48)), "../", "%00",
+	} {
+		follow(t, s, token, "link_unknown")
+		refused := s.Anonymous().Must(t, 404, "POST", "/v1/password-resets/complete", apitest.Fields{"token": token, "password": apitest.Password})
+		require.Equal(t, "link_unknown", refused.Problem(t).Code)
+	}
+	require.Zero(t, s.Hasher.Count(), "nothing is hashed for a link that does not work")
+
+	replaced := contact(t, admin, nil)
+	older := prepare(t, admin, replaced, "{}")
+	newer := prepare(t, admin, replaced, "{}")
+	follow(t, s, tokenOf(t, *older.Link), "link_revoked")
+
+	revoked := prepare(t, admin, contact(t, admin, nil), "{}")
+	admin.Must(t, 204, "DELETE", requestPath(revoked), nil)
+	require.Equal(t, "request_state", admin.Must(t, 409, "DELETE", requestPath(revoked), nil).Problem(t).Code)
+	follow(t, s, tokenOf(t, *revoked.Link), "link_revoked")
+
+	moved := contact(t, admin, nil)
+	old := prepare(t, admin, moved, "{}")
+	admin.Must(t, 200, "PATCH", path(moved), apitest.Fields{"email": "another@example.com"})
+	follow(t, s, tokenOf(t, *old.Link), "link_revoked")
+
+	off := contact(t, admin, nil)
+	login := admin.Identity(t, off.Id, nil)
+	before := prepare(t, admin, off, "{}")
+	admin.Must(t, 200, "PATCH", identityPath(off.Id, login.Id), apitest.Fields{"email": uuid.NewString() + "@example.com"})
+	follow(t, s, tokenOf(t, *before.Link), "link_revoked")
+	admin.Must(t, 200, "PUT", identityPath(off.Id, login.Id)+"/password", apitest.Fields{"password": apitest.Password})
+	admin.Must(t, 200, "POST", path(off)+"/activate", nil)
+	second := admin.Identity(t, off.Id, nil)
+	open := prepare(t, admin, off, apitest.Fields{"identity_id": second.Id})
+	admin.Must(t, 200, "POST", path(off)+"/deactivate", nil)
+	follow(t, s, tokenOf(t, *open.Link), "link_revoked")
+	require.Equal(t, "deactivated", statusOf(t, admin, off), "an old link never undoes it")
+	admin.Must(t, 200, "POST", path(off)+"/activate", nil)
+	follow(t, s, tokenOf(t, *open.Link), "link_revoked")
+	open = prepare(t, admin, off, apitest.Fields{"identity_id": second.Id})
+	admin.Must(t, 204, "DELETE", path(off)+"/identities", nil)
+	follow(t, s, tokenOf(t, *open.Link), "link_revoked")
+	shown := admin.Must(t, 200, "GET", path(off)+"/activation-requests", nil)
+	require.NotContains(t, string(shown.Body), second.Email, "a deleted login leaves nothing behind")
+
+	s.Clock.Advance(72*time.Hour + time.Second)
+	follow(t, s, tokenOf(t, *newer.Link), "link_expired")
+	admin = s.Staff(t, access.Administrator)
+	var expired openapi.ActivationRequest
+	admin.Must(t, 200, "GET", requestPath(newer), nil).JSON(t, &expired)
+	require.EqualValues(t, "expired", expired.State)
+	require.Nil(t, expired.Link)
+	require.Equal(t, "request_state", admin.Must(t, 409, "POST", requestPath(newer)+"/mark-sent", nil).Problem(t).Code)
+}
+
+// TestOneOfTwoFollowsALink: of those who follow one link at once, on two replicas, exactly one wins.
+func TestOneOfTwoFollowsALink(t *testing.T) {
+	t.Parallel()
+	database := dbtest.URL(t)
+	one := apitest.NewOn(t, database)
+	two := apitest.NewOn(t, database, apitest.PublicURL(one.URL))
+	admin := one.Staff(t, access.Administrator)
+	for range 4 {
+		customer := contact(t, admin, nil)
+		token := tokenOf(t, *prepare(t, admin, customer, "{}").Link)
+		answers := make([]*apitest.Response, 6)
+		var wait sync.WaitGroup
+		for i := range answers {
+			s := []*apitest.Server{one, two}[i%2]
+			wait.Go(func() {
+				answers[i] = s.Anonymous().Do(t, "POST", "/v1/activations", apitest.Fields{"token": token, "password": fmt.Sprint("four words and ", i)})
+			})
+		}
+		wait.Wait()
+		winner := -1
+		for i, answer := range answers {
+			if answer.Status == 200 {
+				require.Equal(t, -1, winner, "two won")
+				winner = i
+				continue
+			}
+			require.Equal(t, "link_used", answer.Problem(t).Code)
+		}
+		require.GreaterOrEqual(t, winner, 0)
+		one.Anonymous().SignIn(t, "portal", *customer.Email, fmt.Sprint("four words and ", winner))
+		require.Len(t, admin.Identities(t, customer.Id), 1)
+	}
+}
+
+func TestMarkSent(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	customer := contact(t, admin, nil)
+	draft := prepare(t, admin, customer, "{}")
+	refused := admin.Must(t, 409, "POST", requestPath(draft)+"/send", nil)
+	require.Equal(t, "mail_not_configured", refused.Problem(t).Code)
+	s.Clock.Advance(2 * time.Hour)
+	admin = s.Staff(t, access.Administrator)
+	admin.Must(t, 412, "POST", requestPath(draft)+"/mark-sent", nil, apitest.Header("If-Match", `"9.x"`))
+	var sent openapi.ActivationRequest
+	admin.Must(t, 200, "POST", requestPath(draft)+"/mark-sent", nil).JSON(t, &sent)
+	require.EqualValues(t, "sent", sent.State)
+	require.WithinDuration(t, s.Clock.Now().Add(72*time.Hour), sent.ExpiresAt, time.Minute, "its time begins anew")
+	var invited openapi.Customer
+	admin.Must(t, 200, "GET", path(customer), nil).JSON(t, &invited)
+	require.WithinDuration(t, s.Clock.Now(), *invited.InvitedAt, time.Minute)
+	require.EqualValues(t, 2, invited.Version)
+	problem := admin.Must(t, 409, "PATCH", requestPath(draft), apitest.Fields{"subject": "x"}).Problem(t)
+	require.Equal(t, []string{"request_state", "sent"}, []string{problem.Code, *problem.CurrentStatus})
+	requireTypes(t, admin, customer, "activation_request.sent", "customer.updated", "activation_request.created", "customer.created")
+
+	names := func(query string) (found []uuid.UUID) {
+		var page openapi.CustomerPage
+		admin.Must(t, 200, "GET", "/v1/customers?"+query, nil).JSON(t, &page)
+		for _, one := range page.Data {
+			found = append(found, one.Id)
+		}
+		return found
+	}
+	require.Empty(t, names("expired_invitation=true"))
+	s.Clock.Advance(73 * time.Hour)
+	admin = s.Staff(t, access.Administrator)
+	contact(t, admin, nil) // never invited
+	require.Equal(t, []uuid.UUID{customer.Id}, names("expired_invitation=true&invited=true"))
+	require.Len(t, names("expired_invitation=false"), 1)
+	prepare(t, admin, customer, "{}")
+	require.Empty(t, names("expired_invitation=true"))
+}
+
+func TestWhoSeesLinks(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin, viewer := s.Staff(t, access.Administrator), s.Staff(t, access.Viewer)
+	customer := contact(t, admin, nil)
+	draft := prepare(t, admin, customer, "{}")
+	list := viewer.Must(t, 200, "GET", path(customer)+"/activation-requests", nil)
+	for _, secret := range []string{"cla_", "{{link}}", draft.Message.Body} {
+		require.NotContains(t, string(list.Body), secret)
+	}
+	viewer.Must(t, 403, "GET", requestPath(draft), nil)
+	stranger := contact(t, admin, nil)
+	for _, method := range []string{"GET", "DELETE"} {
+		admin.Must(t, 404, method, path(stranger)+"/activation-requests/"+draft.Id.String(), nil)
+	}
+	for _, action := range []string{"/send", "/mark-sent"} {
+		admin.Must(t, 404, "POST", path(stranger)+"/activation-requests/"+draft.Id.String()+action, nil)
+	}
+	var rows int
+	require.NoError(t, s.DB.QueryRow(t.Context(), `SELECT count(*) FROM (
+		SELECT row_to_json(r)::text AS row FROM activation_requests r UNION ALL SELECT row_to_json(e)::text FROM events e
+		UNION ALL SELECT row_to_json(j)::text FROM river_job j) AS everything WHERE row LIKE '%cla\_%'`).Scan(&rows))
+	require.Zero(t, rows, "a token is stored")
+}
+
+// postOffice is an SMTP server that keeps what it is given, and refuses what a test tells it to.
+type postOffice struct {
+	mu      sync.Mutex
+	refusal error
+	letters []string
+	sender  *mail.Sender
+	server  *smtp.Server
+}
+
+func openPostOffice(t *testing.T) *postOffice {
+	t.Helper()
+	office := &postOffice{}
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	office.server = smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return counter{office}, nil }))
+	office.server.Domain = "localhost"
+	office.server.EnableSMTPUTF8 = true
+	go func() { _ = office.server.Serve(listener) }()
+	t.Cleanup(func() { _ = office.server.Close() })
+	office.sender, err = mail.NewSender("smtp://"+listener.Addr().String()+"?tls=off", "Clientele <mail@example.com>")
+	require.NoError(t, err)
+	return office
+}
+
+func (o *postOffice) refuse(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.refusal = err
+}
+
+// letter waits for the next letter and takes it.
+func (o *postOffice) letter(t *testing.T) (subject, body string) {
+	t.Helper()
+	var text string
+	require.Eventually(t, func() bool {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if len(o.letters) == 0 {
+			return false
+		}
+		text, o.letters = o.letters[0], o.letters[1:]
+		return true
+	}, 15*time.Second, 20*time.Millisecond)
+	parsed, err := message.Read(strings.NewReader(text))
+	require.NoError(t, err)
+	subject, err = parsed.Header.Text("Subject")
+	require.NoError(t, err)
+	content, err := io.ReadAll(parsed.Body)
+	require.NoError(t, err)
+	return subject, strings.ReplaceAll(string(content), "\r\n", "\n")
+}
+
+// counter is where letters are handed in.
+type counter struct{ office *postOffice }
+
+func (c counter) Mail(string, *smtp.MailOptions) error { return nil }
+
+func (c counter) Rcpt(string, *smtp.RcptOptions) error {
+	c.office.mu.Lock()
+	defer c.office.mu.Unlock()
+	return c.office.refusal
+}
+
+func (c counter) Data(r io.Reader) error {
+	content, err := io.ReadAll(r)
+	c.office.mu.Lock()
+	defer c.office.mu.Unlock()
+	c.office.letters = append(c.office.letters, string(content))
+	return err
+}
+
+func (counter) Reset() {}
+
+func (counter) Logout() error { return nil }
+
+func awaitState(t *testing.T, caller *apitest.Caller, request openapi.ActivationRequest, state string) openapi.ActivationRequest {
+	t.Helper()
+	var now openapi.ActivationRequest
+	require.Eventually(t, func() bool {
+		caller.Must(t, 200, "GET", requestPath(request), nil).JSON(t, &now)
+		return string(now.State) == state
+	}, 15*time.Second, 30*time.Millisecond, "still %s", now.State)
+	return now
+}
+
+func TestActivationIsSent(t *testing.T) {
+	t.Parallel()
+	office := openPostOffice(t)
+	database := dbtest.URL(t)
+	s := apitest.NewOn(t, database, apitest.Mail(office.sender))
+	replica := apitest.NewOn(t, database, apitest.PublicURL(s.URL), apitest.Mail(office.sender))
+	admin := s.Staff(t, access.Administrator)
+	customer := contact(t, admin, apitest.Fields{"name": "Königlich Essen 🍽"})
+	draft := prepare(t, admin, customer, "{}")
+	var queued openapi.ActivationRequest
+	admin.Must(t, 202, "POST", requestPath(draft)+"/send", nil).JSON(t, &queued)
+	require.EqualValues(t, "queued", queued.State)
+	require.Equal(t, "request_state", admin.Must(t, 409, "POST", requestPath(draft)+"/send", nil).Problem(t).Code)
+	require.Equal(t, "request_state", admin.Must(t, 409, "PATCH", requestPath(draft), apitest.Fields{"subject": "x"}).Problem(t).Code)
+	s.Work(t)
+	replica.Work(t)
+	subject, body := office.letter(t)
+	require.Equal(t, draft.Message.Subject, subject)
+	require.Contains(t, body, *draft.Link)
+	sent := awaitState(t, admin, draft, "sent")
+	require.NotNil(t, sent.SentAt)
+	var invited openapi.Customer
+	admin.Must(t, 200, "GET", path(customer), nil).JSON(t, &invited)
+	require.NotNil(t, invited.InvitedAt)
+	follow(t, replica, tokenOf(t, *draft.Link), "")
+	s.Anonymous().SignIn(t, "portal", *customer.Email, apitest.Password)
+	require.Empty(t, office.letters, "it went out once")
+}
+
+func TestActivationThatCannotBeSent(t *testing.T) {
+	t.Parallel()
+	office := openPostOffice(t)
+	s := apitest.New(t, apitest.Mail(office.sender))
+	admin := s.Staff(t, access.Administrator)
+	s.Work(t)
+	office.refuse(&smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "No such user here"})
+	draft := prepare(t, admin, contact(t, admin, nil), "{}")
+	admin.Must(t, 202, "POST", requestPath(draft)+"/send", nil)
+	failed := awaitState(t, admin, draft, "failed")
+	require.Contains(t, *failed.Failure, "No such user here")
+	require.NotNil(t, failed.Link, "the link works nevertheless")
+	office.refuse(nil)
+	admin.Must(t, 202, "POST", requestPath(draft)+"/send", nil)
+	require.Nil(t, awaitState(t, admin, draft, "sent").Failure)
+
+	// What passes is tried again, until it has been tried often enough.
+	office.refuse(&smtp.SMTPError{Code: 451, Message: "Come back later"})
+	later := prepare(t, admin, contact(t, admin, nil), "{}")
+	admin.Must(t, 202, "POST", requestPath(later)+"/send", nil)
+	require.Eventually(t, func() bool {
+		tag, err := s.DB.Exec(t.Context(), `UPDATE river_job SET attempt = max_attempts - 1, scheduled_at = now(), state = 'available'
+			WHERE kind = 'activation_request_send' AND state = 'retryable'`)
+		require.NoError(t, err)
+		return tag.RowsAffected() == 1
+	}, 10*time.Second, 20*time.Millisecond)
+	require.Contains(t, *awaitState(t, admin, later, "failed").Failure, "Come back later")
+
+	// Nothing of it is in the queue: neither whom it went to nor what the server said.
+	var leaks int
+	require.NoError(t, s.DB.QueryRow(t.Context(), `SELECT count(*) FROM river_job j
+		WHERE row_to_json(j)::text LIKE '%@example.com%' OR row_to_json(j)::text LIKE '%Come back%'`).Scan(&leaks))
+	require.Zero(t, leaks)
+}
+
+// TestRevokedWhileItIsQueued: what is revoked before it is sent does not go out.
+func TestRevokedWhileItIsQueued(t *testing.T) {
+	t.Parallel()
+	office := openPostOffice(t)
+	s := apitest.New(t, apitest.Mail(office.sender))
+	admin := s.Staff(t, access.Administrator)
+	draft := prepare(t, admin, contact(t, admin, nil), "{}")
+	admin.Must(t, 202, "POST", requestPath(draft)+"/send", nil)
+	admin.Must(t, 204, "DELETE", requestPath(draft), nil)
+	s.Work(t)
+	require.Eventually(t, func() bool {
+		var done int
+		require.NoError(t, s.DB.QueryRow(t.Context(),
+			"SELECT count(*) FROM river_job WHERE kind = 'activation_request_send' AND state = 'completed'").Scan(&done))
+		return done == 1
+	}, 10*time.Second, 20*time.Millisecond)
+	require.Empty(t, office.letters)
+}
+
+func askForReset(t *testing.T, s *apitest.Server, email string) {
+	t.Helper()
+	response := s.Anonymous().Must(t, 202, "POST", "/v1/password-resets", apitest.Fields{"email": email})
+	require.JSONEq(t, "{}", string(response.Body))
+}
+
+func TestPasswordReset(t *testing.T) {
+	t.Parallel()
+	office := openPostOffice(t)
+	s := apitest.New(t, apitest.Mail(office.sender))
+	admin := s.Staff(t, access.Administrator)
+	me := portalUser(t, s, "member")
+	s.Work(t)
+	askForReset(t, s, strings.ToUpper(me.Email))
+	_, body := office.letter(t)
+	link := body[strings.Index(body, s.URL+"/reset#token="):]
+	link, _, _ = strings.Cut(link, "\n")
+	complete := func(token, password string) *apitest.Response {
+		return s.Anonymous().Do(t, "POST", "/v1/password-resets/complete", apitest.Fields{"token": token, "password": password})
+	}
+	token := tokenOf(t, strings.TrimSpace(link))
+	require.Equal(t, 422, complete(token, "password12").Status)
+	require.Equal(t, 204, complete(token, "another four words here").Status)
+	portalRefused(t, s, me)
+	s.Anonymous().SignIn(t, "portal", me.Email, "another four words here")
+	refuseSignIn(t, s, me.Email, apitest.Password)
+	require.Equal(t, "link_used", complete(token, apitest.Password).Problem(t).Code)
+
+	// A newer link replaces the older one, and time and a suspension end both.
+	next := func() string {
+		s.Clock.Advance(2 * time.Minute)
+		askForReset(t, s, me.Email)
+		_, body := office.letter(t)
+		_, token, _ := strings.Cut(body, "#token=")
+		return strings.Fields(token)[0]
+	}
+	older, newer := next(), next()
+	require.Equal(t, "link_revoked", complete(older, apitest.Password).Problem(t).Code)
+	admin.Must(t, 200, "POST", fmt.Sprintf("/v1/customers/%s/deactivate", me.CustomerID), nil)
+	require.Equal(t, "link_revoked", complete(newer, apitest.Password).Problem(t).Code)
+	admin.Must(t, 200, "POST", fmt.Sprintf("/v1/customers/%s/activate", me.CustomerID), nil)
+	require.Equal(t, "link_revoked", complete(newer, apitest.Password).Problem(t).Code)
+	last := next()
+	s.Clock.Advance(time.Hour)
+	require.Equal(t, "link_expired", complete(last, apitest.Password).Problem(t).Code)
+}
+
+// TestResetsTellNothing: whoever asks learns nothing, and who has no login that may sign in gets no mail.
+func TestResetsTellNothing(t *testing.T) {
+	t.Parallel()
+	office := openPostOffice(t)
+	s := apitest.New(t, apitest.Mail(office.sender))
+	admin := s.Staff(t, access.Administrator)
+	suspended, pending := portalUser(t, s, "member"), admin.Identity(t, in(t, admin, "active").Id, nil)
+	admin.Must(t, 200, "POST", fmt.Sprintf("/v1/customers/%s/deactivate", suspended.CustomerID), nil)
+	me := portalUser(t, s, "member")
+	jobs := func() (n int) {
+		require.NoError(t, s.DB.QueryRow(t.Context(), "SELECT count(*) FROM river_job WHERE kind = 'password_reset_send'").Scan(&n))
+		return n
+	}
+	for i, email := range []string{"nobody@example.com", suspended.Email, pending.Email, admin.Email, me.Email} {
+		askForReset(t, s, email)
+		require.Equal(t, i+1, jobs(), "the same is done for everybody")
+	}
+	for range 10 { // one a minute
+		askForReset(t, s, me.Email)
+		askForReset(t, s, "nobody@example.com")
+	}
+	require.Equal(t, 5, jobs())
+	s.Work(t)
+	office.letter(t)
+	require.Eventually(t, func() bool {
+		var done int
+		require.NoError(t, s.DB.QueryRow(t.Context(),
+			"SELECT count(*) FROM river_job WHERE kind = 'password_reset_send' AND state = 'completed'").Scan(&done))
+		return done == 5
+	}, 10*time.Second, 20*time.Millisecond)
+	require.Empty(t, office.letters)
+	for i := range 30 {
+		s.Anonymous().Do(t, "POST", "/v1/password-resets", apitest.Fields{"email": fmt.Sprintf("%d@example.com", i)})
+	}
+	refused := s.Anonymous().Must(t, 429, "POST", "/v1/password-resets", apitest.Fields{"email": "last@example.com"})
+	require.NotEmpty(t, refused.Header.Get("Retry-After"))
+}
+
+// TestPagesBehindLinks: where no portal is set, the program's own pages ask for the password, without anything from
+// anywhere else.
+func TestPagesBehindLinks(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	for _, page := range []string{"/activate", "/reset"} {
+		response := s.Anonymous().Must(t, 200, "GET", page, nil)
+		require.Contains(t, response.Header.Get("Content-Type"), "text/html")
+		require.Contains(t, response.Header.Get("Content-Security-Policy"), "script-src 'self'")
+		require.Equal(t, "no-referrer", response.Header.Get("Referrer-Policy"))
+		require.Contains(t, string(response.Body), "/docs/link.js")
+	}
+	s.Anonymous().Must(t, 200, "GET", "/docs/link.js", nil)
+}
