@@ -34,6 +34,17 @@ type AttemptCount struct {
 	FreeAt time.Time
 }
 
+type Blob struct {
+	Key       string
+	Kind      string
+	CreatedAt time.Time
+}
+
+type BlobDeletion struct {
+	Key       string
+	RetiredAt time.Time
+}
+
 type Customer struct {
 	ID         uuid.UUID
 	Name       string
