@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/clientele-api/clientele/internal/blobs"
 	"github.com/clientele-api/clientele/internal/email"
 	"github.com/clientele-api/clientele/internal/mail"
 	"github.com/clientele-api/clientele/internal/passwords"
@@ -30,6 +31,7 @@ type Config struct {
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	DatabaseURL    string         // "" for the embedded server
 	DataDir        string
+	BlobURL        string // "" for the folder "blobs" in the data directory
 	SecretKey      string // "" to use the generated one in the data directory
 	SMTPURL        string // "" for drafts only
 	MailFrom       string
@@ -81,9 +83,16 @@ var settings = []setting{
 		}
 		return nil
 	}},
-	{"DATA_DIR", "./clientele-data", "where the embedded database and generated secrets are", func(c *Config, v string) error {
+	{"DATA_DIR", "./clientele-data", "where the embedded database, files and generated secrets are", func(c *Config, v string) error {
 		c.DataDir = v
 		return checkSet(v)
+	}},
+	{"BLOB_URL", "", "file://, s3://, gs:// or azblob:// URL for files (default in the data directory)", func(c *Config, v string) error {
+		c.BlobURL = v
+		if v == "" {
+			return nil
+		}
+		return blobs.CheckURL(v)
 	}},
 	{"SECRET_KEY", "", "encrypts keys and stored answers, 32 characters or more; \"new,old\" while rotating", readSecretKey},
 	{"SMTP_URL", "", "server that sends mail, smtp://user:password@host:587 (default drafts only)", readSMTPURL},

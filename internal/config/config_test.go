@@ -52,6 +52,7 @@ func TestSettingsAreRead(t *testing.T) {
 		"TRUSTED_PROXIES": "10.0.0.0/8, 192.0.2.1,,2001:db8::/32",
 		"DATABASE_URL":    "postgres://user:pass@one,two/clientele?pool_max_conns=5",
 		"DATA_DIR":        "/var/lib/clientele", "SECRET_KEY": secretKey, "ADMIN_EMAIL": "ada@example.com",
+		"BLOB_URL":       "s3://bucket?region=eu-central-1",
 		"ADMIN_PASSWORD": "four words are better", "LOG_FORMAT": "text", "LOG_LEVEL": "debug",
 		"SMTP_URL": "smtp://ada:pass@mail.example.com:587", "MAIL_FROM": "Clientele <mail@example.com>",
 		"TEMPLATES_DIR": "/etc/clientele/texts",
@@ -68,6 +69,7 @@ func TestSettingsAreRead(t *testing.T) {
 	require.Equal(t, "smtp://ada:pass@mail.example.com:587", settings.SMTPURL)
 	require.Equal(t, "Clientele <mail@example.com>", settings.MailFrom)
 	require.Equal(t, "/etc/clientele/texts", settings.TemplatesDir)
+	require.Equal(t, "s3://bucket?region=eu-central-1", settings.BlobURL)
 }
 
 func TestAllProblemsAtOnceAndNoSecrets(t *testing.T) {
@@ -77,11 +79,12 @@ func TestAllProblemsAtOnceAndNoSecrets(t *testing.T) {
 		"TRUSTED_PROXIES": "10.0.0.0/40",
 		"DATABASE_URL":    "postgres://ada:hush-2@host:port/db", "SECRET_KEY": "hush-3", "ADMIN_PASSWORD": "hush-4",
 		"LOG_FORMAT": "xml", "LOG_LEVEL": "loud", "SMTP_URL": "smtp://ada:hush-5/@host:587", "MAIL_FROM": "ada at example.com",
+		"BLOB_URL": "s3://hush-6@bucket",
 	}, "--data-dir", "")
 	found := problems(t, err)
 	for _, name := range []string{
 		"ADDR", "METRICS_ADDR", "PUBLIC_URL", "TRUSTED_PROXIES", "DATABASE_URL", "DATA_DIR", "SECRET_KEY", "ADMIN_PASSWORD",
-		"LOG_FORMAT", "LOG_LEVEL", "SMTP_URL", "MAIL_FROM",
+		"LOG_FORMAT", "LOG_LEVEL", "SMTP_URL", "MAIL_FROM", "BLOB_URL",
 	} {
 		require.Condition(t, func() bool {
 			for _, problem := range found {
@@ -120,6 +123,7 @@ func TestSettingsThatAreWrong(t *testing.T) {
 		"mail from no address":       {map[string]string{"SMTP_URL": "smtp://localhost", "MAIL_FROM": "Ada"}, nil, "MAIL_FROM"},
 		"a user without a password":  {map[string]string{"SMTP_URL": "smtp://ada@localhost", "MAIL_FROM": "a@example.com"}, nil, "SMTP_URL"},
 		"mail over the web":          {map[string]string{"SMTP_URL": "https://localhost", "MAIL_FROM": "a@example.com"}, nil, "SMTP_URL"},
+		"blobs of another scheme":    {map[string]string{"BLOB_URL": "https://example.com/bucket"}, nil, "BLOB_URL"},
 		"an argument too many":       {nil, []string{"--addr", ":0", "extra"}, "extra"},
 		"a flag emptied":             {nil, []string{"--data-dir="}, "DATA_DIR"},
 	} {
