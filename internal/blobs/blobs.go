@@ -24,8 +24,7 @@ import (
 	"gocloud.dev/blob"
 	_ "gocloud.dev/blob/azureblob" // azblob://
 	"gocloud.dev/blob/fileblob"
-	_ "gocloud.dev/blob/gcsblob" // gs://
-	_ "gocloud.dev/blob/s3blob"  // s3://
+	_ "gocloud.dev/blob/s3blob" // s3://
 	"gocloud.dev/gcerrors"
 
 	"github.com/clientele-api/clientele/gen/db"
@@ -113,6 +112,9 @@ func CheckURL(location string) error {
 	}
 	if parsed.User != nil || parsed.Fragment != "" {
 		return errors.New("must have neither a user nor a fragment")
+	}
+	if !blob.DefaultURLMux().ValidBucketScheme(parsed.Scheme) { // see gcs.go
+		return fmt.Errorf("needs a program that is built with -tags %s", parsed.Scheme)
 	}
 	return nil
 }
