@@ -34,21 +34,24 @@ type product struct {
 	authority *tokens.Authority
 }
 
-// newProduct serves the API over a database, with all that runs beside it. Statements are shown to the tracer, which may
-// be nil.
+// newProduct serves the API over a database as the program does: with all that runs beside it, which has a small pool of
+// its own. The statements of requests are shown to the tracer, which may be nil.
 func newProduct(b testing.TB, databaseURL string, tracer pgx.QueryTracer) *product {
 	b.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	log := slog.New(slog.NewTextHandler(b.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	p := &product{db: openDB(b, databaseURL, tracer)}
+	upkeep, err := postgres.Open(ctx, databaseURL, time.Now, postgres.Conns(2))
+	must(b, err)
+	b.Cleanup(upkeep.Close)
 	var running sync.WaitGroup
-	b.Cleanup(func() { // before the pool is closed
+	b.Cleanup(func() { // before the pools are closed
 		stop()
 		running.Wait()
 	})
 	keyring, err := secrets.Parse("a secret key that is only for benchmarks")
 	must(b, err)
-	p.authority, err = tokens.NewAuthority(ctx, p.db, keyring, "http://localhost", log)
+	p.authority, err = tokens.NewAuthority(ctx, upkeep, keyring, "http://localhost", log)
 	must(b, err)
 	texts, err := messages.Load("")
 	must(b, err)
@@ -59,7 +62,8 @@ func newProduct(b testing.TB, databaseURL string, tracer pgx.QueryTracer) *produ
 		Activation: work.Activation, Log: log,
 	})
 	must(b, err)
-	running.Go(func() { events.RunSequencer(ctx, p.db, log) })
+	running.Go(func() { p.authority.Follow(ctx) })
+	running.Go(func() { events.RunSequencer(ctx, upkeep, log) })
 	p.addr = serve(b, handler)
 	return p
 }
