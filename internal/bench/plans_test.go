@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -61,4 +62,33 @@ func explain(b testing.TB, p *product, s statement) string {
 	return strings.Join(lines, "\n")
 }
 
-var wholeTable = regexp.MustCompile(`Seq Scan on (\w+\.)?customers\b`)
+var (
+	planNode    = regexp.MustCompile(`\(cost=`)
+	scanNode    = regexp.MustCompile(`Scan .*\bcustomers\b.*\(actual time=\S+ rows=(\d+) loops=(\d+)\)`)
+	rowsRemoved = regexp.MustCompile(`Rows Removed by (?:Filter|Index Recheck): (\d+)`)
+)
+
+// rowsRead gives how many customers a plan did read, in the scan that read most: those that it kept and those that it
+// looked at in vain. A scan that would read the whole table but found enough before counts for what it read.
+func rowsRead(plan string) int {
+	most, read, loops := 0, 0, 0
+	for line := range strings.Lines(plan) {
+		if planNode.MatchString(line) {
+			read, loops = 0, 0 // whatever is removed from now on, another node removes it
+		}
+		if scan := scanNode.FindStringSubmatch(line); scan != nil {
+			loops = count(scan[2])
+			read = count(scan[1]) * loops // rows are told for one loop, of several processes too
+		}
+		if removed := rowsRemoved.FindStringSubmatch(line); removed != nil {
+			read += count(removed[1]) * loops
+		}
+		most = max(most, read)
+	}
+	return most
+}
+
+func count(digits string) int {
+	n, _ := strconv.Atoi(digits) // a plan's numbers fit
+	return n
+}

@@ -29,7 +29,7 @@ type question struct {
 	name   string
 	target func(set *scaled) string
 	total  int  // how many customers it finds, 0 where that depends on the size
-	counts bool // reads the whole table, as it was asked to
+	whole  bool // is known to read most of the table
 }
 
 // list gives a question for the first page of a list with these parameters, a name and a value each.
@@ -66,7 +66,11 @@ func questions() []question {
 		}
 	}
 	total := list("total", 0, "include_total", "true")
-	total.counts = true
+	total.whole = true // as it was asked to
+	// Too many to be sorted, and all at the far end of the order.
+	oldest := list("property/oldest", 0, "properties["+ageKey+"]", oldValue)
+	newestLast := list("property/newest-last", 0, "properties["+ageKey+"]", newValue, "sort", "created_at")
+	oldest.whole, newestLast.whole = true, true
 	return append(asked,
 		list("search/none", 0, "q", "zyxomma"),
 		list("search/part-of-name", 0, "q", "lindb"), // of 4 in 1,000
@@ -75,9 +79,9 @@ func questions() []question {
 		list("search/one-letter", 0, "q", "b"),
 		list("property/broad", 0, "properties["+broadKey+"]", broadValue),
 		list("property/broad-by-name", 0, "properties["+broadKey+"]", broadValue, "sort", "name"),
-		list("property/oldest", 0, "properties["+ageKey+"]", oldValue),
+		oldest,
 		list("property/newest", 0, "properties["+ageKey+"]", newValue),
-		list("property/newest-last", 0, "properties["+ageKey+"]", newValue, "sort", "created_at"),
+		newestLast,
 		question{name: "tree", total: 1000, target: tree("")},
 		question{name: "tree/by-name", total: 1000, target: tree("&sort=name")},
 		question{name: "tree/total", target: tree("&include_total=true")},
@@ -200,7 +204,7 @@ func measure(b *testing.B, q question, sets []*scaled) float64 {
 	return median(took[len(took)-1])
 }
 
-// plans logs how the database answers the question, and fails when it reads the whole table for it.
+// plans logs how the database answers the question, and fails when it reads most of the table for it.
 func (s *scaled) plans(b *testing.B, q question, took float64) {
 	b.Helper()
 	target, token := q.target(s), s.product.token(b)
@@ -208,8 +212,8 @@ func (s *scaled) plans(b *testing.B, q question, took float64) {
 	for i, statement := range statements {
 		plan := explain(b, s.product, statement)
 		b.Logf("%s, statement %d of %d at %d customers:\n%s\n%s", q.name, i+1, len(statements), s.size, statement.sql, plan)
-		if wholeTable.MatchString(plan) && !q.counts {
-			b.Errorf("%s reads the whole table, in %.0f µs at last", q.name, took)
+		if read := rowsRead(plan); read > s.size/2 && !q.whole {
+			b.Errorf("%s reads %d of %d customers, in %.0f µs at last", q.name, read, s.size, took)
 		}
 	}
 	if len(statements) == 0 {
