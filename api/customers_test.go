@@ -221,11 +221,14 @@ func TestCustomerSearch(t *testing.T) {
 	antonio := admin.Customer(t, apitest.Fields{"name": "Antonio Moreno Taquería", "phone": "(5) 555-3932", "external_id": "ANTON"})
 	konig := admin.Customer(t, apitest.Fields{"name": "Königlich Essen", "email": "philip@cramer.example", "company": "Łódź Straße"})
 	percent := admin.Customer(t, apitest.Fields{"name": "100%_sure\\"})
+	greek := admin.Customer(t, apitest.Fields{"name": "Ελληνικά Έπιπλα", "company": "Moreno, and more of them"})
 	for query, want := range map[string][]uuid.UUID{
 		"taqueria": ids(antonio), "TAQUERÍA": ids(antonio), "moreno taq": ids(antonio), "koniglich": ids(konig),
 		"öni": ids(antonio, konig), "essen": ids(konig), "cramer.example": ids(konig), "lodz": ids(konig), "strasse": ids(konig),
 		"555-3932": ids(antonio), "5553932": ids(antonio), "anton": ids(antonio), "ko": ids(konig), "k": ids(konig),
 		"es": ids(konig), "ss": nil, "0%_s": ids(percent), "%": nil, "e_s": nil, `sure\`: ids(percent),
+		"moreno": ids(antonio, greek), "moreno t": ids(antonio), "nio moreno taqueria": ids(antonio), "io moreno taqueri": ids(antonio),
+		"morenotaquer": nil, "taqueria moreno": nil, "moreno taqueria (5)": nil, "νικα επι": ids(greek), "ελληνικ": ids(greek),
 		"essen philip": nil, "  essen ": ids(konig), "nobody": nil, "\u0301": nil,
 	} {
 		require.ElementsMatch(t, want, list(t, admin, "q="+url.QueryEscape(query)), query)

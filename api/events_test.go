@@ -69,7 +69,7 @@ func TestHistoryTellsWhatChanged(t *testing.T) {
 	require.NotContains(t, data(t, updated).Before, "name", "only what changed")
 	require.Equal(t, "New", data(t, updated).After["company"])
 	require.Equal(t, "Name", data(t, updated).After["name"])
-	for _, internal := range []string{"search_text", "name_key", "email_key"} {
+	for _, internal := range []string{"search_text", "search_grams", "name_key", "email_key"} {
 		require.NotContains(t, data(t, updated).After, internal)
 	}
 	require.Nil(t, data(t, events[2]).Before)

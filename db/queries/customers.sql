@@ -18,16 +18,17 @@ SELECT id FROM customers WHERE id = $1 FOR KEY SHARE;
 
 -- name: CustomerInsert :one
 INSERT INTO customers (id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id,
-    locale, status, created_at, updated_at, name_key, email_key, search_text)
+    locale, status, created_at, updated_at, name_key, email_key, search_text, search_grams)
 VALUES (@id, @name, @email, @phone, @company, @address, @comments, @modules, @properties, @parent_id, @external_id,
-    @locale, @status, @created_at, @created_at, @name_key, @email_key, @search_text)
+    @locale, @status, @created_at, @created_at, @name_key, @email_key, @search_text,
+    @search_grams)
 RETURNING *;
 
 -- name: CustomerUpdate :one
 UPDATE customers SET name = @name, email = @email, phone = @phone, company = @company, address = @address,
     comments = @comments, modules = @modules, properties = @properties, parent_id = @parent_id,
     external_id = @external_id, locale = @locale, updated_at = @updated_at, name_key = @name_key,
-    email_key = @email_key, search_text = @search_text, version = version + 1
+    email_key = @email_key, search_text = @search_text, search_grams = @search_grams, version = version + 1
 WHERE id = @id
 RETURNING *;
 

@@ -101,7 +101,7 @@ func (q *Queries) CustomerFind(ctx context.Context, db DBTX, id uuid.UUID) (uuid
 }
 
 const customerGet = `-- name: CustomerGet :one
-SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, invited_at FROM customers WHERE id = $1
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at FROM customers WHERE id = $1
 `
 
 func (q *Queries) CustomerGet(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
@@ -127,13 +127,14 @@ func (q *Queries) CustomerGet(ctx context.Context, db DBTX, id uuid.UUID) (Custo
 		&i.NameKey,
 		&i.EmailKey,
 		&i.SearchText,
+		&i.SearchGrams,
 		&i.InvitedAt,
 	)
 	return i, err
 }
 
 const customerGetForNoKeyUpdate = `-- name: CustomerGetForNoKeyUpdate :one
-SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, invited_at FROM customers WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at FROM customers WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) CustomerGetForNoKeyUpdate(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
@@ -159,13 +160,14 @@ func (q *Queries) CustomerGetForNoKeyUpdate(ctx context.Context, db DBTX, id uui
 		&i.NameKey,
 		&i.EmailKey,
 		&i.SearchText,
+		&i.SearchGrams,
 		&i.InvitedAt,
 	)
 	return i, err
 }
 
 const customerGetForShareByIdentity = `-- name: CustomerGetForShareByIdentity :one
-SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.invited_at FROM customers
+SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at FROM customers
 WHERE customers.id = (SELECT identities.customer_id FROM identities WHERE identities.id = $1) FOR SHARE
 `
 
@@ -193,13 +195,14 @@ func (q *Queries) CustomerGetForShareByIdentity(ctx context.Context, db DBTX, id
 		&i.NameKey,
 		&i.EmailKey,
 		&i.SearchText,
+		&i.SearchGrams,
 		&i.InvitedAt,
 	)
 	return i, err
 }
 
 const customerGetForUpdate = `-- name: CustomerGetForUpdate :one
-SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, invited_at FROM customers WHERE id = $1 FOR UPDATE
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at FROM customers WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) CustomerGetForUpdate(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
@@ -225,13 +228,14 @@ func (q *Queries) CustomerGetForUpdate(ctx context.Context, db DBTX, id uuid.UUI
 		&i.NameKey,
 		&i.EmailKey,
 		&i.SearchText,
+		&i.SearchGrams,
 		&i.InvitedAt,
 	)
 	return i, err
 }
 
 const customerGetWithActivity = `-- name: CustomerGetWithActivity :one
-SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.invited_at, customer_activity.last_activity_at
+SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at, customer_activity.last_activity_at
 FROM customers LEFT JOIN customer_activity ON customer_activity.customer_id = customers.id
 WHERE customers.id = $1
 `
@@ -264,6 +268,7 @@ func (q *Queries) CustomerGetWithActivity(ctx context.Context, db DBTX, id uuid.
 		&i.Customer.NameKey,
 		&i.Customer.EmailKey,
 		&i.Customer.SearchText,
+		&i.Customer.SearchGrams,
 		&i.Customer.InvitedAt,
 		&i.LastActivityAt,
 	)
@@ -289,30 +294,32 @@ func (q *Queries) CustomerHeight(ctx context.Context, db DBTX, id uuid.UUID) (in
 
 const customerInsert = `-- name: CustomerInsert :one
 INSERT INTO customers (id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id,
-    locale, status, created_at, updated_at, name_key, email_key, search_text)
+    locale, status, created_at, updated_at, name_key, email_key, search_text, search_grams)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
-    $12, $13, $14, $14, $15, $16, $17)
-RETURNING id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, invited_at
+    $12, $13, $14, $14, $15, $16, $17,
+    $18)
+RETURNING id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at
 `
 
 type CustomerInsertParams struct {
-	ID         uuid.UUID
-	Name       string
-	Email      *string
-	Phone      *string
-	Company    *string
-	Address    *string
-	Comments   *string
-	Modules    []string
-	Properties json.RawMessage
-	ParentID   *uuid.UUID
-	ExternalID *string
-	Locale     string
-	Status     string
-	CreatedAt  time.Time
-	NameKey    string
-	EmailKey   *string
-	SearchText string
+	ID          uuid.UUID
+	Name        string
+	Email       *string
+	Phone       *string
+	Company     *string
+	Address     *string
+	Comments    *string
+	Modules     []string
+	Properties  json.RawMessage
+	ParentID    *uuid.UUID
+	ExternalID  *string
+	Locale      string
+	Status      string
+	CreatedAt   time.Time
+	NameKey     string
+	EmailKey    *string
+	SearchText  string
+	SearchGrams []int32
 }
 
 func (q *Queries) CustomerInsert(ctx context.Context, db DBTX, arg CustomerInsertParams) (Customer, error) {
@@ -334,6 +341,7 @@ func (q *Queries) CustomerInsert(ctx context.Context, db DBTX, arg CustomerInser
 		arg.NameKey,
 		arg.EmailKey,
 		arg.SearchText,
+		arg.SearchGrams,
 	)
 	var i Customer
 	err := row.Scan(
@@ -356,6 +364,7 @@ func (q *Queries) CustomerInsert(ctx context.Context, db DBTX, arg CustomerInser
 		&i.NameKey,
 		&i.EmailKey,
 		&i.SearchText,
+		&i.SearchGrams,
 		&i.InvitedAt,
 	)
 	return i, err
@@ -376,7 +385,7 @@ func (q *Queries) CustomerLockForKeyShare(ctx context.Context, db DBTX, id uuid.
 const customerSetStatus = `-- name: CustomerSetStatus :one
 UPDATE customers SET status = $1, invited_at = $2, updated_at = $3, version = version + 1
 WHERE id = $4
-RETURNING id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, invited_at
+RETURNING id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at
 `
 
 type CustomerSetStatusParams struct {
@@ -414,6 +423,7 @@ func (q *Queries) CustomerSetStatus(ctx context.Context, db DBTX, arg CustomerSe
 		&i.NameKey,
 		&i.EmailKey,
 		&i.SearchText,
+		&i.SearchGrams,
 		&i.InvitedAt,
 	)
 	return i, err
@@ -423,28 +433,29 @@ const customerUpdate = `-- name: CustomerUpdate :one
 UPDATE customers SET name = $1, email = $2, phone = $3, company = $4, address = $5,
     comments = $6, modules = $7, properties = $8, parent_id = $9,
     external_id = $10, locale = $11, updated_at = $12, name_key = $13,
-    email_key = $14, search_text = $15, version = version + 1
-WHERE id = $16
-RETURNING id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, invited_at
+    email_key = $14, search_text = $15, search_grams = $16, version = version + 1
+WHERE id = $17
+RETURNING id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at
 `
 
 type CustomerUpdateParams struct {
-	Name       string
-	Email      *string
-	Phone      *string
-	Company    *string
-	Address    *string
-	Comments   *string
-	Modules    []string
-	Properties json.RawMessage
-	ParentID   *uuid.UUID
-	ExternalID *string
-	Locale     string
-	UpdatedAt  time.Time
-	NameKey    string
-	EmailKey   *string
-	SearchText string
-	ID         uuid.UUID
+	Name        string
+	Email       *string
+	Phone       *string
+	Company     *string
+	Address     *string
+	Comments    *string
+	Modules     []string
+	Properties  json.RawMessage
+	ParentID    *uuid.UUID
+	ExternalID  *string
+	Locale      string
+	UpdatedAt   time.Time
+	NameKey     string
+	EmailKey    *string
+	SearchText  string
+	SearchGrams []int32
+	ID          uuid.UUID
 }
 
 func (q *Queries) CustomerUpdate(ctx context.Context, db DBTX, arg CustomerUpdateParams) (Customer, error) {
@@ -464,6 +475,7 @@ func (q *Queries) CustomerUpdate(ctx context.Context, db DBTX, arg CustomerUpdat
 		arg.NameKey,
 		arg.EmailKey,
 		arg.SearchText,
+		arg.SearchGrams,
 		arg.ID,
 	)
 	var i Customer
@@ -487,6 +499,7 @@ func (q *Queries) CustomerUpdate(ctx context.Context, db DBTX, arg CustomerUpdat
 		&i.NameKey,
 		&i.EmailKey,
 		&i.SearchText,
+		&i.SearchGrams,
 		&i.InvitedAt,
 	)
 	return i, err

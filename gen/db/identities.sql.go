@@ -181,7 +181,7 @@ func (q *Queries) IdentityGetWithActivity(ctx context.Context, db DBTX, iD uuid.
 }
 
 const identityGetWithCustomer = `-- name: IdentityGetWithCustomer :one
-SELECT identities.id, identities.customer_id, identities.name, identities.email, identities.role, identities.password_hash, identities.version, identities.created_at, identities.updated_at, identities.name_key, identities.email_key, identities.search_text, customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.invited_at
+SELECT identities.id, identities.customer_id, identities.name, identities.email, identities.role, identities.password_hash, identities.version, identities.created_at, identities.updated_at, identities.name_key, identities.email_key, identities.search_text, customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at
 FROM identities JOIN customers ON customers.id = identities.customer_id
 WHERE identities.id = $1 AND identities.customer_id = $2
 `
@@ -226,6 +226,7 @@ func (q *Queries) IdentityGetWithCustomer(ctx context.Context, db DBTX, iD uuid.
 		&i.Customer.NameKey,
 		&i.Customer.EmailKey,
 		&i.Customer.SearchText,
+		&i.Customer.SearchGrams,
 		&i.Customer.InvitedAt,
 	)
 	return i, err

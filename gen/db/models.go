@@ -46,26 +46,27 @@ type BlobDeletion struct {
 }
 
 type Customer struct {
-	ID         uuid.UUID
-	Name       string
-	Email      *string
-	Phone      *string
-	Company    *string
-	Address    *string
-	Comments   *string
-	Modules    []string
-	Properties json.RawMessage
-	ParentID   *uuid.UUID
-	ExternalID *string
-	Locale     string
-	Status     string
-	Version    int64
-	CreatedAt  time.Time
-	UpdatedAt  time.Time
-	NameKey    string
-	EmailKey   *string
-	SearchText string
-	InvitedAt  *time.Time
+	ID          uuid.UUID
+	Name        string
+	Email       *string
+	Phone       *string
+	Company     *string
+	Address     *string
+	Comments    *string
+	Modules     []string
+	Properties  json.RawMessage
+	ParentID    *uuid.UUID
+	ExternalID  *string
+	Locale      string
+	Status      string
+	Version     int64
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+	NameKey     string
+	EmailKey    *string
+	SearchText  string
+	SearchGrams []int32
+	InvitedAt   *time.Time
 }
 
 type CustomerActivity struct {

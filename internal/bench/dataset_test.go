@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +125,7 @@ func (d dataset) customer(i int) customer {
 	}
 	c.Properties = d.properties(i, random, manager)
 	c.NameKey, c.EmailKey, c.SearchText = fold(c.Name, c.Email, c.Company, c.Phone, c.ExternalID)
+	c.SearchGrams = grams(c.SearchText)
 	return c
 }
 
@@ -176,9 +179,24 @@ func fold(name string, email, company, phone, externalID *string) (nameKey strin
 	return nameKey, emailKey, searchText
 }
 
+// grams makes the hashes of a search text's grams as package customers does.
+func grams(searchText string) []int32 {
+	hashes := []int32{}
+	for _, field := range strings.Split(searchText[1:], "\n ") {
+		for i := 0; i+6 <= len(field); i++ {
+			hash := fnv.New32a()
+			_, _ = hash.Write([]byte(field[i : i+6]))
+			hashes = append(hashes, int32(hash.Sum32()))
+		}
+	}
+	slices.Sort(hashes)
+	return slices.Compact(hashes)
+}
+
 var columns = []string{
 	"id", "name", "email", "phone", "company", "address", "comments", "modules", "properties", "parent_id",
 	"external_id", "locale", "status", "version", "created_at", "updated_at", "name_key", "email_key", "search_text",
+	"search_grams",
 }
 
 // fill copies the customers into an empty table. What is sorted or inverted is made afterwards, which takes a tenth of
@@ -211,6 +229,7 @@ func (d dataset) fill(b testing.TB, database *postgres.DB) {
 		return []any{
 			c.ID, c.Name, c.Email, c.Phone, c.Company, c.Address, c.Comments, c.Modules, c.Properties, c.ParentID,
 			c.ExternalID, c.Locale, c.Status, c.Version, c.CreatedAt, c.UpdatedAt, c.NameKey, c.EmailKey, c.SearchText,
+			c.SearchGrams,
 		}, nil
 	}))
 	must(b, err)
@@ -235,12 +254,16 @@ func checkFold(b testing.TB, p *product) {
 		b.Fatalf("creating a customer answered %d: %s %v", status, answer, err)
 	}
 	var made [3]string
-	err = p.db.QueryRow(context.Background(), "DELETE FROM customers RETURNING name_key, email_key, search_text").
-		Scan(&made[0], &made[1], &made[2])
+	var madeGrams []int32
+	err = p.db.QueryRow(context.Background(), "DELETE FROM customers RETURNING name_key, email_key, search_text, search_grams").
+		Scan(&made[0], &made[1], &made[2], &madeGrams)
 	must(b, err)
 	nameKey, emailKey, searchText := fold(name, &email, &text, &text, &text)
 	if folded := [3]string{nameKey, *emailKey, searchText}; folded != made {
 		b.Fatalf("the product folds customers in another way:\n%q\n%q", made, folded)
+	}
+	if expected := grams(made[2]); !slices.Equal(expected, madeGrams) {
+		b.Fatalf("the product makes other grams:\n%v\n%v", madeGrams, expected)
 	}
 }
 

@@ -20,15 +20,15 @@ import (
 
 const (
 	allColumns = `id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale,
-		status, version, created_at, updated_at, name_key, email_key, search_text`
+		status, version, created_at, updated_at, name_key, email_key, search_text, search_grams`
 	listedColumns = `id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id,
 		locale, status, version, created_at, updated_at, name_key`
 
 	getSQL    = `SELECT ` + allColumns + ` FROM customers WHERE id = $1`
 	listSQL   = `SELECT ` + listedColumns + ` FROM customers ORDER BY created_at DESC, id DESC LIMIT 21`
 	insertSQL = `INSERT INTO customers (id, name, email, phone, company, address, comments, modules, properties, parent_id,
-			external_id, locale, created_at, updated_at, name_key, email_key, search_text)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15, $16)
+			external_id, locale, created_at, updated_at, name_key, email_key, search_text, search_grams)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15, $16, $17)
 		RETURNING ` + allColumns
 	eventSQL = `INSERT INTO events (id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id,
 			actor_name, request_id, at, data)
@@ -57,6 +57,7 @@ type customer struct {
 	NameKey        string          `json:"-"`
 	EmailKey       *string         `json:"-"`
 	SearchText     string          `json:"-"`
+	SearchGrams    []int32         `json:"-"`
 }
 
 type customerPage struct {
@@ -150,10 +151,11 @@ func (r reference) create(w http.ResponseWriter, request *http.Request) {
 func (r reference) insert(ctx context.Context, tx pgx.Tx, c customer, created *customer) error {
 	now := time.Now().UTC()
 	c.NameKey, c.EmailKey, c.SearchText = fold(c.Name, c.Email, c.Company, c.Phone, c.ExternalID)
+	c.SearchGrams = grams(c.SearchText)
 	c.Modules = []string{}
 	err := scanAll(tx.QueryRow(ctx, insertSQL, uuid.Must(uuid.NewV7()), c.Name, c.Email, c.Phone, c.Company, c.Address,
 		c.Comments, c.Modules, c.Properties, c.ParentID, c.ExternalID, "en", now, c.NameKey, c.EmailKey,
-		c.SearchText), created)
+		c.SearchText, c.SearchGrams), created)
 	if err != nil {
 		return err
 	}
@@ -170,7 +172,7 @@ func (r reference) insert(ctx context.Context, tx pgx.Tx, c customer, created *c
 func scanAll(row pgx.Row, c *customer) error {
 	err := row.Scan(&c.ID, &c.Name, &c.Email, &c.Phone, &c.Company, &c.Address, &c.Comments, &c.Modules, &c.Properties,
 		&c.ParentID, &c.ExternalID, &c.Locale, &c.Status, &c.Version, &c.CreatedAt, &c.UpdatedAt, &c.NameKey, &c.EmailKey,
-		&c.SearchText)
+		&c.SearchText, &c.SearchGrams)
 	c.CreatedAt, c.UpdatedAt = c.CreatedAt.UTC(), c.UpdatedAt.UTC()
 	return err
 }

@@ -72,7 +72,7 @@ func Create(ctx context.Context, tx *postgres.Tx, input Input) (Customer, error)
 		Company: customer.Company, Address: customer.Address, Comments: customer.Comments, Modules: customer.Modules,
 		Properties: customer.Properties, ParentID: customer.ParentID, ExternalID: customer.ExternalID,
 		Locale: customer.Locale, Status: customer.Status, CreatedAt: tx.Now, NameKey: customer.NameKey, EmailKey: customer.EmailKey,
-		SearchText: customer.SearchText,
+		SearchText: customer.SearchText, SearchGrams: customer.SearchGrams,
 	})
 	if err != nil {
 		return Customer{}, err
@@ -118,6 +118,7 @@ func Update(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Ve
 		Address: edited.Address, Comments: edited.Comments, Modules: edited.Modules, Properties: edited.Properties,
 		ParentID: edited.ParentID, ExternalID: edited.ExternalID, Locale: edited.Locale, UpdatedAt: tx.Now,
 		NameKey: edited.NameKey, EmailKey: edited.EmailKey, SearchText: edited.SearchText,
+		SearchGrams: edited.SearchGrams,
 	})
 	if err != nil {
 		return Customer{}, err
@@ -146,6 +147,7 @@ func normalize(customer *db.Customer) {
 		customer.EmailKey = &key
 	}
 	customer.SearchText = searchText(customer)
+	customer.SearchGrams = textfold.Grams(customer.SearchText)
 }
 
 // same tells whether nothing has changed, however the properties are written.

@@ -21,6 +21,7 @@ import (
 // listedColumns are the columns of a list: all but the ones that only searching needs, which stay empty.
 const listedColumns = `id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id,
 	locale, status, invited_at, version, created_at, updated_at, name_key, NULL::text AS email_key, '' AS search_text,
+	'{}'::int4[] AS search_grams,
 	(` + lastActivity + `) AS last_activity_at`
 
 // lastActivity is when a customer of a list was last active; null for never.
@@ -68,11 +69,7 @@ func List(
 func (f Filter) where() postgres.Where {
 	var where postgres.Where
 	if f.Query != "" {
-		if pattern, some := textfold.Pattern(f.Query); some {
-			where.AndSearch("search_text LIKE " + where.Arg(pattern))
-		} else {
-			where.And("false")
-		}
+		f.whereQuery(&where)
 	}
 	if f.Status != nil {
 		where.And("status = " + where.Arg(*f.Status))
@@ -126,6 +123,24 @@ func (f Filter) where() postgres.Where {
 		where.AndSearch("properties @> ANY (" + where.Arg(propertyMatches(key, value)) + "::jsonb[])")
 	}
 	return where
+}
+
+// whereQuery looks for the text anywhere: by its grams where it is long enough to have any, else by its trigrams.
+func (f Filter) whereQuery(where *postgres.Where) {
+	pattern, some := textfold.Pattern(f.Query)
+	if !some {
+		where.And("false")
+		return
+	}
+	placeholder := where.Arg(pattern)
+	like := "search_text LIKE " + placeholder
+	grams := textfold.CoveringGrams(f.Query)
+	if grams == nil {
+		where.AndSearch(like)
+		return
+	}
+	// As a function, LIKE is checked without the index of trigrams, which would be walked for nothing.
+	where.AndSearchBy(like, "search_grams @> %s::int4[] AND like(search_text, "+placeholder+")", grams)
 }
 
 // presence gives the predicate, or its opposite.

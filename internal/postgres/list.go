@@ -21,6 +21,15 @@ type Where struct {
 	args       []any
 	filtered   bool // has predicates other than the place of the page
 	searching  bool // has predicates for an inverted index
+	narrowing  []narrowing
+}
+
+// narrowing is what stands for a predicate while rows are found: the format of an equal one, and the value whose
+// placeholder goes into it.
+type narrowing struct {
+	predicate int
+	format    string
+	value     any
 }
 
 // Arg keeps a value as an argument and gives its placeholder.
@@ -40,6 +49,24 @@ func (w *Where) And(predicate string) {
 func (w *Where) AndSearch(predicate string) {
 	w.And(predicate)
 	w.searching = true
+}
+
+// AndSearchBy adds a predicate like AndSearch, and the format of an equal one, which takes a value and finds rows faster.
+// It is not for reading rows in order: the planner takes what always comes together for a rare coincidence, and would
+// rather sort many rows, which it expects to be few, than walk the order.
+func (w *Where) AndSearchBy(predicate, format string, value any) {
+	w.narrowing = append(w.narrowing, narrowing{len(w.predicates), format, value})
+	w.AndSearch(predicate)
+}
+
+// narrowed is the filter in the form that finds rows.
+func (w *Where) narrowed() Where {
+	narrowed := *w
+	narrowed.predicates, narrowed.args = slices.Clone(w.predicates), slices.Clone(w.args)
+	for _, n := range w.narrowing {
+		narrowed.predicates[n.predicate] = "(" + fmt.Sprintf(n.format, narrowed.Arg(n.value)) + ")"
+	}
+	return narrowed
 }
 
 func (w *Where) sql() string {
@@ -107,10 +134,11 @@ func read[T any](ctx context.Context, db *DB, query Select) ([]T, error) {
 // many rows to sort. Left to itself the planner would rather walk the order's index and filter, which reads the whole
 // table when it misjudges how rare the rows are.
 func (s *Select) narrow(ctx context.Context, db *DB) (narrowed Select, more bool, err error) {
+	where := s.Where.narrowed()
 	sql := fmt.Sprintf(`WITH found AS MATERIALIZED (SELECT id, %[1]s FROM %[2]s%[3]s LIMIT %[4]d)
 		SELECT id, (SELECT count(*) FROM found) FROM found ORDER BY %[5]s LIMIT %[6]d`,
-		s.Order, s.From, s.Where.sql(), searchLimit+1, s.order(), s.Limit+1)
-	rows, err := db.Query(ctx, sql, s.Where.planned()...)
+		s.Order, s.From, where.sql(), searchLimit+1, s.order(), s.Limit+1)
+	rows, err := db.Query(ctx, sql, where.planned()...)
 	if err != nil {
 		return *s, false, fmt.Errorf("searching %s: %w", s.From, err)
 	}
@@ -139,6 +167,7 @@ func (s *Select) narrow(ctx context.Context, db *DB) (narrowed Select, more bool
 
 // Count counts the rows that the filter lets through.
 func Count(ctx context.Context, db *DB, from string, where Where) (int64, error) {
+	where = where.narrowed()
 	var count int64
 	query := "SELECT count(*) FROM " + from + where.sql()
 	if err := db.QueryRow(ctx, query, where.planned()...).Scan(&count); err != nil {
