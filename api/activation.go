@@ -135,6 +135,11 @@ func (s *Server) ActivationPreview(ctx context.Context, request openapi.Activati
 	}
 	answer := openapi.ActivationPreview{ExpiresAt: preview.ExpiresAt}
 	answer.Identity.Name, answer.Identity.Email, answer.Customer.Name = preview.Name, preview.Email, preview.CustomerName
+	if current := preview.Terms; current != nil {
+		answer.Terms = &openapi.ActivationTerms{
+			Id: current.ID, Version: current.Version, Title: current.Title, ContentType: current.ContentType,
+		}
+	}
 	return openapi.ActivationPreview200JSONResponse(answer), nil
 }
 
@@ -151,7 +156,7 @@ func (s *Server) ActivationCreate(ctx context.Context, request openapi.Activatio
 	}
 	var activated activation.Activated
 	answer, err := change(ctx, s, func(tx *postgres.Tx) (openapi.ActivationCreateResponseObject, error) {
-		if activated, err = s.activation.Activate(ctx, tx, body.Token, hash, body.Name); err != nil {
+		if activated, err = s.activation.Activate(ctx, tx, body.Token, hash, body.Name, body.AcceptTermsId); err != nil {
 			return nil, err
 		}
 		var shown openapi.Activation

@@ -15,7 +15,7 @@ import (
 
 // mediaMutations are bodies that are not of the right kind, or too much of it.
 func (o target) mediaMutations() (all []mutation) {
-	if len(o.MediaTypes) == 0 {
+	if len(o.MediaTypes) == 0 || o.Streams() {
 		return nil
 	}
 	for _, media := range []string{

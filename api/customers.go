@@ -154,8 +154,16 @@ func ToAPICustomer(customer customers.Customer) openapi.Customer {
 		Properties: customer.Properties, ParentId: customer.ParentID, ExternalId: customer.ExternalID,
 		Locale: openapi.Locale(customer.Locale), Status: openapi.CustomerStatus(customer.Status),
 		InvitedAt: customer.InvitedAt, LastActivityAt: customer.LastActivityAt,
+		Terms:          toAPICustomerTerms(customer.TermsVersion, customer.TermsAcceptedAt),
 		AllowedActions: ToAPIActions(customers.AllowedActions(customer.Status)), Version: customer.Version, CreatedAt: customer.CreatedAt, UpdatedAt: customer.UpdatedAt,
 	}
+}
+
+func toAPICustomerTerms(version *int32, acceptedAt *time.Time) *openapi.CustomerTerms {
+	if version == nil || acceptedAt == nil {
+		return nil
+	}
+	return &openapi.CustomerTerms{Version: *version, AcceptedAt: *acceptedAt}
 }
 
 // ToAPIActions shows what may be done with a customer.
@@ -192,7 +200,8 @@ func FromAPICustomerFilter(params openapi.CustomerListParams, properties map[str
 		Email: params.Email, ExternalID: params.ExternalId, Module: params.Module,
 		CreatedBefore: params.CreatedBefore, CreatedAfter: params.CreatedAfter, UpdatedBefore: params.UpdatedBefore,
 		NoActivitySince: params.NoActivitySince, NeverSignedIn: params.NeverSignedIn, Invited: params.Invited, ExpiredInvitation: params.ExpiredInvitation,
-		Now: now, Properties: properties,
+		TermsAccepted: params.TermsAccepted,
+		Now:           now, Properties: properties,
 	}
 }
 

@@ -289,6 +289,9 @@ func TestForgedCursors(t *testing.T) {
 			admin.Must(t, 201, "POST", "/v1/customers/"+id.String()+"/activation-requests", "{}")
 			admin.Identity(t, id, nil)
 		}
+		if strings.HasSuffix(aimed.Path, "/terms-acceptances") {
+			acceptTwice(t, s, admin, aimed)
+		}
 		orders := []string{""}
 		for _, parameter := range aimed.in("query") {
 			if parameter.Name == "sort" {
@@ -319,6 +322,20 @@ func TestForgedCursors(t *testing.T) {
 	admin.Must(t, 200, "GET", "/v1/customers?limit=7&include_total=true&cursor="+cursor, nil)
 	notes := "/v1/customers/" + other.Id.String() + "/notes?cursor="
 	requireFaults(t, admin.Must(t, 400, "GET", notes+cursor, nil), "cursor invalid_cursor")
+}
+
+// acceptTwice puts two acceptances into the ledger that a list is aimed at.
+func acceptTwice(t *testing.T, s *apitest.Server, admin *apitest.Caller, aimed target) {
+	t.Helper()
+	customerID := aimed.caller.CustomerID
+	if customerID == uuid.Nil {
+		customerID = uuid.MustParse(strings.Split(aimed.path, "/")[3])
+	}
+	for i := range 2 {
+		_, err := s.DB.Exec(t.Context(), `INSERT INTO terms_acceptances (id, customer_id, terms_id, is_first, accepted_at)
+			VALUES ($1, $2, $3, true, $4)`, uuid.New(), customerID, admin.Terms(t, "Terms").Id, time.Now().Add(time.Duration(i)))
+		require.NoError(t, err)
+	}
 }
 
 func nextCursor(t *testing.T, caller *apitest.Caller, path string) string {

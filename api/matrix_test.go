@@ -37,6 +37,8 @@ var permissions = map[string]string{
 	"activationCreate":               anybody,
 	"passwordResetCreate":            anybody,
 	"passwordResetComplete":          anybody,
+	"termsCurrentGet":                anybody,
+	"termsCurrentDocumentGet":        anybody,
 	"tokenRevoke":                    anybody,
 
 	"meGet":            anyCaller,
@@ -47,6 +49,15 @@ var permissions = map[string]string{
 	"portalPasswordUpdate": anyIdentity,
 	"portalSessionList":    anyIdentity,
 	"portalSessionDelete":  anyIdentity,
+
+	"portalTermsAcceptanceList":   anyIdentity,
+	"portalTermsAcceptanceCreate": anyIdentity,
+
+	"termsList":                   "terms:read",
+	"termsGet":                    "terms:read",
+	"termsDocumentGet":            "terms:read",
+	"customerTermsAcceptanceList": "terms:read",
+	"termsCreate":                 "terms:write",
 
 	"customerList":            "customers:read",
 	"customerGet":             "customers:read",
@@ -254,6 +265,7 @@ func TestWhatIsOpenToAnybody(t *testing.T) {
 	}
 	require.ElementsMatch(t, []string{
 		"tokenCreate", "tokenRevoke", "activationPreview", "activationCreate", "passwordResetCreate", "passwordResetComplete",
+		"termsCurrentGet", "termsCurrentDocumentGet",
 		"authorizationServerMetadataGet", "jwksGet", "healthGet", "readinessGet",
 	}, open)
 }

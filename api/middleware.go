@@ -33,7 +33,7 @@ func (s *Server) withRequest(next echo.HandlerFunc) echo.HandlerFunc {
 			id = uuid.Must(uuid.NewV7()).String()
 		}
 		c.Response().Header().Set(requestIDHeader, id)
-		known := &request{id: id, address: c.RealIP(), operation: s.contract.Operation(r.Method, c.Path())}
+		known := &request{id: id, address: c.RealIP(), controller: http.NewResponseController(c.Response()), operation: s.contract.Operation(r.Method, c.Path())}
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, known))
 		known.http = r
 		c.SetRequest(r)
@@ -82,7 +82,9 @@ func (s *Server) recovered(next echo.HandlerFunc) echo.HandlerFunc {
 			case nil:
 			case error:
 				if errors.Is(cause, http.ErrAbortHandler) {
-					panic(cause)
+					s.log.WarnContext(c.Request().Context(), "an answer was broken off", "error", cause,
+						"request_id", requestOf(c.Request().Context()).id)
+					panic(http.ErrAbortHandler) // this very value, or net/http would log it as a failure of ours
 				}
 				err = fmt.Errorf("panic: %w\n%s", cause, debug.Stack())
 			default:

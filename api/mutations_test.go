@@ -64,6 +64,7 @@ func targets(t *testing.T, s *apitest.Server) []target {
 		admin.Must(t, 201, "POST", path(customer)+"/activation-requests", "{}").JSON(t, &prepared)
 		ids := map[string]string{
 			"activation_request_id": prepared.Id.String(),
+			"terms_id":              admin.Terms(t, "Terms").Id.String(),
 			"customer_id":           customer.Id.String(),
 			"note_id":               admin.Note(t, customer.Id, "text").Id.String(),
 			"identity_id":           admin.Identity(t, customer.Id, nil).Id.String(),
@@ -297,6 +298,9 @@ func objectMutations(parameter *openapi3.Parameter) (all []mutation) {
 // headerMutations have declared headers that are not so.
 func (o target) headerMutations() (all []mutation) {
 	for _, parameter := range o.in("header") {
+		if parameter.Name == "Range" {
+			continue // what it cannot be is ignored or not satisfiable, as RFC 9110 has it
+		}
 		for _, value := range []string{
 			"", "abc", `"open`, `W/`, `W/abc`, `"a" "b"`, `,`, `"a",`, `,"a"`, `"a";"b"`, `""a`, `"` + strings.Repeat("a", 5000) + `"`,
 		} {

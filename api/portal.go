@@ -92,6 +92,7 @@ func ToAPIProfile(profile portal.Profile) openapi.PortalProfile {
 			Id: profile.Customer.ID, Name: profile.Customer.Name, Email: profile.Customer.Email,
 			Phone: profile.Customer.Phone, Company: profile.Customer.Company, Address: profile.Customer.Address,
 			Status: openapi.CustomerStatus(profile.Customer.Status), Modules: profile.Customer.Modules,
+			Terms: toAPICustomerTerms(profile.TermsVersion, profile.TermsAcceptedAt),
 		},
 	}
 }

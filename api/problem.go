@@ -18,6 +18,7 @@ import (
 	"github.com/clientele-api/clientele/internal/customers"
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/terms"
 	"github.com/clientele-api/clientele/internal/tokens"
 )
 
@@ -150,6 +151,9 @@ func toProblem(known *fault.Error, status int, path, requestID string) openapi.P
 		problem.CurrentStatus, problem.AllowedActions = &about.Status, &actions
 	case activation.State:
 		problem.CurrentStatus = (*string)(&about)
+	case terms.Missing:
+		acceptURL := "/v1/portal/terms-acceptances"
+		problem.TermsId, problem.AcceptUrl = &about.TermsID, &acceptURL
 	case customers.DeletionPlan:
 		plan := ToAPIDeletionPlan(about)
 		problem.DeletionPlan, problem.ConfirmationToken = &plan, plan.ConfirmationToken

@@ -12,11 +12,12 @@ import (
 // request is what the middleware knows of a request and handlers may ask for. It travels in the context, since the
 // generated handlers pass nothing else on.
 type request struct {
-	id        string
-	address   string // of the peer, or of who a trusted proxy says it is
-	http      *http.Request
-	operation *contract.Operation // nil outside the contract
-	caller    *access.Principal   // nil for public operations
+	id         string
+	address    string // of the peer, or of who a trusted proxy says it is
+	http       *http.Request
+	controller *http.ResponseController
+	operation  *contract.Operation // nil outside the contract
+	caller     *access.Principal   // nil for public operations
 }
 
 type requestKey struct{}

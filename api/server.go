@@ -14,6 +14,7 @@ import (
 
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/activation"
+	"github.com/clientele-api/clientele/internal/blobs"
 	"github.com/clientele-api/clientele/internal/contract"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
@@ -30,6 +31,8 @@ type Options struct {
 	Keyring        *secrets.Keyring
 	Hasher         *passwords.Hasher
 	Activation     *activation.Service
+	Blobs          *blobs.Store
+	TermsRequired  bool // whether customers' people must have accepted the current terms
 	TrustedProxies []netip.Prefix
 	Metrics        *Metrics // nil for none
 	Log            *slog.Logger
@@ -37,15 +40,17 @@ type Options struct {
 
 // Server implements the operations of the contract.
 type Server struct {
-	db         *postgres.DB
-	authority  *tokens.Authority
-	sessions   *sessions.Service
-	keyring    *secrets.Keyring
-	hasher     *passwords.Hasher
-	guard      *throttle.Guard
-	activation *activation.Service
-	contract   *contract.Contract
-	log        *slog.Logger
+	db            *postgres.DB
+	authority     *tokens.Authority
+	sessions      *sessions.Service
+	keyring       *secrets.Keyring
+	hasher        *passwords.Hasher
+	guard         *throttle.Guard
+	activation    *activation.Service
+	blobs         *blobs.Store
+	termsRequired bool
+	contract      *contract.Contract
+	log           *slog.Logger
 }
 
 var _ openapi.StrictServerInterface = (*Server)(nil)
@@ -59,8 +64,8 @@ func New(options Options) (http.Handler, error) {
 	}
 	s := &Server{
 		db: options.DB, authority: options.Authority, keyring: options.Keyring, hasher: options.Hasher,
-		activation: options.Activation,
-		contract:   loaded, log: options.Log,
+		activation: options.Activation, blobs: options.Blobs, termsRequired: options.TermsRequired,
+		contract: loaded, log: options.Log,
 	}
 	s.guard = throttle.New(options.DB, options.Keyring)
 	s.sessions = sessions.New(options.DB, options.Authority, options.Hasher, s.guard)
@@ -68,7 +73,8 @@ func New(options Options) (http.Handler, error) {
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.writeError
 	e.IPExtractor = ipExtractor(options.TrustedProxies)
-	e.Use(s.withRequest, s.logged, options.Metrics.measured, s.recovered, secured, conditional, s.authorized, s.validated)
+	e.Use(s.withRequest, s.logged, options.Metrics.measured, s.recovered, secured, conditional, s.authorized,
+		s.acceptedTerms, s.validated)
 	openapi.RegisterHandlers(e, openapi.NewStrictHandler(s, []openapi.StrictMiddlewareFunc{answered}))
 	pages, err := s.registerDocs(e)
 	if err != nil {

@@ -53,10 +53,10 @@ func (s *Server) validated(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // receive checks the media type of the body and, where it is JSON, reads it and puts it back for the handler. Forms stay
-// as they are, but bounded.
+// as they are, but bounded. What streams is the handler's to judge, as it comes in.
 func receive(c echo.Context, operation *contract.Operation) ([]byte, error) {
 	r := c.Request()
-	if len(operation.MediaTypes) == 0 {
+	if len(operation.MediaTypes) == 0 || operation.Streams() {
 		return nil, nil
 	}
 	media, err := mediaType(r, operation)

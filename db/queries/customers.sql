@@ -65,8 +65,14 @@ SELECT pg_advisory_xact_lock(4119251);
 SELECT id FROM customers WHERE id = $1;
 
 -- name: CustomerGetWithActivity :one
-SELECT sqlc.embed(customers), customer_activity.last_activity_at
-FROM customers LEFT JOIN customer_activity ON customer_activity.customer_id = customers.id
+-- With its acceptance of the current terms, null where there is none.
+SELECT sqlc.embed(customers), customer_activity.last_activity_at, terms.version AS terms_version,
+    terms_acceptances.accepted_at AS terms_accepted_at
+FROM customers
+LEFT JOIN customer_activity ON customer_activity.customer_id = customers.id
+LEFT JOIN terms_acceptances ON terms_acceptances.customer_id = customers.id AND terms_acceptances.is_first
+    AND terms_acceptances.terms_id = (SELECT newest.id FROM terms newest ORDER BY newest.version DESC LIMIT 1)
+LEFT JOIN terms ON terms.id = terms_acceptances.terms_id
 WHERE customers.id = $1;
 
 -- name: CustomerSetStatus :one

@@ -52,8 +52,14 @@ INSERT INTO identity_activity (identity_id, last_login_at) VALUES ($1, $2)
 ON CONFLICT ON CONSTRAINT identity_activity_pkey DO UPDATE SET last_login_at = excluded.last_login_at;
 
 -- name: IdentityGetWithCustomer :one
-SELECT sqlc.embed(identities), sqlc.embed(customers)
-FROM identities JOIN customers ON customers.id = identities.customer_id
+-- With the customer's acceptance of the current terms, null where there is none.
+SELECT sqlc.embed(identities), sqlc.embed(customers), terms.version AS terms_version,
+    terms_acceptances.accepted_at AS terms_accepted_at
+FROM identities
+JOIN customers ON customers.id = identities.customer_id
+LEFT JOIN terms_acceptances ON terms_acceptances.customer_id = customers.id AND terms_acceptances.is_first
+    AND terms_acceptances.terms_id = (SELECT newest.id FROM terms newest ORDER BY newest.version DESC LIMIT 1)
+LEFT JOIN terms ON terms.id = terms_acceptances.terms_id
 WHERE identities.id = @id AND identities.customer_id = @customer_id;
 
 -- name: IdentityListOldestFirst :many

@@ -271,6 +271,10 @@ type Activation struct {
 
 // ActivationCreate defines model for ActivationCreate.
 type ActivationCreate struct {
+	// AcceptTermsId The current terms, when the person accepts them in the same step. When they are not the current ones any more the
+	// answer is 409 `terms_not_current`, and nothing has happened.
+	AcceptTermsId *openapi_types.UUID `json:"accept_terms_id,omitempty"`
+
 	// Name What the person is called; as it was, or the customer's name, when absent.
 	Name *string `json:"name,omitempty"`
 
@@ -311,6 +315,9 @@ type ActivationPreview struct {
 		// Name Null while there is no login yet; the person gives the name then.
 		Name nullable.Nullable[string] `json:"name"`
 	} `json:"identity"`
+
+	// Terms The current terms, to accept in the same step; null when there are none. Anybody may download them.
+	Terms nullable.Nullable[ActivationTerms] `json:"terms"`
 }
 
 // ActivationRequest defines model for ActivationRequest.
@@ -369,6 +376,14 @@ type ActivationRequestPatch struct {
 // ActivationRequestState `draft`: for review. `queued`: on its way. `sent`: by the server, or by hand. `failed`: could not be sent, see
 // `failure`. The link works in all of these, until it is `used`, `expired` or `revoked`.
 type ActivationRequestState string
+
+// ActivationTerms The current terms, to accept in the same step; null when there are none. Anybody may download them.
+type ActivationTerms struct {
+	ContentType string             `json:"content_type"`
+	Id          openapi_types.UUID `json:"id"`
+	Title       string             `json:"title"`
+	Version     int32              `json:"version"`
+}
 
 // ActivationToken defines model for ActivationToken.
 type ActivationToken struct {
@@ -450,8 +465,12 @@ type Customer struct {
 
 	// Status `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
 	// `deactivated`: was active, access is switched off for now.
-	Status    CustomerStatus `json:"status"`
-	UpdatedAt time.Time      `json:"updated_at"`
+	Status CustomerStatus `json:"status"`
+
+	// Terms The current terms, when the customer has accepted them; null otherwise. A new version empties it for everybody and
+	// raises no `version`.
+	Terms     nullable.Nullable[CustomerTerms] `json:"terms"`
+	UpdatedAt time.Time                        `json:"updated_at"`
 
 	// Version Up by one with each change.
 	Version int64 `json:"version"`
@@ -558,6 +577,13 @@ type CustomerPatch struct {
 // `deactivated`: was active, access is switched off for now.
 type CustomerStatus string
 
+// CustomerTerms The current terms, when the customer has accepted them; null otherwise. A new version empties it for everybody and
+// raises no `version`.
+type CustomerTerms struct {
+	AcceptedAt time.Time `json:"accepted_at"`
+	Version    int32     `json:"version"`
+}
+
 // DeletionBlocker defines model for DeletionBlocker.
 type DeletionBlocker struct {
 	// Code `child_customer`. New ones may appear.
@@ -630,7 +656,8 @@ type Event struct {
 	Resource ResourceRef `json:"resource"`
 
 	// Type `customer.created|updated|deleted|activated|deactivated|identities_deleted`,
-	// `identity.created|updated|deleted`, `activation_request.created|updated|sent|used|revoked`, `note.created|deleted`, `staff.created|updated|deleted`. New types may
+	// `identity.created|updated|deleted`, `activation_request.created|updated|sent|used|revoked`,
+	// `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may
 	// appear.
 	Type string `json:"type"`
 
@@ -945,6 +972,10 @@ type PortalCustomer struct {
 	// Status `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
 	// `deactivated`: was active, access is switched off for now.
 	Status CustomerStatus `json:"status"`
+
+	// Terms The current terms, when the customer has accepted them; null otherwise. A new version empties it for everybody and
+	// raises no `version`.
+	Terms nullable.Nullable[CustomerTerms] `json:"terms"`
 }
 
 // PortalCustomerPatch defines model for PortalCustomerPatch.
@@ -989,6 +1020,9 @@ type PortalProfilePatch struct {
 // Problem What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type Problem struct {
+	// AcceptUrl With `terms_acceptance_required`, where to accept them.
+	AcceptUrl *string `json:"accept_url,omitempty"`
+
 	// AllowedActions With `action_not_allowed`, what the status allows instead.
 	AllowedActions *[]string `json:"allowed_actions,omitempty"`
 
@@ -1025,6 +1059,9 @@ type Problem struct {
 	// Status The HTTP status.
 	Status int32 `json:"status"`
 
+	// TermsId With `terms_acceptance_required`, the terms to accept.
+	TermsId *openapi_types.UUID `json:"terms_id,omitempty"`
+
 	// Title The name of the status.
 	Title string `json:"title"`
 
@@ -1043,7 +1080,7 @@ type Properties = json.RawMessage
 type ResourceRef struct {
 	Id openapi_types.UUID `json:"id"`
 
-	// Kind `customer`, `identity`, `activation_request`, `note`, `staff`. New kinds may appear.
+	// Kind `customer`, `identity`, `activation_request`, `terms`, `note`, `staff`. New kinds may appear.
 	Kind string `json:"kind"`
 }
 
@@ -1157,6 +1194,76 @@ type StaffPatch struct {
 // webhooks and restoring backups. `viewer` may read, except staff, API clients and backups.
 type StaffRole string
 
+// Terms A version of the terms and conditions.
+type Terms struct {
+	// ContentType `application/pdf`, `text/html` or `text/markdown`. New ones may appear.
+	ContentType string `json:"content_type"`
+
+	// Current Whether these are the terms to accept.
+	Current bool               `json:"current"`
+	Id      openapi_types.UUID `json:"id"`
+
+	// Sha256 The digest of the document, in hexadecimal digits.
+	Sha256 string `json:"sha256"`
+
+	// Size Bytes of the document.
+	Size       int64     `json:"size"`
+	Title      string    `json:"title"`
+	UploadedAt time.Time `json:"uploaded_at"`
+
+	// UploadedBy Who did it, named as they were called then.
+	UploadedBy Actor `json:"uploaded_by"`
+
+	// Version 1, 2, 3 and so on.
+	Version int32 `json:"version"`
+}
+
+// TermsAcceptance defines model for TermsAcceptance.
+type TermsAcceptance struct {
+	AcceptedAt time.Time `json:"accepted_at"`
+
+	// DocumentSha256 The digest of the document that was accepted.
+	DocumentSha256 string             `json:"document_sha256"`
+	Id             openapi_types.UUID `json:"id"`
+
+	// Identity Who accepted, as it was then. All of it is null once the login is deleted.
+	Identity struct {
+		Email nullable.Nullable[string]             `json:"email"`
+		Id    nullable.Nullable[openapi_types.UUID] `json:"id"`
+		Name  nullable.Nullable[string]             `json:"name"`
+	} `json:"identity"`
+	TermsId      openapi_types.UUID `json:"terms_id"`
+	TermsVersion int32              `json:"terms_version"`
+}
+
+// TermsAcceptanceCreate defines model for TermsAcceptanceCreate.
+type TermsAcceptanceCreate struct {
+	// TermsId The current terms, as the person was shown them.
+	TermsId openapi_types.UUID `json:"terms_id"`
+}
+
+// TermsAcceptancePage defines model for TermsAcceptancePage.
+type TermsAcceptancePage struct {
+	Data []TermsAcceptance `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// TermsPage defines model for TermsPage.
+type TermsPage struct {
+	Data []Terms `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
 // TokenRequest Parameters that are not listed are ignored, as RFC 6749 asks.
 type TokenRequest struct {
 	// ClientId `staff` or `portal`. May be sent as the user of HTTP Basic instead.
@@ -1242,6 +1349,9 @@ type SessionId = openapi_types.UUID
 // StaffId defines model for StaffId.
 type StaffId = openapi_types.UUID
 
+// TermsId defines model for TermsId.
+type TermsId = openapi_types.UUID
+
 // ActionNotAllowed What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type ActionNotAllowed = Problem
@@ -1313,6 +1423,10 @@ type RequestState = Problem
 // new members may appear.
 type ServiceUnavailable = Problem
 
+// TermsNotCurrent What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type TermsNotCurrent = Problem
+
 // TooManyRequests What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type TooManyRequests = Problem
@@ -1324,6 +1438,10 @@ type Unauthorized = Problem
 // UnprocessableContent What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type UnprocessableContent = Problem
+
+// UnsupportedDocument What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type UnsupportedDocument = Problem
 
 // UnsupportedMediaType What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -1376,6 +1494,9 @@ type CustomerListParams struct {
 	// ExpiredInvitation With `true` only customers that were invited, did not follow the link in time and have no other link that
 	// still works; with `false` only the others.
 	ExpiredInvitation *bool `form:"expired_invitation,omitempty" json:"expired_invitation,omitempty"`
+
+	// TermsAccepted With `true` only customers that have accepted the current terms, with `false` only those that have not.
+	TermsAccepted *bool `form:"terms_accepted,omitempty" json:"terms_accepted,omitempty"`
 
 	// Properties `properties[key]=value`: only customers with this property. The value matches a string, a number or a
 	// boolean that is written so, and a list that contains one. Up to ten keys.
@@ -1555,6 +1676,19 @@ type NoteListParams struct {
 	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
 }
 
+// CustomerTermsAcceptanceListParams defines parameters for CustomerTermsAcceptanceList.
+type CustomerTermsAcceptanceListParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
 // EventListParams defines parameters for EventList.
 type EventListParams struct {
 	// From `now` gives a cursor at the present end of the feed, and no events. Not together with `cursor`.
@@ -1632,6 +1766,19 @@ type PortalSessionListParams struct {
 	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
 }
 
+// PortalTermsAcceptanceListParams defines parameters for PortalTermsAcceptanceList.
+type PortalTermsAcceptanceListParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
 // StaffListParams defines parameters for StaffList.
 type StaffListParams struct {
 	// Limit How many entries a page has at most.
@@ -1663,6 +1810,43 @@ type StaffUpdateParams struct {
 	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
 	// in it is compared.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// TermsListParams defines parameters for TermsList.
+type TermsListParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// TermsCreateParams defines parameters for TermsCreate.
+type TermsCreateParams struct {
+	// Title What the terms are called.
+	Title string `form:"title" json:"title"`
+}
+
+// TermsCurrentDocumentGetParams defines parameters for TermsCurrentDocumentGet.
+type TermsCurrentDocumentGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// Range The bytes that are wanted (RFC 9110), for whoever goes on with a download.
+	Range *string `json:"Range,omitempty"`
+}
+
+// TermsDocumentGetParams defines parameters for TermsDocumentGet.
+type TermsDocumentGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// Range The bytes that are wanted (RFC 9110), for whoever goes on with a download.
+	Range *string `json:"Range,omitempty"`
 }
 
 // TokenRevokeFormdataRequestBody defines body for TokenRevoke for application/x-www-form-urlencoded ContentType.
@@ -1716,6 +1900,9 @@ type PortalPasswordUpdateJSONRequestBody = PasswordChange
 // PortalProfileUpdateJSONRequestBody defines body for PortalProfileUpdate for application/json ContentType.
 type PortalProfileUpdateJSONRequestBody = PortalProfilePatch
 
+// PortalTermsAcceptanceCreateJSONRequestBody defines body for PortalTermsAcceptanceCreate for application/json ContentType.
+type PortalTermsAcceptanceCreateJSONRequestBody = TermsAcceptanceCreate
+
 // StaffCreateJSONRequestBody defines body for StaffCreate for application/json ContentType.
 type StaffCreateJSONRequestBody = StaffCreate
 
@@ -1745,6 +1932,14 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 	err := json.Unmarshal(b, &object)
 	if err != nil {
 		return err
+	}
+
+	if raw, found := object["accept_url"]; found {
+		err = json.Unmarshal(raw, &a.AcceptUrl)
+		if err != nil {
+			return fmt.Errorf("error reading 'accept_url': %w", err)
+		}
+		delete(object, "accept_url")
 	}
 
 	if raw, found := object["allowed_actions"]; found {
@@ -1843,6 +2038,14 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 		delete(object, "status")
 	}
 
+	if raw, found := object["terms_id"]; found {
+		err = json.Unmarshal(raw, &a.TermsId)
+		if err != nil {
+			return fmt.Errorf("error reading 'terms_id': %w", err)
+		}
+		delete(object, "terms_id")
+	}
+
 	if raw, found := object["title"]; found {
 		err = json.Unmarshal(raw, &a.Title)
 		if err != nil {
@@ -1877,6 +2080,13 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 func (a Problem) MarshalJSON() ([]byte, error) {
 	var err error
 	object := make(map[string]json.RawMessage)
+
+	if a.AcceptUrl != nil {
+		object["accept_url"], err = json.Marshal(a.AcceptUrl)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'accept_url': %w", err)
+		}
+	}
 
 	if a.AllowedActions != nil {
 		object["allowed_actions"], err = json.Marshal(a.AllowedActions)
@@ -1950,6 +2160,13 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 	object["status"], err = json.Marshal(a.Status)
 	if err != nil {
 		return nil, fmt.Errorf("error marshaling 'status': %w", err)
+	}
+
+	if a.TermsId != nil {
+		object["terms_id"], err = json.Marshal(a.TermsId)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'terms_id': %w", err)
+		}
 	}
 
 	object["title"], err = json.Marshal(a.Title)
@@ -2477,6 +2694,14 @@ type ClientInterface interface {
 	// Corresponds with DELETE /v1/customers/{customer_id}/notes/{note_id} (the `NoteDelete` operationId).
 	NoteDelete(ctx context.Context, customerId CustomerId, noteId NoteId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CustomerTermsAcceptanceList What a customer has accepted
+	//
+	// The ledger: who accepted which version and when, with the digest of the document. It keeps the acceptances of older
+	// versions too. Of a login that is deleted it keeps that it accepted, and neither its name nor its email address.
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/terms-acceptances (the `CustomerTermsAcceptanceList` operationId).
+	CustomerTermsAcceptanceList(ctx context.Context, customerId CustomerId, params *CustomerTermsAcceptanceListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// EventList Follow the feed of all changes
 	//
 	// Every event of the installation, the oldest first, in the order of `position`. A reader that keeps
@@ -2615,6 +2840,31 @@ type ClientInterface interface {
 	// Corresponds with DELETE /v1/portal/sessions/{session_id} (the `PortalSessionDelete` operationId).
 	PortalSessionDelete(ctx context.Context, sessionId SessionId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PortalTermsAcceptanceList What one's customer has accepted
+	//
+	// Corresponds with GET /v1/portal/terms-acceptances (the `PortalTermsAcceptanceList` operationId).
+	PortalTermsAcceptanceList(ctx context.Context, params *PortalTermsAcceptanceListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PortalTermsAcceptanceCreateWithBody Accept the current terms
+	//
+	// The first acceptance by one of a customer's people counts for the customer. `terms_id` must be the current terms, or the
+	// answer is 409 `terms_not_current`: nobody accepts what was replaced meanwhile.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/portal/terms-acceptances (the `PortalTermsAcceptanceCreate` operationId).
+	PortalTermsAcceptanceCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PortalTermsAcceptanceCreate Accept the current terms
+	//
+	// The first acceptance by one of a customer's people counts for the customer. `terms_id` must be the current terms, or the
+	// answer is 409 `terms_not_current`: nobody accepts what was replaced meanwhile.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/portal/terms-acceptances (the `PortalTermsAcceptanceCreate` operationId).
+	PortalTermsAcceptanceCreate(ctx context.Context, body PortalTermsAcceptanceCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// StaffList List staff
 	//
 	// Corresponds with GET /v1/staff (the `StaffList` operationId).
@@ -2667,6 +2917,45 @@ type ClientInterface interface {
 	//
 	// Corresponds with PATCH /v1/staff/{staff_id} (the `StaffUpdate` operationId).
 	StaffUpdate(ctx context.Context, staffId StaffId, params *StaffUpdateParams, body StaffUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TermsList List all versions of the terms
+	//
+	// Corresponds with GET /v1/terms (the `TermsList` operationId).
+	TermsList(ctx context.Context, params *TermsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TermsCreateWithBody Publish new terms
+	//
+	// The document is the body of the request. From now on no customer has accepted the current terms, until it accepts
+	// these; older acceptances stay on record. Terms are never changed and never deleted.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/terms (the `TermsCreate` operationId).
+	TermsCreateWithBody(ctx context.Context, params *TermsCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TermsCurrentGet Read the current terms
+	//
+	// For everybody, without a token. Before a first upload there are none: 404.
+	//
+	// Corresponds with GET /v1/terms/current (the `TermsCurrentGet` operationId).
+	TermsCurrentGet(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TermsCurrentDocumentGet Download the current terms
+	//
+	// For everybody, without a token.
+	//
+	// Corresponds with GET /v1/terms/current/document (the `TermsCurrentDocumentGet` operationId).
+	TermsCurrentDocumentGet(ctx context.Context, params *TermsCurrentDocumentGetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TermsGet Read one version of the terms
+	//
+	// Corresponds with GET /v1/terms/{terms_id} (the `TermsGet` operationId).
+	TermsGet(ctx context.Context, termsId TermsId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TermsDocumentGet Download one version of the terms
+	//
+	// Corresponds with GET /v1/terms/{terms_id}/document (the `TermsDocumentGet` operationId).
+	TermsDocumentGet(ctx context.Context, termsId TermsId, params *TermsDocumentGetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // JwksGet Keys that access tokens are signed with
@@ -3561,6 +3850,24 @@ func (c *Client) NoteDelete(ctx context.Context, customerId CustomerId, noteId N
 	return c.Client.Do(req)
 }
 
+// CustomerTermsAcceptanceList What a customer has accepted
+//
+// The ledger: who accepted which version and when, with the digest of the document. It keeps the acceptances of older
+// versions too. Of a login that is deleted it keeps that it accepted, and neither its name nor its email address.
+//
+// Corresponds with GET /v1/customers/{customer_id}/terms-acceptances (the `CustomerTermsAcceptanceList` operationId).
+func (c *Client) CustomerTermsAcceptanceList(ctx context.Context, customerId CustomerId, params *CustomerTermsAcceptanceListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomerTermsAcceptanceListRequest(c.Server, customerId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // EventList Follow the feed of all changes
 //
 // Every event of the installation, the oldest first, in the order of `position`. A reader that keeps
@@ -3859,6 +4166,61 @@ func (c *Client) PortalSessionDelete(ctx context.Context, sessionId SessionId, r
 	return c.Client.Do(req)
 }
 
+// PortalTermsAcceptanceList What one's customer has accepted
+//
+// Corresponds with GET /v1/portal/terms-acceptances (the `PortalTermsAcceptanceList` operationId).
+func (c *Client) PortalTermsAcceptanceList(ctx context.Context, params *PortalTermsAcceptanceListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalTermsAcceptanceListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PortalTermsAcceptanceCreateWithBody Accept the current terms
+//
+// The first acceptance by one of a customer's people counts for the customer. `terms_id` must be the current terms, or the
+// answer is 409 `terms_not_current`: nobody accepts what was replaced meanwhile.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/portal/terms-acceptances (the `PortalTermsAcceptanceCreate` operationId).
+func (c *Client) PortalTermsAcceptanceCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalTermsAcceptanceCreateRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PortalTermsAcceptanceCreate Accept the current terms
+//
+// The first acceptance by one of a customer's people counts for the customer. `terms_id` must be the current terms, or the
+// answer is 409 `terms_not_current`: nobody accepts what was replaced meanwhile.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/portal/terms-acceptances (the `PortalTermsAcceptanceCreate` operationId).
+func (c *Client) PortalTermsAcceptanceCreate(ctx context.Context, body PortalTermsAcceptanceCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalTermsAcceptanceCreateRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // StaffList List staff
 //
 // Corresponds with GET /v1/staff (the `StaffList` operationId).
@@ -3972,6 +4334,105 @@ func (c *Client) StaffUpdateWithBody(ctx context.Context, staffId StaffId, param
 // Corresponds with PATCH /v1/staff/{staff_id} (the `StaffUpdate` operationId).
 func (c *Client) StaffUpdate(ctx context.Context, staffId StaffId, params *StaffUpdateParams, body StaffUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewStaffUpdateRequest(c.Server, staffId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TermsList List all versions of the terms
+//
+// Corresponds with GET /v1/terms (the `TermsList` operationId).
+func (c *Client) TermsList(ctx context.Context, params *TermsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTermsListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TermsCreateWithBody Publish new terms
+//
+// The document is the body of the request. From now on no customer has accepted the current terms, until it accepts
+// these; older acceptances stay on record. Terms are never changed and never deleted.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/terms (the `TermsCreate` operationId).
+func (c *Client) TermsCreateWithBody(ctx context.Context, params *TermsCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTermsCreateRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TermsCurrentGet Read the current terms
+//
+// For everybody, without a token. Before a first upload there are none: 404.
+//
+// Corresponds with GET /v1/terms/current (the `TermsCurrentGet` operationId).
+func (c *Client) TermsCurrentGet(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTermsCurrentGetRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TermsCurrentDocumentGet Download the current terms
+//
+// For everybody, without a token.
+//
+// Corresponds with GET /v1/terms/current/document (the `TermsCurrentDocumentGet` operationId).
+func (c *Client) TermsCurrentDocumentGet(ctx context.Context, params *TermsCurrentDocumentGetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTermsCurrentDocumentGetRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TermsGet Read one version of the terms
+//
+// Corresponds with GET /v1/terms/{terms_id} (the `TermsGet` operationId).
+func (c *Client) TermsGet(ctx context.Context, termsId TermsId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTermsGetRequest(c.Server, termsId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TermsDocumentGet Download one version of the terms
+//
+// Corresponds with GET /v1/terms/{terms_id}/document (the `TermsDocumentGet` operationId).
+func (c *Client) TermsDocumentGet(ctx context.Context, termsId TermsId, params *TermsDocumentGetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTermsDocumentGetRequest(c.Server, termsId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4437,6 +4898,18 @@ func NewCustomerListRequest(server string, params *CustomerListParams) (*http.Re
 		if params.ExpiredInvitation != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expired_invitation", *params.ExpiredInvitation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TermsAccepted != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "terms_accepted", *params.TermsAccepted, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5993,6 +6466,91 @@ func NewNoteDeleteRequest(server string, customerId CustomerId, noteId NoteId) (
 	return req, nil
 }
 
+// NewCustomerTermsAcceptanceListRequest constructs an http.Request for the CustomerTermsAcceptanceList method
+func NewCustomerTermsAcceptanceListRequest(server string, customerId CustomerId, params *CustomerTermsAcceptanceListParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/terms-acceptances", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "cursor"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IncludeTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_total", *params.IncludeTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewEventListRequest constructs an http.Request for the EventList method
 func NewEventListRequest(server string, params *EventListParams) (*http.Request, error) {
 	var err error
@@ -6617,6 +7175,124 @@ func NewPortalSessionDeleteRequest(server string, sessionId SessionId) (*http.Re
 	return req, nil
 }
 
+// NewPortalTermsAcceptanceListRequest constructs an http.Request for the PortalTermsAcceptanceList method
+func NewPortalTermsAcceptanceListRequest(server string, params *PortalTermsAcceptanceListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/terms-acceptances")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "cursor"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IncludeTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_total", *params.IncludeTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPortalTermsAcceptanceCreateRequest calls the generic PortalTermsAcceptanceCreate builder with application/json body
+func NewPortalTermsAcceptanceCreateRequest(server string, body PortalTermsAcceptanceCreateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPortalTermsAcceptanceCreateRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPortalTermsAcceptanceCreateRequestWithBody constructs an http.Request for the PortalTermsAcceptanceCreate method, with any body, and a specified content type
+func NewPortalTermsAcceptanceCreateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/terms-acceptances")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewStaffListRequest constructs an http.Request for the StaffList method
 func NewStaffListRequest(server string, params *StaffListParams) (*http.Request, error) {
 	var err error
@@ -6888,6 +7564,310 @@ func NewStaffUpdateRequestWithBody(server string, staffId StaffId, params *Staff
 			}
 
 			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewTermsListRequest constructs an http.Request for the TermsList method
+func NewTermsListRequest(server string, params *TermsListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/terms")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "cursor"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IncludeTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_total", *params.IncludeTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewTermsCreateRequestWithBody constructs an http.Request for the TermsCreate method, with any body, and a specified content type
+func NewTermsCreateRequestWithBody(server string, params *TermsCreateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/terms")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "title", params.Title, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "line"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewTermsCurrentGetRequest constructs an http.Request for the TermsCurrentGet method
+func NewTermsCurrentGetRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/terms/current")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewTermsCurrentDocumentGetRequest constructs an http.Request for the TermsCurrentDocumentGet method
+func NewTermsCurrentDocumentGetRequest(server string, params *TermsCurrentDocumentGetParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/terms/current/document")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+		if params.Range != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Range", *params.Range, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Range", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewTermsGetRequest constructs an http.Request for the TermsGet method
+func NewTermsGetRequest(server string, termsId TermsId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "terms_id", termsId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/terms/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewTermsDocumentGetRequest constructs an http.Request for the TermsDocumentGet method
+func NewTermsDocumentGetRequest(server string, termsId TermsId, params *TermsDocumentGetParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "terms_id", termsId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/terms/%s/document", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+		if params.Range != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Range", *params.Range, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Range", headerParam1)
 		}
 
 	}
@@ -7415,6 +8395,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with DELETE /v1/customers/{customer_id}/notes/{note_id} (the `NoteDelete` operationId).
 	NoteDeleteWithResponse(ctx context.Context, customerId CustomerId, noteId NoteId, reqEditors ...RequestEditorFn) (*NoteDeleteResponse, error)
 
+	// CustomerTermsAcceptanceListWithResponse What a customer has accepted
+	//
+	// The ledger: who accepted which version and when, with the digest of the document. It keeps the acceptances of older
+	// versions too. Of a login that is deleted it keeps that it accepted, and neither its name nor its email address.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/terms-acceptances (the `CustomerTermsAcceptanceList` operationId).
+	CustomerTermsAcceptanceListWithResponse(ctx context.Context, customerId CustomerId, params *CustomerTermsAcceptanceListParams, reqEditors ...RequestEditorFn) (*CustomerTermsAcceptanceListResponse, error)
+
 	// EventListWithResponse Follow the feed of all changes
 	//
 	// Every event of the installation, the oldest first, in the order of `position`. A reader that keeps
@@ -7565,6 +8555,33 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with DELETE /v1/portal/sessions/{session_id} (the `PortalSessionDelete` operationId).
 	PortalSessionDeleteWithResponse(ctx context.Context, sessionId SessionId, reqEditors ...RequestEditorFn) (*PortalSessionDeleteResponse, error)
 
+	// PortalTermsAcceptanceListWithResponse What one's customer has accepted
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/portal/terms-acceptances (the `PortalTermsAcceptanceList` operationId).
+	PortalTermsAcceptanceListWithResponse(ctx context.Context, params *PortalTermsAcceptanceListParams, reqEditors ...RequestEditorFn) (*PortalTermsAcceptanceListResponse, error)
+
+	// PortalTermsAcceptanceCreateWithBodyWithResponse Accept the current terms
+	//
+	// The first acceptance by one of a customer's people counts for the customer. `terms_id` must be the current terms, or the
+	// answer is 409 `terms_not_current`: nobody accepts what was replaced meanwhile.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/portal/terms-acceptances (the `PortalTermsAcceptanceCreate` operationId).
+	PortalTermsAcceptanceCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalTermsAcceptanceCreateResponse, error)
+
+	// PortalTermsAcceptanceCreateWithResponse Accept the current terms
+	//
+	// The first acceptance by one of a customer's people counts for the customer. `terms_id` must be the current terms, or the
+	// answer is 409 `terms_not_current`: nobody accepts what was replaced meanwhile.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/portal/terms-acceptances (the `PortalTermsAcceptanceCreate` operationId).
+	PortalTermsAcceptanceCreateWithResponse(ctx context.Context, body PortalTermsAcceptanceCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalTermsAcceptanceCreateResponse, error)
+
 	// StaffListWithResponse List staff
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -7623,6 +8640,55 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PATCH /v1/staff/{staff_id} (the `StaffUpdate` operationId).
 	StaffUpdateWithResponse(ctx context.Context, staffId StaffId, params *StaffUpdateParams, body StaffUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*StaffUpdateResponse, error)
+
+	// TermsListWithResponse List all versions of the terms
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/terms (the `TermsList` operationId).
+	TermsListWithResponse(ctx context.Context, params *TermsListParams, reqEditors ...RequestEditorFn) (*TermsListResponse, error)
+
+	// TermsCreateWithBodyWithResponse Publish new terms
+	//
+	// The document is the body of the request. From now on no customer has accepted the current terms, until it accepts
+	// these; older acceptances stay on record. Terms are never changed and never deleted.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/terms (the `TermsCreate` operationId).
+	TermsCreateWithBodyWithResponse(ctx context.Context, params *TermsCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TermsCreateResponse, error)
+
+	// TermsCurrentGetWithResponse Read the current terms
+	//
+	// For everybody, without a token. Before a first upload there are none: 404.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/terms/current (the `TermsCurrentGet` operationId).
+	TermsCurrentGetWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*TermsCurrentGetResponse, error)
+
+	// TermsCurrentDocumentGetWithResponse Download the current terms
+	//
+	// For everybody, without a token.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/terms/current/document (the `TermsCurrentDocumentGet` operationId).
+	TermsCurrentDocumentGetWithResponse(ctx context.Context, params *TermsCurrentDocumentGetParams, reqEditors ...RequestEditorFn) (*TermsCurrentDocumentGetResponse, error)
+
+	// TermsGetWithResponse Read one version of the terms
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/terms/{terms_id} (the `TermsGet` operationId).
+	TermsGetWithResponse(ctx context.Context, termsId TermsId, reqEditors ...RequestEditorFn) (*TermsGetResponse, error)
+
+	// TermsDocumentGetWithResponse Download one version of the terms
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/terms/{terms_id}/document (the `TermsDocumentGet` operationId).
+	TermsDocumentGetWithResponse(ctx context.Context, termsId TermsId, params *TermsDocumentGetParams, reqEditors ...RequestEditorFn) (*TermsDocumentGetResponse, error)
 }
 
 // JwksGetResponse200Headers the declared response headers of an HTTP 200 response for JwksGet
@@ -11489,6 +12555,117 @@ func (r NoteDeleteResponse) ContentType() string {
 	return ""
 }
 
+// CustomerTermsAcceptanceListResponse200Headers the declared response headers of an HTTP 200 response for CustomerTermsAcceptanceList
+type CustomerTermsAcceptanceListResponse200Headers struct {
+	Link *string
+}
+
+// CustomerTermsAcceptanceListResponse401Headers the declared response headers of an HTTP 401 response for CustomerTermsAcceptanceList
+type CustomerTermsAcceptanceListResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// CustomerTermsAcceptanceListResponse403Headers the declared response headers of an HTTP 403 response for CustomerTermsAcceptanceList
+type CustomerTermsAcceptanceListResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// CustomerTermsAcceptanceListResponse503Headers the declared response headers of an HTTP 503 response for CustomerTermsAcceptanceList
+type CustomerTermsAcceptanceListResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type CustomerTermsAcceptanceListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TermsAcceptancePage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CustomerTermsAcceptanceListResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CustomerTermsAcceptanceListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CustomerTermsAcceptanceListResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CustomerTermsAcceptanceListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CustomerTermsAcceptanceListResponse) GetJSON200() *TermsAcceptancePage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CustomerTermsAcceptanceListResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CustomerTermsAcceptanceListResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CustomerTermsAcceptanceListResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CustomerTermsAcceptanceListResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CustomerTermsAcceptanceListResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CustomerTermsAcceptanceListResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CustomerTermsAcceptanceListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CustomerTermsAcceptanceListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CustomerTermsAcceptanceListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CustomerTermsAcceptanceListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // EventListResponse200Headers the declared response headers of an HTTP 200 response for EventList
 type EventListResponse200Headers struct {
 	Link *string
@@ -12689,6 +13866,242 @@ func (r PortalSessionDeleteResponse) ContentType() string {
 	return ""
 }
 
+// PortalTermsAcceptanceListResponse200Headers the declared response headers of an HTTP 200 response for PortalTermsAcceptanceList
+type PortalTermsAcceptanceListResponse200Headers struct {
+	Link *string
+}
+
+// PortalTermsAcceptanceListResponse401Headers the declared response headers of an HTTP 401 response for PortalTermsAcceptanceList
+type PortalTermsAcceptanceListResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// PortalTermsAcceptanceListResponse403Headers the declared response headers of an HTTP 403 response for PortalTermsAcceptanceList
+type PortalTermsAcceptanceListResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// PortalTermsAcceptanceListResponse503Headers the declared response headers of an HTTP 503 response for PortalTermsAcceptanceList
+type PortalTermsAcceptanceListResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type PortalTermsAcceptanceListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TermsAcceptancePage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PortalTermsAcceptanceListResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PortalTermsAcceptanceListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PortalTermsAcceptanceListResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PortalTermsAcceptanceListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PortalTermsAcceptanceListResponse) GetJSON200() *TermsAcceptancePage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PortalTermsAcceptanceListResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PortalTermsAcceptanceListResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PortalTermsAcceptanceListResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PortalTermsAcceptanceListResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PortalTermsAcceptanceListResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PortalTermsAcceptanceListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PortalTermsAcceptanceListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PortalTermsAcceptanceListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PortalTermsAcceptanceListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PortalTermsAcceptanceCreateResponse401Headers the declared response headers of an HTTP 401 response for PortalTermsAcceptanceCreate
+type PortalTermsAcceptanceCreateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// PortalTermsAcceptanceCreateResponse403Headers the declared response headers of an HTTP 403 response for PortalTermsAcceptanceCreate
+type PortalTermsAcceptanceCreateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// PortalTermsAcceptanceCreateResponse503Headers the declared response headers of an HTTP 503 response for PortalTermsAcceptanceCreate
+type PortalTermsAcceptanceCreateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type PortalTermsAcceptanceCreateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TermsAcceptance
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *TermsAcceptance
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *TermsNotCurrent
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PortalTermsAcceptanceCreateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PortalTermsAcceptanceCreateResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PortalTermsAcceptanceCreateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PortalTermsAcceptanceCreateResponse) GetJSON200() *TermsAcceptance {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r PortalTermsAcceptanceCreateResponse) GetJSON201() *TermsAcceptance {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PortalTermsAcceptanceCreateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PortalTermsAcceptanceCreateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PortalTermsAcceptanceCreateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r PortalTermsAcceptanceCreateResponse) GetApplicationproblemJSON409() *TermsNotCurrent {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PortalTermsAcceptanceCreateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PortalTermsAcceptanceCreateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PortalTermsAcceptanceCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PortalTermsAcceptanceCreateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PortalTermsAcceptanceCreateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PortalTermsAcceptanceCreateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PortalTermsAcceptanceCreateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PortalTermsAcceptanceCreateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PortalTermsAcceptanceCreateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // StaffListResponse200Headers the declared response headers of an HTTP 200 response for StaffList
 type StaffListResponse200Headers struct {
 	Link *string
@@ -13295,6 +14708,631 @@ func (r StaffUpdateResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r StaffUpdateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// TermsListResponse200Headers the declared response headers of an HTTP 200 response for TermsList
+type TermsListResponse200Headers struct {
+	Link *string
+}
+
+// TermsListResponse401Headers the declared response headers of an HTTP 401 response for TermsList
+type TermsListResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// TermsListResponse403Headers the declared response headers of an HTTP 403 response for TermsList
+type TermsListResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// TermsListResponse503Headers the declared response headers of an HTTP 503 response for TermsList
+type TermsListResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type TermsListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TermsPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *TermsListResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *TermsListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *TermsListResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *TermsListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r TermsListResponse) GetJSON200() *TermsPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r TermsListResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r TermsListResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r TermsListResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r TermsListResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r TermsListResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r TermsListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TermsListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TermsListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TermsListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// TermsCreateResponse201Headers the declared response headers of an HTTP 201 response for TermsCreate
+type TermsCreateResponse201Headers struct {
+	Location string
+}
+
+// TermsCreateResponse401Headers the declared response headers of an HTTP 401 response for TermsCreate
+type TermsCreateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// TermsCreateResponse403Headers the declared response headers of an HTTP 403 response for TermsCreate
+type TermsCreateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// TermsCreateResponse503Headers the declared response headers of an HTTP 503 response for TermsCreate
+type TermsCreateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type TermsCreateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Terms
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedDocument
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *TermsCreateResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *TermsCreateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *TermsCreateResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *TermsCreateResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r TermsCreateResponse) GetJSON201() *Terms {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r TermsCreateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r TermsCreateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r TermsCreateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r TermsCreateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r TermsCreateResponse) GetApplicationproblemJSON415() *UnsupportedDocument {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r TermsCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r TermsCreateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r TermsCreateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r TermsCreateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TermsCreateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TermsCreateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TermsCreateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// TermsCurrentGetResponse503Headers the declared response headers of an HTTP 503 response for TermsCurrentGet
+type TermsCurrentGetResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type TermsCurrentGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Terms
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *TermsCurrentGetResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r TermsCurrentGetResponse) GetJSON200() *Terms {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r TermsCurrentGetResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r TermsCurrentGetResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r TermsCurrentGetResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r TermsCurrentGetResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r TermsCurrentGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TermsCurrentGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TermsCurrentGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TermsCurrentGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// TermsCurrentDocumentGetResponse200Headers the declared response headers of an HTTP 200 response for TermsCurrentDocumentGet
+type TermsCurrentDocumentGetResponse200Headers struct {
+	ContentDisposition    string
+	ContentSecurityPolicy string
+	ETag                  string
+}
+
+// TermsCurrentDocumentGetResponse206Headers the declared response headers of an HTTP 206 response for TermsCurrentDocumentGet
+type TermsCurrentDocumentGetResponse206Headers struct {
+	ContentDisposition    string
+	ContentSecurityPolicy string
+	ETag                  string
+}
+
+// TermsCurrentDocumentGetResponse304Headers the declared response headers of an HTTP 304 response for TermsCurrentDocumentGet
+type TermsCurrentDocumentGetResponse304Headers struct {
+	ETag string
+}
+
+// TermsCurrentDocumentGetResponse503Headers the declared response headers of an HTTP 503 response for TermsCurrentDocumentGet
+type TermsCurrentDocumentGetResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type TermsCurrentDocumentGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *TermsCurrentDocumentGetResponse200Headers
+	// Headers206 the parsed response headers for an HTTP 206 response
+	Headers206 *TermsCurrentDocumentGetResponse206Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *TermsCurrentDocumentGetResponse304Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *TermsCurrentDocumentGetResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r TermsCurrentDocumentGetResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r TermsCurrentDocumentGetResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r TermsCurrentDocumentGetResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r TermsCurrentDocumentGetResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r TermsCurrentDocumentGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TermsCurrentDocumentGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TermsCurrentDocumentGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TermsCurrentDocumentGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// TermsGetResponse401Headers the declared response headers of an HTTP 401 response for TermsGet
+type TermsGetResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// TermsGetResponse403Headers the declared response headers of an HTTP 403 response for TermsGet
+type TermsGetResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// TermsGetResponse503Headers the declared response headers of an HTTP 503 response for TermsGet
+type TermsGetResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type TermsGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Terms
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *TermsGetResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *TermsGetResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *TermsGetResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r TermsGetResponse) GetJSON200() *Terms {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r TermsGetResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r TermsGetResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r TermsGetResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r TermsGetResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r TermsGetResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r TermsGetResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r TermsGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TermsGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TermsGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TermsGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// TermsDocumentGetResponse200Headers the declared response headers of an HTTP 200 response for TermsDocumentGet
+type TermsDocumentGetResponse200Headers struct {
+	ContentDisposition    string
+	ContentSecurityPolicy string
+	ETag                  string
+}
+
+// TermsDocumentGetResponse206Headers the declared response headers of an HTTP 206 response for TermsDocumentGet
+type TermsDocumentGetResponse206Headers struct {
+	ContentDisposition    string
+	ContentSecurityPolicy string
+	ETag                  string
+}
+
+// TermsDocumentGetResponse304Headers the declared response headers of an HTTP 304 response for TermsDocumentGet
+type TermsDocumentGetResponse304Headers struct {
+	ETag string
+}
+
+// TermsDocumentGetResponse401Headers the declared response headers of an HTTP 401 response for TermsDocumentGet
+type TermsDocumentGetResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// TermsDocumentGetResponse403Headers the declared response headers of an HTTP 403 response for TermsDocumentGet
+type TermsDocumentGetResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// TermsDocumentGetResponse503Headers the declared response headers of an HTTP 503 response for TermsDocumentGet
+type TermsDocumentGetResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type TermsDocumentGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *TermsDocumentGetResponse200Headers
+	// Headers206 the parsed response headers for an HTTP 206 response
+	Headers206 *TermsDocumentGetResponse206Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *TermsDocumentGetResponse304Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *TermsDocumentGetResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *TermsDocumentGetResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *TermsDocumentGetResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r TermsDocumentGetResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r TermsDocumentGetResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r TermsDocumentGetResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r TermsDocumentGetResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r TermsDocumentGetResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r TermsDocumentGetResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r TermsDocumentGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TermsDocumentGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TermsDocumentGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TermsDocumentGetResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -14053,6 +16091,22 @@ func (c *ClientWithResponses) NoteDeleteWithResponse(ctx context.Context, custom
 	return ParseNoteDeleteResponse(rsp)
 }
 
+// CustomerTermsAcceptanceListWithResponse What a customer has accepted
+//
+// The ledger: who accepted which version and when, with the digest of the document. It keeps the acceptances of older
+// versions too. Of a login that is deleted it keeps that it accepted, and neither its name nor its email address.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/customers/{customer_id}/terms-acceptances (the `CustomerTermsAcceptanceList` operationId).
+func (c *ClientWithResponses) CustomerTermsAcceptanceListWithResponse(ctx context.Context, customerId CustomerId, params *CustomerTermsAcceptanceListParams, reqEditors ...RequestEditorFn) (*CustomerTermsAcceptanceListResponse, error) {
+	rsp, err := c.CustomerTermsAcceptanceList(ctx, customerId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCustomerTermsAcceptanceListResponse(rsp)
+}
+
 // EventListWithResponse Follow the feed of all changes
 //
 // Every event of the installation, the oldest first, in the order of `position`. A reader that keeps
@@ -14299,6 +16353,51 @@ func (c *ClientWithResponses) PortalSessionDeleteWithResponse(ctx context.Contex
 	return ParsePortalSessionDeleteResponse(rsp)
 }
 
+// PortalTermsAcceptanceListWithResponse What one's customer has accepted
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/portal/terms-acceptances (the `PortalTermsAcceptanceList` operationId).
+func (c *ClientWithResponses) PortalTermsAcceptanceListWithResponse(ctx context.Context, params *PortalTermsAcceptanceListParams, reqEditors ...RequestEditorFn) (*PortalTermsAcceptanceListResponse, error) {
+	rsp, err := c.PortalTermsAcceptanceList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalTermsAcceptanceListResponse(rsp)
+}
+
+// PortalTermsAcceptanceCreateWithBodyWithResponse Accept the current terms
+//
+// The first acceptance by one of a customer's people counts for the customer. `terms_id` must be the current terms, or the
+// answer is 409 `terms_not_current`: nobody accepts what was replaced meanwhile.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/portal/terms-acceptances (the `PortalTermsAcceptanceCreate` operationId).
+func (c *ClientWithResponses) PortalTermsAcceptanceCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalTermsAcceptanceCreateResponse, error) {
+	rsp, err := c.PortalTermsAcceptanceCreateWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalTermsAcceptanceCreateResponse(rsp)
+}
+
+// PortalTermsAcceptanceCreateWithResponse Accept the current terms
+//
+// The first acceptance by one of a customer's people counts for the customer. `terms_id` must be the current terms, or the
+// answer is 409 `terms_not_current`: nobody accepts what was replaced meanwhile.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/portal/terms-acceptances (the `PortalTermsAcceptanceCreate` operationId).
+func (c *ClientWithResponses) PortalTermsAcceptanceCreateWithResponse(ctx context.Context, body PortalTermsAcceptanceCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalTermsAcceptanceCreateResponse, error) {
+	rsp, err := c.PortalTermsAcceptanceCreate(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalTermsAcceptanceCreateResponse(rsp)
+}
+
 // StaffListWithResponse List staff
 //
 // Returns a wrapper object for the known response body format(s).
@@ -14398,6 +16497,91 @@ func (c *ClientWithResponses) StaffUpdateWithResponse(ctx context.Context, staff
 		return nil, err
 	}
 	return ParseStaffUpdateResponse(rsp)
+}
+
+// TermsListWithResponse List all versions of the terms
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/terms (the `TermsList` operationId).
+func (c *ClientWithResponses) TermsListWithResponse(ctx context.Context, params *TermsListParams, reqEditors ...RequestEditorFn) (*TermsListResponse, error) {
+	rsp, err := c.TermsList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTermsListResponse(rsp)
+}
+
+// TermsCreateWithBodyWithResponse Publish new terms
+//
+// The document is the body of the request. From now on no customer has accepted the current terms, until it accepts
+// these; older acceptances stay on record. Terms are never changed and never deleted.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/terms (the `TermsCreate` operationId).
+func (c *ClientWithResponses) TermsCreateWithBodyWithResponse(ctx context.Context, params *TermsCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TermsCreateResponse, error) {
+	rsp, err := c.TermsCreateWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTermsCreateResponse(rsp)
+}
+
+// TermsCurrentGetWithResponse Read the current terms
+//
+// For everybody, without a token. Before a first upload there are none: 404.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/terms/current (the `TermsCurrentGet` operationId).
+func (c *ClientWithResponses) TermsCurrentGetWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*TermsCurrentGetResponse, error) {
+	rsp, err := c.TermsCurrentGet(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTermsCurrentGetResponse(rsp)
+}
+
+// TermsCurrentDocumentGetWithResponse Download the current terms
+//
+// For everybody, without a token.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/terms/current/document (the `TermsCurrentDocumentGet` operationId).
+func (c *ClientWithResponses) TermsCurrentDocumentGetWithResponse(ctx context.Context, params *TermsCurrentDocumentGetParams, reqEditors ...RequestEditorFn) (*TermsCurrentDocumentGetResponse, error) {
+	rsp, err := c.TermsCurrentDocumentGet(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTermsCurrentDocumentGetResponse(rsp)
+}
+
+// TermsGetWithResponse Read one version of the terms
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/terms/{terms_id} (the `TermsGet` operationId).
+func (c *ClientWithResponses) TermsGetWithResponse(ctx context.Context, termsId TermsId, reqEditors ...RequestEditorFn) (*TermsGetResponse, error) {
+	rsp, err := c.TermsGet(ctx, termsId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTermsGetResponse(rsp)
+}
+
+// TermsDocumentGetWithResponse Download one version of the terms
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/terms/{terms_id}/document (the `TermsDocumentGet` operationId).
+func (c *ClientWithResponses) TermsDocumentGetWithResponse(ctx context.Context, termsId TermsId, params *TermsDocumentGetParams, reqEditors ...RequestEditorFn) (*TermsDocumentGetResponse, error) {
+	rsp, err := c.TermsDocumentGet(ctx, termsId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTermsDocumentGetResponse(rsp)
 }
 
 // ParseJwksGetResponse parses an HTTP response from a JwksGetWithResponse call
@@ -18249,6 +20433,117 @@ func ParseNoteDeleteResponse(rsp *http.Response) (*NoteDeleteResponse, error) {
 	return response, nil
 }
 
+// ParseCustomerTermsAcceptanceListResponse parses an HTTP response from a CustomerTermsAcceptanceListWithResponse call
+func ParseCustomerTermsAcceptanceListResponse(rsp *http.Response) (*CustomerTermsAcceptanceListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CustomerTermsAcceptanceListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TermsAcceptancePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CustomerTermsAcceptanceListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CustomerTermsAcceptanceListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CustomerTermsAcceptanceListResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers CustomerTermsAcceptanceListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseEventListResponse parses an HTTP response from a EventListWithResponse call
 func ParseEventListResponse(rsp *http.Response) (*EventListResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -19446,6 +21741,239 @@ func ParsePortalSessionDeleteResponse(rsp *http.Response) (*PortalSessionDeleteR
 	return response, nil
 }
 
+// ParsePortalTermsAcceptanceListResponse parses an HTTP response from a PortalTermsAcceptanceListWithResponse call
+func ParsePortalTermsAcceptanceListResponse(rsp *http.Response) (*PortalTermsAcceptanceListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PortalTermsAcceptanceListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TermsAcceptancePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PortalTermsAcceptanceListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers PortalTermsAcceptanceListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PortalTermsAcceptanceListResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers PortalTermsAcceptanceListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePortalTermsAcceptanceCreateResponse parses an HTTP response from a PortalTermsAcceptanceCreateWithResponse call
+func ParsePortalTermsAcceptanceCreateResponse(rsp *http.Response) (*PortalTermsAcceptanceCreateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PortalTermsAcceptanceCreateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TermsAcceptance
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest TermsAcceptance
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest TermsNotCurrent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers PortalTermsAcceptanceCreateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PortalTermsAcceptanceCreateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers PortalTermsAcceptanceCreateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseStaffListResponse parses an HTTP response from a StaffListWithResponse call
 func ParseStaffListResponse(rsp *http.Response) (*StaffListResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -20057,6 +22585,679 @@ func ParseStaffUpdateResponse(rsp *http.Response) (*StaffUpdateResponse, error) 
 		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers StaffUpdateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseTermsListResponse parses an HTTP response from a TermsListWithResponse call
+func ParseTermsListResponse(rsp *http.Response) (*TermsListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TermsListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TermsPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers TermsListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers TermsListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers TermsListResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers TermsListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseTermsCreateResponse parses an HTTP response from a TermsCreateWithResponse call
+func ParseTermsCreateResponse(rsp *http.Response) (*TermsCreateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TermsCreateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Terms
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedDocument
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers TermsCreateResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers TermsCreateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers TermsCreateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers TermsCreateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseTermsCurrentGetResponse parses an HTTP response from a TermsCurrentGetWithResponse call
+func ParseTermsCurrentGetResponse(rsp *http.Response) (*TermsCurrentGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TermsCurrentGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Terms
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers TermsCurrentGetResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseTermsCurrentDocumentGetResponse parses an HTTP response from a TermsCurrentDocumentGetWithResponse call
+func ParseTermsCurrentDocumentGetResponse(rsp *http.Response) (*TermsCurrentDocumentGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TermsCurrentDocumentGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers TermsCurrentDocumentGetResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = value
+		}
+		if values := rsp.Header.Values("Content-Security-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Security-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentSecurityPolicy = value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 206:
+		var headers TermsCurrentDocumentGetResponse206Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = value
+		}
+		if values := rsp.Header.Values("Content-Security-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Security-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentSecurityPolicy = value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers206 = &headers
+	case rsp.StatusCode == 304:
+		var headers TermsCurrentDocumentGetResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 503:
+		var headers TermsCurrentDocumentGetResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseTermsGetResponse parses an HTTP response from a TermsGetWithResponse call
+func ParseTermsGetResponse(rsp *http.Response) (*TermsGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TermsGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Terms
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers TermsGetResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers TermsGetResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers TermsGetResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseTermsDocumentGetResponse parses an HTTP response from a TermsDocumentGetWithResponse call
+func ParseTermsDocumentGetResponse(rsp *http.Response) (*TermsDocumentGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TermsDocumentGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers TermsDocumentGetResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = value
+		}
+		if values := rsp.Header.Values("Content-Security-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Security-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentSecurityPolicy = value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 206:
+		var headers TermsDocumentGetResponse206Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = value
+		}
+		if values := rsp.Header.Values("Content-Security-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Security-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentSecurityPolicy = value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers206 = &headers
+	case rsp.StatusCode == 304:
+		var headers TermsDocumentGetResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 401:
+		var headers TermsDocumentGetResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers TermsDocumentGetResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers TermsDocumentGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {

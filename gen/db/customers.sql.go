@@ -235,16 +235,24 @@ func (q *Queries) CustomerGetForUpdate(ctx context.Context, db DBTX, id uuid.UUI
 }
 
 const customerGetWithActivity = `-- name: CustomerGetWithActivity :one
-SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at, customer_activity.last_activity_at
-FROM customers LEFT JOIN customer_activity ON customer_activity.customer_id = customers.id
+SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at, customer_activity.last_activity_at, terms.version AS terms_version,
+    terms_acceptances.accepted_at AS terms_accepted_at
+FROM customers
+LEFT JOIN customer_activity ON customer_activity.customer_id = customers.id
+LEFT JOIN terms_acceptances ON terms_acceptances.customer_id = customers.id AND terms_acceptances.is_first
+    AND terms_acceptances.terms_id = (SELECT newest.id FROM terms newest ORDER BY newest.version DESC LIMIT 1)
+LEFT JOIN terms ON terms.id = terms_acceptances.terms_id
 WHERE customers.id = $1
 `
 
 type CustomerGetWithActivityRow struct {
-	Customer       Customer
-	LastActivityAt *time.Time
+	Customer        Customer
+	LastActivityAt  *time.Time
+	TermsVersion    *int32
+	TermsAcceptedAt *time.Time
 }
 
+// With its acceptance of the current terms, null where there is none.
 func (q *Queries) CustomerGetWithActivity(ctx context.Context, db DBTX, id uuid.UUID) (CustomerGetWithActivityRow, error) {
 	row := db.QueryRow(ctx, customerGetWithActivity, id)
 	var i CustomerGetWithActivityRow
@@ -271,6 +279,8 @@ func (q *Queries) CustomerGetWithActivity(ctx context.Context, db DBTX, id uuid.
 		&i.Customer.SearchGrams,
 		&i.Customer.InvitedAt,
 		&i.LastActivityAt,
+		&i.TermsVersion,
+		&i.TermsAcceptedAt,
 	)
 	return i, err
 }

@@ -181,16 +181,24 @@ func (q *Queries) IdentityGetWithActivity(ctx context.Context, db DBTX, iD uuid.
 }
 
 const identityGetWithCustomer = `-- name: IdentityGetWithCustomer :one
-SELECT identities.id, identities.customer_id, identities.name, identities.email, identities.role, identities.password_hash, identities.version, identities.created_at, identities.updated_at, identities.name_key, identities.email_key, identities.search_text, customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at
-FROM identities JOIN customers ON customers.id = identities.customer_id
+SELECT identities.id, identities.customer_id, identities.name, identities.email, identities.role, identities.password_hash, identities.version, identities.created_at, identities.updated_at, identities.name_key, identities.email_key, identities.search_text, customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at, terms.version AS terms_version,
+    terms_acceptances.accepted_at AS terms_accepted_at
+FROM identities
+JOIN customers ON customers.id = identities.customer_id
+LEFT JOIN terms_acceptances ON terms_acceptances.customer_id = customers.id AND terms_acceptances.is_first
+    AND terms_acceptances.terms_id = (SELECT newest.id FROM terms newest ORDER BY newest.version DESC LIMIT 1)
+LEFT JOIN terms ON terms.id = terms_acceptances.terms_id
 WHERE identities.id = $1 AND identities.customer_id = $2
 `
 
 type IdentityGetWithCustomerRow struct {
-	Identity Identity
-	Customer Customer
+	Identity        Identity
+	Customer        Customer
+	TermsVersion    *int32
+	TermsAcceptedAt *time.Time
 }
 
+// With the customer's acceptance of the current terms, null where there is none.
 func (q *Queries) IdentityGetWithCustomer(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID) (IdentityGetWithCustomerRow, error) {
 	row := db.QueryRow(ctx, identityGetWithCustomer, iD, customerID)
 	var i IdentityGetWithCustomerRow
@@ -228,6 +236,8 @@ func (q *Queries) IdentityGetWithCustomer(ctx context.Context, db DBTX, iD uuid.
 		&i.Customer.SearchText,
 		&i.Customer.SearchGrams,
 		&i.Customer.InvitedAt,
+		&i.TermsVersion,
+		&i.TermsAcceptedAt,
 	)
 	return i, err
 }

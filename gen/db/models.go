@@ -182,6 +182,31 @@ type StaffActivity struct {
 	LastLoginAt time.Time
 }
 
+type Terms struct {
+	ID             uuid.UUID
+	Version        int32
+	Title          string
+	ContentType    string
+	Size           int64
+	Sha256         []byte
+	BlobKey        string
+	UploadedAt     time.Time
+	UploadedByKind string
+	UploadedByID   *uuid.UUID
+	UploadedByName string
+}
+
+type TermsAcceptance struct {
+	ID            uuid.UUID
+	CustomerID    uuid.UUID
+	TermsID       uuid.UUID
+	IdentityID    *uuid.UUID
+	IdentityName  *string
+	IdentityEmail *string
+	IsFirst       bool
+	AcceptedAt    time.Time
+}
+
 type TokenRevocation struct {
 	ID        int64
 	TargetID  uuid.UUID

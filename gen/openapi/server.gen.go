@@ -280,6 +280,10 @@ type ActivationCreate struct {
 
 	// Name What the person is called; as it was, or the customer's name, when absent.
 	Name *string `json:"name,omitempty"`
+
+	// AcceptTermsId The current terms, when the person accepts them in the same step. When they are not the current ones any more the
+	// answer is 409 `terms_not_current`, and nothing has happened.
+	AcceptTermsId *openapi_types.UUID `json:"accept_terms_id,omitempty"`
 }
 
 // ActivationMessage defines model for ActivationMessage.
@@ -297,6 +301,9 @@ type ActivationMessage struct {
 
 // ActivationPreview defines model for ActivationPreview.
 type ActivationPreview struct {
+	// Terms The current terms, to accept in the same step; null when there are none. Anybody may download them.
+	Terms *ActivationTerms `json:"terms"`
+
 	// Identity Whom the link is for.
 	Identity struct {
 		// Name Null while there is no login yet; the person gives the name then.
@@ -366,6 +373,14 @@ type ActivationRequestPatch struct {
 // ActivationRequestState `draft`: for review. `queued`: on its way. `sent`: by the server, or by hand. `failed`: could not be sent, see
 // `failure`. The link works in all of these, until it is `used`, `expired` or `revoked`.
 type ActivationRequestState string
+
+// ActivationTerms The current terms, to accept in the same step; null when there are none. Anybody may download them.
+type ActivationTerms struct {
+	Id          openapi_types.UUID `json:"id"`
+	Version     int32              `json:"version"`
+	Title       string             `json:"title"`
+	ContentType string             `json:"content_type"`
+}
 
 // ActivationToken defines model for ActivationToken.
 type ActivationToken struct {
@@ -442,6 +457,10 @@ type Customer struct {
 	// LastActivityAt When one of the customer's people last signed in or went on with a session, to within ten minutes. Does not
 	// raise `version`.
 	LastActivityAt *time.Time `json:"last_activity_at"`
+
+	// Terms The current terms, when the customer has accepted them; null otherwise. A new version empties it for everybody and
+	// raises no `version`.
+	Terms *CustomerTerms `json:"terms"`
 
 	// AllowedActions The actions that the status allows, of `send_activation_request`, `activate`, `deactivate`,
 	// `delete_identities` and `delete`. What else an action needs is checked when it is called. New actions may
@@ -553,6 +572,13 @@ type CustomerPatch struct {
 // `deactivated`: was active, access is switched off for now.
 type CustomerStatus string
 
+// CustomerTerms The current terms, when the customer has accepted them; null otherwise. A new version empties it for everybody and
+// raises no `version`.
+type CustomerTerms struct {
+	Version    int32     `json:"version"`
+	AcceptedAt time.Time `json:"accepted_at"`
+}
+
 // DeletionBlocker defines model for DeletionBlocker.
 type DeletionBlocker struct {
 	// Code `child_customer`. New ones may appear.
@@ -610,7 +636,8 @@ type Event struct {
 	Position *int64 `json:"position"`
 
 	// Type `customer.created|updated|deleted|activated|deactivated|identities_deleted`,
-	// `identity.created|updated|deleted`, `activation_request.created|updated|sent|used|revoked`, `note.created|deleted`, `staff.created|updated|deleted`. New types may
+	// `identity.created|updated|deleted`, `activation_request.created|updated|sent|used|revoked`,
+	// `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may
 	// appear.
 	Type string `json:"type"`
 
@@ -942,6 +969,10 @@ type PortalCustomer struct {
 
 	// Modules Names of what the customer may use. Shown to the customer's portal, which enforces them.
 	Modules Modules `json:"modules"`
+
+	// Terms The current terms, when the customer has accepted them; null otherwise. A new version empties it for everybody and
+	// raises no `version`.
+	Terms *CustomerTerms `json:"terms"`
 }
 
 // PortalCustomerPatch defines model for PortalCustomerPatch.
@@ -1015,6 +1046,12 @@ type Problem struct {
 	// CurrentVersion With `stale_version`, the version that the resource has.
 	CurrentVersion *int64 `json:"current_version,omitempty"`
 
+	// TermsId With `terms_acceptance_required`, the terms to accept.
+	TermsId *openapi_types.UUID `json:"terms_id,omitempty"`
+
+	// AcceptUrl With `terms_acceptance_required`, where to accept them.
+	AcceptUrl *string `json:"accept_url,omitempty"`
+
 	// CurrentStatus With `action_not_allowed` and `request_state`, the status or state that stands against it.
 	CurrentStatus *string `json:"current_status,omitempty"`
 
@@ -1036,7 +1073,7 @@ type Properties = json.RawMessage
 
 // ResourceRef A resource by kind and id.
 type ResourceRef struct {
-	// Kind `customer`, `identity`, `activation_request`, `note`, `staff`. New kinds may appear.
+	// Kind `customer`, `identity`, `activation_request`, `terms`, `note`, `staff`. New kinds may appear.
 	Kind string             `json:"kind"`
 	Id   openapi_types.UUID `json:"id"`
 }
@@ -1152,6 +1189,77 @@ type StaffPatch struct {
 // webhooks and restoring backups. `viewer` may read, except staff, API clients and backups.
 type StaffRole string
 
+// Terms A version of the terms and conditions.
+type Terms struct {
+	Id openapi_types.UUID `json:"id"`
+
+	// Version 1, 2, 3 and so on.
+	Version int32  `json:"version"`
+	Title   string `json:"title"`
+
+	// ContentType `application/pdf`, `text/html` or `text/markdown`. New ones may appear.
+	ContentType string `json:"content_type"`
+
+	// Size Bytes of the document.
+	Size int64 `json:"size"`
+
+	// Sha256 The digest of the document, in hexadecimal digits.
+	Sha256     string    `json:"sha256"`
+	UploadedAt time.Time `json:"uploaded_at"`
+
+	// UploadedBy Who did it, named as they were called then.
+	UploadedBy Actor `json:"uploaded_by"`
+
+	// Current Whether these are the terms to accept.
+	Current bool `json:"current"`
+}
+
+// TermsAcceptance defines model for TermsAcceptance.
+type TermsAcceptance struct {
+	Id           openapi_types.UUID `json:"id"`
+	TermsId      openapi_types.UUID `json:"terms_id"`
+	TermsVersion int32              `json:"terms_version"`
+
+	// DocumentSha256 The digest of the document that was accepted.
+	DocumentSha256 string `json:"document_sha256"`
+
+	// Identity Who accepted, as it was then. All of it is null once the login is deleted.
+	Identity struct {
+		Id    *openapi_types.UUID `json:"id"`
+		Name  *string             `json:"name"`
+		Email *string             `json:"email"`
+	} `json:"identity"`
+	AcceptedAt time.Time `json:"accepted_at"`
+}
+
+// TermsAcceptanceCreate defines model for TermsAcceptanceCreate.
+type TermsAcceptanceCreate struct {
+	// TermsId The current terms, as the person was shown them.
+	TermsId openapi_types.UUID `json:"terms_id"`
+}
+
+// TermsAcceptancePage defines model for TermsAcceptancePage.
+type TermsAcceptancePage struct {
+	Data []TermsAcceptance `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor *NextCursor `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// TermsPage defines model for TermsPage.
+type TermsPage struct {
+	Data []Terms `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor *NextCursor `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
 // TokenRequest Parameters that are not listed are ignored, as RFC 6749 asks.
 type TokenRequest struct {
 	// GrantType `password` or `refresh_token`.
@@ -1237,6 +1345,9 @@ type SessionId = openapi_types.UUID
 // StaffId defines model for StaffId.
 type StaffId = openapi_types.UUID
 
+// TermsId defines model for TermsId.
+type TermsId = openapi_types.UUID
+
 // ActionNotAllowed What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type ActionNotAllowed = Problem
@@ -1308,6 +1419,10 @@ type RequestState = Problem
 // new members may appear.
 type ServiceUnavailable = Problem
 
+// TermsNotCurrent What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type TermsNotCurrent = Problem
+
 // TooManyRequests What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type TooManyRequests = Problem
@@ -1319,6 +1434,10 @@ type Unauthorized = Problem
 // UnprocessableContent What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type UnprocessableContent = Problem
+
+// UnsupportedDocument What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type UnsupportedDocument = Problem
 
 // UnsupportedMediaType What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -1371,6 +1490,9 @@ type CustomerListParams struct {
 	// ExpiredInvitation With `true` only customers that were invited, did not follow the link in time and have no other link that
 	// still works; with `false` only the others.
 	ExpiredInvitation *bool `form:"expired_invitation,omitempty" json:"expired_invitation,omitempty"`
+
+	// TermsAccepted With `true` only customers that have accepted the current terms, with `false` only those that have not.
+	TermsAccepted *bool `form:"terms_accepted,omitempty" json:"terms_accepted,omitempty"`
 
 	// Properties `properties[key]=value`: only customers with this property. The value matches a string, a number or a
 	// boolean that is written so, and a list that contains one. Up to ten keys.
@@ -1550,6 +1672,19 @@ type NoteListParams struct {
 	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
 }
 
+// CustomerTermsAcceptanceListParams defines parameters for CustomerTermsAcceptanceList.
+type CustomerTermsAcceptanceListParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
 // EventListParams defines parameters for EventList.
 type EventListParams struct {
 	// From `now` gives a cursor at the present end of the feed, and no events. Not together with `cursor`.
@@ -1627,6 +1762,19 @@ type PortalSessionListParams struct {
 	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
 }
 
+// PortalTermsAcceptanceListParams defines parameters for PortalTermsAcceptanceList.
+type PortalTermsAcceptanceListParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
 // StaffListParams defines parameters for StaffList.
 type StaffListParams struct {
 	// Limit How many entries a page has at most.
@@ -1658,6 +1806,43 @@ type StaffUpdateParams struct {
 	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
 	// in it is compared.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// TermsListParams defines parameters for TermsList.
+type TermsListParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// TermsCreateParams defines parameters for TermsCreate.
+type TermsCreateParams struct {
+	// Title What the terms are called.
+	Title string `form:"title" json:"title"`
+}
+
+// TermsCurrentDocumentGetParams defines parameters for TermsCurrentDocumentGet.
+type TermsCurrentDocumentGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// Range The bytes that are wanted (RFC 9110), for whoever goes on with a download.
+	Range *string `json:"Range,omitempty"`
+}
+
+// TermsDocumentGetParams defines parameters for TermsDocumentGet.
+type TermsDocumentGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// Range The bytes that are wanted (RFC 9110), for whoever goes on with a download.
+	Range *string `json:"Range,omitempty"`
 }
 
 // TokenRevokeFormdataRequestBody defines body for TokenRevoke for application/x-www-form-urlencoded ContentType.
@@ -1710,6 +1895,9 @@ type PortalPasswordUpdateJSONRequestBody = PasswordChange
 
 // PortalProfileUpdateJSONRequestBody defines body for PortalProfileUpdate for application/json ContentType.
 type PortalProfileUpdateJSONRequestBody = PortalProfilePatch
+
+// PortalTermsAcceptanceCreateJSONRequestBody defines body for PortalTermsAcceptanceCreate for application/json ContentType.
+type PortalTermsAcceptanceCreateJSONRequestBody = TermsAcceptanceCreate
 
 // StaffCreateJSONRequestBody defines body for StaffCreate for application/json ContentType.
 type StaffCreateJSONRequestBody = StaffCreate
@@ -1821,6 +2009,9 @@ type ServerInterface interface {
 	// NoteDelete Delete a note
 	// (DELETE /v1/customers/{customer_id}/notes/{note_id})
 	NoteDelete(ctx echo.Context, customerId CustomerId, noteId NoteId) error
+	// CustomerTermsAcceptanceList What a customer has accepted
+	// (GET /v1/customers/{customer_id}/terms-acceptances)
+	CustomerTermsAcceptanceList(ctx echo.Context, customerId CustomerId, params CustomerTermsAcceptanceListParams) error
 	// EventList Follow the feed of all changes
 	// (GET /v1/events)
 	EventList(ctx echo.Context, params EventListParams) error
@@ -1854,6 +2045,12 @@ type ServerInterface interface {
 	// PortalSessionDelete End one of one's sessions
 	// (DELETE /v1/portal/sessions/{session_id})
 	PortalSessionDelete(ctx echo.Context, sessionId SessionId) error
+	// PortalTermsAcceptanceList What one's customer has accepted
+	// (GET /v1/portal/terms-acceptances)
+	PortalTermsAcceptanceList(ctx echo.Context, params PortalTermsAcceptanceListParams) error
+	// PortalTermsAcceptanceCreate Accept the current terms
+	// (POST /v1/portal/terms-acceptances)
+	PortalTermsAcceptanceCreate(ctx echo.Context) error
 	// StaffList List staff
 	// (GET /v1/staff)
 	StaffList(ctx echo.Context, params StaffListParams) error
@@ -1869,6 +2066,24 @@ type ServerInterface interface {
 	// StaffUpdate Change a staff account
 	// (PATCH /v1/staff/{staff_id})
 	StaffUpdate(ctx echo.Context, staffId StaffId, params StaffUpdateParams) error
+	// TermsList List all versions of the terms
+	// (GET /v1/terms)
+	TermsList(ctx echo.Context, params TermsListParams) error
+	// TermsCreate Publish new terms
+	// (POST /v1/terms)
+	TermsCreate(ctx echo.Context, params TermsCreateParams) error
+	// TermsCurrentGet Read the current terms
+	// (GET /v1/terms/current)
+	TermsCurrentGet(ctx echo.Context) error
+	// TermsCurrentDocumentGet Download the current terms
+	// (GET /v1/terms/current/document)
+	TermsCurrentDocumentGet(ctx echo.Context, params TermsCurrentDocumentGetParams) error
+	// TermsGet Read one version of the terms
+	// (GET /v1/terms/{terms_id})
+	TermsGet(ctx echo.Context, termsId TermsId) error
+	// TermsDocumentGet Download one version of the terms
+	// (GET /v1/terms/{terms_id}/document)
+	TermsDocumentGet(ctx echo.Context, termsId TermsId, params TermsDocumentGetParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -2050,6 +2265,13 @@ func (w *ServerInterfaceWrapper) CustomerList(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "expired_invitation", ctx.QueryParams(), &params.ExpiredInvitation, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter expired_invitation: %s", err))
+	}
+
+	// ------------- Optional query parameter "terms_accepted" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "terms_accepted", ctx.QueryParams(), &params.TermsAccepted, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter terms_accepted: %s", err))
 	}
 
 	// ------------- Optional query parameter "properties" -------------
@@ -2963,6 +3185,45 @@ func (w *ServerInterfaceWrapper) NoteDelete(ctx echo.Context) error {
 	return err
 }
 
+// CustomerTermsAcceptanceList converts echo context to params.
+func (w *ServerInterfaceWrapper) CustomerTermsAcceptanceList(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CustomerTermsAcceptanceListParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CustomerTermsAcceptanceList(ctx, customerId, params)
+	return err
+}
+
 // EventList converts echo context to params.
 func (w *ServerInterfaceWrapper) EventList(ctx echo.Context) error {
 	var err error
@@ -3220,6 +3481,47 @@ func (w *ServerInterfaceWrapper) PortalSessionDelete(ctx echo.Context) error {
 	return err
 }
 
+// PortalTermsAcceptanceList converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalTermsAcceptanceList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PortalTermsAcceptanceListParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalTermsAcceptanceList(ctx, params)
+	return err
+}
+
+// PortalTermsAcceptanceCreate converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalTermsAcceptanceCreate(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalTermsAcceptanceCreate(ctx)
+	return err
+}
+
 // StaffList converts echo context to params.
 func (w *ServerInterfaceWrapper) StaffList(ctx echo.Context) error {
 	var err error
@@ -3369,6 +3671,176 @@ func (w *ServerInterfaceWrapper) StaffUpdate(ctx echo.Context) error {
 	return err
 }
 
+// TermsList converts echo context to params.
+func (w *ServerInterfaceWrapper) TermsList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TermsListParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TermsList(ctx, params)
+	return err
+}
+
+// TermsCreate converts echo context to params.
+func (w *ServerInterfaceWrapper) TermsCreate(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TermsCreateParams
+	// ------------- Required query parameter "title" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "title", ctx.QueryParams(), &params.Title, runtime.BindQueryParameterOptions{Type: "string", Format: "line"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter title: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TermsCreate(ctx, params)
+	return err
+}
+
+// TermsCurrentGet converts echo context to params.
+func (w *ServerInterfaceWrapper) TermsCurrentGet(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TermsCurrentGet(ctx)
+	return err
+}
+
+// TermsCurrentDocumentGet converts echo context to params.
+func (w *ServerInterfaceWrapper) TermsCurrentDocumentGet(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TermsCurrentDocumentGetParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+	// ------------- Optional header parameter "Range" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Range")]; found {
+		var Range string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Range, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Range", valueList[0], &Range, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Range: %s", err))
+		}
+
+		params.Range = &Range
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TermsCurrentDocumentGet(ctx, params)
+	return err
+}
+
+// TermsGet converts echo context to params.
+func (w *ServerInterfaceWrapper) TermsGet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "terms_id" -------------
+	var termsId TermsId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "terms_id", ctx.Param("terms_id"), &termsId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter terms_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TermsGet(ctx, termsId)
+	return err
+}
+
+// TermsDocumentGet converts echo context to params.
+func (w *ServerInterfaceWrapper) TermsDocumentGet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "terms_id" -------------
+	var termsId TermsId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "terms_id", ctx.Param("terms_id"), &termsId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter terms_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TermsDocumentGetParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+	// ------------- Optional header parameter "Range" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Range")]; found {
+		var Range string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Range, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Range", valueList[0], &Range, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Range: %s", err))
+		}
+
+		params.Range = &Range
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TermsDocumentGet(ctx, termsId, params)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -3450,6 +3922,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/notes", wrapper.NoteList, options.OperationMiddlewares["noteList"]...)
 	router.POST(options.BaseURL+"/v1/customers/:customer_id/notes", wrapper.NoteCreate, options.OperationMiddlewares["noteCreate"]...)
 	router.DELETE(options.BaseURL+"/v1/customers/:customer_id/notes/:note_id", wrapper.NoteDelete, options.OperationMiddlewares["noteDelete"]...)
+	router.GET(options.BaseURL+"/v1/customers/:customer_id/terms-acceptances", wrapper.CustomerTermsAcceptanceList, options.OperationMiddlewares["customerTermsAcceptanceList"]...)
 	router.GET(options.BaseURL+"/v1/events", wrapper.EventList, options.OperationMiddlewares["eventList"]...)
 	router.GET(options.BaseURL+"/v1/identities", wrapper.IdentityList, options.OperationMiddlewares["identityList"]...)
 	router.GET(options.BaseURL+"/v1/me", wrapper.MeGet, options.OperationMiddlewares["meGet"]...)
@@ -3461,11 +3934,19 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/v1/portal/profile", wrapper.PortalProfileUpdate, options.OperationMiddlewares["portalProfileUpdate"]...)
 	router.GET(options.BaseURL+"/v1/portal/sessions", wrapper.PortalSessionList, options.OperationMiddlewares["portalSessionList"]...)
 	router.DELETE(options.BaseURL+"/v1/portal/sessions/:session_id", wrapper.PortalSessionDelete, options.OperationMiddlewares["portalSessionDelete"]...)
+	router.GET(options.BaseURL+"/v1/portal/terms-acceptances", wrapper.PortalTermsAcceptanceList, options.OperationMiddlewares["portalTermsAcceptanceList"]...)
+	router.POST(options.BaseURL+"/v1/portal/terms-acceptances", wrapper.PortalTermsAcceptanceCreate, options.OperationMiddlewares["portalTermsAcceptanceCreate"]...)
 	router.GET(options.BaseURL+"/v1/staff", wrapper.StaffList, options.OperationMiddlewares["staffList"]...)
 	router.POST(options.BaseURL+"/v1/staff", wrapper.StaffCreate, options.OperationMiddlewares["staffCreate"]...)
 	router.DELETE(options.BaseURL+"/v1/staff/:staff_id", wrapper.StaffDelete, options.OperationMiddlewares["staffDelete"]...)
 	router.GET(options.BaseURL+"/v1/staff/:staff_id", wrapper.StaffGet, options.OperationMiddlewares["staffGet"]...)
 	router.PATCH(options.BaseURL+"/v1/staff/:staff_id", wrapper.StaffUpdate, options.OperationMiddlewares["staffUpdate"]...)
+	router.GET(options.BaseURL+"/v1/terms", wrapper.TermsList, options.OperationMiddlewares["termsList"]...)
+	router.POST(options.BaseURL+"/v1/terms", wrapper.TermsCreate, options.OperationMiddlewares["termsCreate"]...)
+	router.GET(options.BaseURL+"/v1/terms/:terms_id", wrapper.TermsGet, options.OperationMiddlewares["termsGet"]...)
+	router.GET(options.BaseURL+"/v1/terms/:terms_id/document", wrapper.TermsDocumentGet, options.OperationMiddlewares["termsDocumentGet"]...)
+	router.GET(options.BaseURL+"/v1/terms/current", wrapper.TermsCurrentGet, options.OperationMiddlewares["termsCurrentGet"]...)
+	router.GET(options.BaseURL+"/v1/terms/current/document", wrapper.TermsCurrentDocumentGet, options.OperationMiddlewares["termsCurrentDocumentGet"]...)
 
 }
 
@@ -3531,6 +4012,8 @@ type OAuthUnsupportedMediaTypeJSONResponse OAuthError
 
 type PreconditionFailedApplicationProblemPlusJSONResponse Problem
 
+type RangeNotSatisfiableTextResponse string
+
 type RequestStateApplicationProblemPlusJSONResponse Problem
 
 type ServiceUnavailableResponseHeaders struct {
@@ -3541,6 +4024,8 @@ type ServiceUnavailableApplicationProblemPlusJSONResponse struct {
 
 	Headers ServiceUnavailableResponseHeaders
 }
+
+type TermsNotCurrentApplicationProblemPlusJSONResponse Problem
 
 type TooManyRequestsResponseHeaders struct {
 	RetryAfter int32
@@ -3561,6 +4046,8 @@ type UnauthorizedApplicationProblemPlusJSONResponse struct {
 }
 
 type UnprocessableContentApplicationProblemPlusJSONResponse Problem
+
+type UnsupportedDocumentApplicationProblemPlusJSONResponse Problem
 
 type UnsupportedMediaTypeApplicationProblemPlusJSONResponse Problem
 
@@ -8679,6 +9166,142 @@ func (response NoteDelete503ApplicationProblemPlusJSONResponse) VisitNoteDeleteR
 	return err
 }
 
+type CustomerTermsAcceptanceListRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	Params     CustomerTermsAcceptanceListParams
+}
+
+type CustomerTermsAcceptanceListResponseObject interface {
+	VisitCustomerTermsAcceptanceListResponse(w http.ResponseWriter) error
+}
+
+type CustomerTermsAcceptanceList200ResponseHeaders struct {
+	Link *string
+}
+
+type CustomerTermsAcceptanceList200JSONResponse struct {
+	Body    TermsAcceptancePage
+	Headers CustomerTermsAcceptanceList200ResponseHeaders
+}
+
+func (response CustomerTermsAcceptanceList200JSONResponse) VisitCustomerTermsAcceptanceListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerTermsAcceptanceList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerTermsAcceptanceList400ApplicationProblemPlusJSONResponse) VisitCustomerTermsAcceptanceListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerTermsAcceptanceList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerTermsAcceptanceList401ApplicationProblemPlusJSONResponse) VisitCustomerTermsAcceptanceListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerTermsAcceptanceList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerTermsAcceptanceList403ApplicationProblemPlusJSONResponse) VisitCustomerTermsAcceptanceListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerTermsAcceptanceList404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerTermsAcceptanceList404ApplicationProblemPlusJSONResponse) VisitCustomerTermsAcceptanceListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerTermsAcceptanceList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerTermsAcceptanceList500ApplicationProblemPlusJSONResponse) VisitCustomerTermsAcceptanceListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerTermsAcceptanceList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerTermsAcceptanceList503ApplicationProblemPlusJSONResponse) VisitCustomerTermsAcceptanceListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type EventListRequestObject struct {
 	Params EventListParams
 }
@@ -10191,6 +10814,312 @@ func (response PortalSessionDelete503ApplicationProblemPlusJSONResponse) VisitPo
 	return err
 }
 
+type PortalTermsAcceptanceListRequestObject struct {
+	Params PortalTermsAcceptanceListParams
+}
+
+type PortalTermsAcceptanceListResponseObject interface {
+	VisitPortalTermsAcceptanceListResponse(w http.ResponseWriter) error
+}
+
+type PortalTermsAcceptanceList200ResponseHeaders struct {
+	Link *string
+}
+
+type PortalTermsAcceptanceList200JSONResponse struct {
+	Body    TermsAcceptancePage
+	Headers PortalTermsAcceptanceList200ResponseHeaders
+}
+
+func (response PortalTermsAcceptanceList200JSONResponse) VisitPortalTermsAcceptanceListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalTermsAcceptanceList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalTermsAcceptanceList400ApplicationProblemPlusJSONResponse) VisitPortalTermsAcceptanceListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalTermsAcceptanceList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalTermsAcceptanceList401ApplicationProblemPlusJSONResponse) VisitPortalTermsAcceptanceListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalTermsAcceptanceList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalTermsAcceptanceList403ApplicationProblemPlusJSONResponse) VisitPortalTermsAcceptanceListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalTermsAcceptanceList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalTermsAcceptanceList500ApplicationProblemPlusJSONResponse) VisitPortalTermsAcceptanceListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalTermsAcceptanceList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalTermsAcceptanceList503ApplicationProblemPlusJSONResponse) VisitPortalTermsAcceptanceListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalTermsAcceptanceCreateRequestObject struct {
+	Body *PortalTermsAcceptanceCreateJSONRequestBody
+}
+
+type PortalTermsAcceptanceCreateResponseObject interface {
+	VisitPortalTermsAcceptanceCreateResponse(w http.ResponseWriter) error
+}
+
+type PortalTermsAcceptanceCreate200JSONResponse TermsAcceptance
+
+func (response PortalTermsAcceptanceCreate200JSONResponse) VisitPortalTermsAcceptanceCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalTermsAcceptanceCreate201JSONResponse TermsAcceptance
+
+func (response PortalTermsAcceptanceCreate201JSONResponse) VisitPortalTermsAcceptanceCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalTermsAcceptanceCreate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalTermsAcceptanceCreate400ApplicationProblemPlusJSONResponse) VisitPortalTermsAcceptanceCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalTermsAcceptanceCreate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalTermsAcceptanceCreate401ApplicationProblemPlusJSONResponse) VisitPortalTermsAcceptanceCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalTermsAcceptanceCreate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalTermsAcceptanceCreate403ApplicationProblemPlusJSONResponse) VisitPortalTermsAcceptanceCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalTermsAcceptanceCreate409ApplicationProblemPlusJSONResponse struct {
+	TermsNotCurrentApplicationProblemPlusJSONResponse
+}
+
+func (response PortalTermsAcceptanceCreate409ApplicationProblemPlusJSONResponse) VisitPortalTermsAcceptanceCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalTermsAcceptanceCreate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PortalTermsAcceptanceCreate413ApplicationProblemPlusJSONResponse) VisitPortalTermsAcceptanceCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalTermsAcceptanceCreate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response PortalTermsAcceptanceCreate415ApplicationProblemPlusJSONResponse) VisitPortalTermsAcceptanceCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalTermsAcceptanceCreate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response PortalTermsAcceptanceCreate422ApplicationProblemPlusJSONResponse) VisitPortalTermsAcceptanceCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalTermsAcceptanceCreate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalTermsAcceptanceCreate500ApplicationProblemPlusJSONResponse) VisitPortalTermsAcceptanceCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalTermsAcceptanceCreate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalTermsAcceptanceCreate503ApplicationProblemPlusJSONResponse) VisitPortalTermsAcceptanceCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type StaffListRequestObject struct {
 	Params StaffListParams
 }
@@ -11002,6 +11931,1042 @@ func (response StaffUpdate503ApplicationProblemPlusJSONResponse) VisitStaffUpdat
 	return err
 }
 
+type TermsListRequestObject struct {
+	Params TermsListParams
+}
+
+type TermsListResponseObject interface {
+	VisitTermsListResponse(w http.ResponseWriter) error
+}
+
+type TermsList200ResponseHeaders struct {
+	Link *string
+}
+
+type TermsList200JSONResponse struct {
+	Body    TermsPage
+	Headers TermsList200ResponseHeaders
+}
+
+func (response TermsList200JSONResponse) VisitTermsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response TermsList400ApplicationProblemPlusJSONResponse) VisitTermsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response TermsList401ApplicationProblemPlusJSONResponse) VisitTermsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TermsList403ApplicationProblemPlusJSONResponse) VisitTermsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response TermsList500ApplicationProblemPlusJSONResponse) VisitTermsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response TermsList503ApplicationProblemPlusJSONResponse) VisitTermsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsCreateRequestObject struct {
+	Params      TermsCreateParams
+	ContentType string
+	Body        io.Reader
+}
+
+type TermsCreateResponseObject interface {
+	VisitTermsCreateResponse(w http.ResponseWriter) error
+}
+
+type TermsCreate201ResponseHeaders struct {
+	Location string
+}
+
+type TermsCreate201JSONResponse struct {
+	Body    Terms
+	Headers TermsCreate201ResponseHeaders
+}
+
+func (response TermsCreate201JSONResponse) VisitTermsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsCreate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response TermsCreate400ApplicationProblemPlusJSONResponse) VisitTermsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsCreate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response TermsCreate401ApplicationProblemPlusJSONResponse) VisitTermsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsCreate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TermsCreate403ApplicationProblemPlusJSONResponse) VisitTermsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsCreate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response TermsCreate413ApplicationProblemPlusJSONResponse) VisitTermsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsCreate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedDocumentApplicationProblemPlusJSONResponse
+}
+
+func (response TermsCreate415ApplicationProblemPlusJSONResponse) VisitTermsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsCreate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response TermsCreate422ApplicationProblemPlusJSONResponse) VisitTermsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsCreate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response TermsCreate500ApplicationProblemPlusJSONResponse) VisitTermsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsCreate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response TermsCreate503ApplicationProblemPlusJSONResponse) VisitTermsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsCurrentGetRequestObject struct {
+}
+
+type TermsCurrentGetResponseObject interface {
+	VisitTermsCurrentGetResponse(w http.ResponseWriter) error
+}
+
+type TermsCurrentGet200JSONResponse Terms
+
+func (response TermsCurrentGet200JSONResponse) VisitTermsCurrentGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsCurrentGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response TermsCurrentGet400ApplicationProblemPlusJSONResponse) VisitTermsCurrentGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsCurrentGet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response TermsCurrentGet404ApplicationProblemPlusJSONResponse) VisitTermsCurrentGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsCurrentGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response TermsCurrentGet500ApplicationProblemPlusJSONResponse) VisitTermsCurrentGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsCurrentGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response TermsCurrentGet503ApplicationProblemPlusJSONResponse) VisitTermsCurrentGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsCurrentDocumentGetRequestObject struct {
+	Params TermsCurrentDocumentGetParams
+}
+
+type TermsCurrentDocumentGetResponseObject interface {
+	VisitTermsCurrentDocumentGetResponse(w http.ResponseWriter) error
+}
+
+type TermsCurrentDocumentGet200ResponseHeaders struct {
+	ContentDisposition    string
+	ContentSecurityPolicy string
+	ETag                  string
+}
+
+type TermsCurrentDocumentGet200ApplicationpdfResponse struct {
+	Body          io.Reader
+	Headers       TermsCurrentDocumentGet200ResponseHeaders
+	ContentLength int64
+}
+
+func (response TermsCurrentDocumentGet200ApplicationpdfResponse) VisitTermsCurrentDocumentGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type TermsCurrentDocumentGet200TexthtmlResponse struct {
+	Body          io.Reader
+	Headers       TermsCurrentDocumentGet200ResponseHeaders
+	ContentLength int64
+}
+
+func (response TermsCurrentDocumentGet200TexthtmlResponse) VisitTermsCurrentDocumentGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type TermsCurrentDocumentGet200TextmarkdownResponse struct {
+	Body          io.Reader
+	Headers       TermsCurrentDocumentGet200ResponseHeaders
+	ContentLength int64
+}
+
+func (response TermsCurrentDocumentGet200TextmarkdownResponse) VisitTermsCurrentDocumentGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/markdown")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type TermsCurrentDocumentGet206ResponseHeaders struct {
+	ContentDisposition    string
+	ContentSecurityPolicy string
+	ETag                  string
+}
+
+type TermsCurrentDocumentGet206ApplicationpdfResponse struct {
+	Body          io.Reader
+	Headers       TermsCurrentDocumentGet206ResponseHeaders
+	ContentLength int64
+}
+
+func (response TermsCurrentDocumentGet206ApplicationpdfResponse) VisitTermsCurrentDocumentGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type TermsCurrentDocumentGet206TexthtmlResponse struct {
+	Body          io.Reader
+	Headers       TermsCurrentDocumentGet206ResponseHeaders
+	ContentLength int64
+}
+
+func (response TermsCurrentDocumentGet206TexthtmlResponse) VisitTermsCurrentDocumentGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type TermsCurrentDocumentGet206TextmarkdownResponse struct {
+	Body          io.Reader
+	Headers       TermsCurrentDocumentGet206ResponseHeaders
+	ContentLength int64
+}
+
+func (response TermsCurrentDocumentGet206TextmarkdownResponse) VisitTermsCurrentDocumentGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/markdown")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type TermsCurrentDocumentGet304Response = NotModifiedResponse
+
+func (response TermsCurrentDocumentGet304Response) VisitTermsCurrentDocumentGetResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type TermsCurrentDocumentGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response TermsCurrentDocumentGet400ApplicationProblemPlusJSONResponse) VisitTermsCurrentDocumentGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsCurrentDocumentGet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response TermsCurrentDocumentGet404ApplicationProblemPlusJSONResponse) VisitTermsCurrentDocumentGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsCurrentDocumentGet416TextResponse RangeNotSatisfiableTextResponse
+
+func (response TermsCurrentDocumentGet416TextResponse) VisitTermsCurrentDocumentGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/plain")
+	w.WriteHeader(416)
+
+	_, err := w.Write([]byte(fmt.Sprint(response)))
+	return err
+}
+
+type TermsCurrentDocumentGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response TermsCurrentDocumentGet500ApplicationProblemPlusJSONResponse) VisitTermsCurrentDocumentGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsCurrentDocumentGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response TermsCurrentDocumentGet503ApplicationProblemPlusJSONResponse) VisitTermsCurrentDocumentGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsGetRequestObject struct {
+	TermsId TermsId `json:"terms_id"`
+}
+
+type TermsGetResponseObject interface {
+	VisitTermsGetResponse(w http.ResponseWriter) error
+}
+
+type TermsGet200JSONResponse Terms
+
+func (response TermsGet200JSONResponse) VisitTermsGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response TermsGet400ApplicationProblemPlusJSONResponse) VisitTermsGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsGet401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response TermsGet401ApplicationProblemPlusJSONResponse) VisitTermsGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsGet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TermsGet403ApplicationProblemPlusJSONResponse) VisitTermsGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsGet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response TermsGet404ApplicationProblemPlusJSONResponse) VisitTermsGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response TermsGet500ApplicationProblemPlusJSONResponse) VisitTermsGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response TermsGet503ApplicationProblemPlusJSONResponse) VisitTermsGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsDocumentGetRequestObject struct {
+	TermsId TermsId `json:"terms_id"`
+	Params  TermsDocumentGetParams
+}
+
+type TermsDocumentGetResponseObject interface {
+	VisitTermsDocumentGetResponse(w http.ResponseWriter) error
+}
+
+type TermsDocumentGet200ResponseHeaders struct {
+	ContentDisposition    string
+	ContentSecurityPolicy string
+	ETag                  string
+}
+
+type TermsDocumentGet200ApplicationpdfResponse struct {
+	Body          io.Reader
+	Headers       TermsDocumentGet200ResponseHeaders
+	ContentLength int64
+}
+
+func (response TermsDocumentGet200ApplicationpdfResponse) VisitTermsDocumentGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type TermsDocumentGet200TexthtmlResponse struct {
+	Body          io.Reader
+	Headers       TermsDocumentGet200ResponseHeaders
+	ContentLength int64
+}
+
+func (response TermsDocumentGet200TexthtmlResponse) VisitTermsDocumentGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type TermsDocumentGet200TextmarkdownResponse struct {
+	Body          io.Reader
+	Headers       TermsDocumentGet200ResponseHeaders
+	ContentLength int64
+}
+
+func (response TermsDocumentGet200TextmarkdownResponse) VisitTermsDocumentGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/markdown")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type TermsDocumentGet206ResponseHeaders struct {
+	ContentDisposition    string
+	ContentSecurityPolicy string
+	ETag                  string
+}
+
+type TermsDocumentGet206ApplicationpdfResponse struct {
+	Body          io.Reader
+	Headers       TermsDocumentGet206ResponseHeaders
+	ContentLength int64
+}
+
+func (response TermsDocumentGet206ApplicationpdfResponse) VisitTermsDocumentGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type TermsDocumentGet206TexthtmlResponse struct {
+	Body          io.Reader
+	Headers       TermsDocumentGet206ResponseHeaders
+	ContentLength int64
+}
+
+func (response TermsDocumentGet206TexthtmlResponse) VisitTermsDocumentGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type TermsDocumentGet206TextmarkdownResponse struct {
+	Body          io.Reader
+	Headers       TermsDocumentGet206ResponseHeaders
+	ContentLength int64
+}
+
+func (response TermsDocumentGet206TextmarkdownResponse) VisitTermsDocumentGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/markdown")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type TermsDocumentGet304Response = NotModifiedResponse
+
+func (response TermsDocumentGet304Response) VisitTermsDocumentGetResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type TermsDocumentGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response TermsDocumentGet400ApplicationProblemPlusJSONResponse) VisitTermsDocumentGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsDocumentGet401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response TermsDocumentGet401ApplicationProblemPlusJSONResponse) VisitTermsDocumentGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsDocumentGet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TermsDocumentGet403ApplicationProblemPlusJSONResponse) VisitTermsDocumentGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsDocumentGet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response TermsDocumentGet404ApplicationProblemPlusJSONResponse) VisitTermsDocumentGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsDocumentGet416TextResponse RangeNotSatisfiableTextResponse
+
+func (response TermsDocumentGet416TextResponse) VisitTermsDocumentGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/plain")
+	w.WriteHeader(416)
+
+	_, err := w.Write([]byte(fmt.Sprint(response)))
+	return err
+}
+
+type TermsDocumentGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response TermsDocumentGet500ApplicationProblemPlusJSONResponse) VisitTermsDocumentGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TermsDocumentGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response TermsDocumentGet503ApplicationProblemPlusJSONResponse) VisitTermsDocumentGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// JwksGet Keys that access tokens are signed with
@@ -11106,6 +13071,9 @@ type StrictServerInterface interface {
 	// NoteDelete Delete a note
 	// (DELETE /v1/customers/{customer_id}/notes/{note_id})
 	NoteDelete(ctx context.Context, request NoteDeleteRequestObject) (NoteDeleteResponseObject, error)
+	// CustomerTermsAcceptanceList What a customer has accepted
+	// (GET /v1/customers/{customer_id}/terms-acceptances)
+	CustomerTermsAcceptanceList(ctx context.Context, request CustomerTermsAcceptanceListRequestObject) (CustomerTermsAcceptanceListResponseObject, error)
 	// EventList Follow the feed of all changes
 	// (GET /v1/events)
 	EventList(ctx context.Context, request EventListRequestObject) (EventListResponseObject, error)
@@ -11139,6 +13107,12 @@ type StrictServerInterface interface {
 	// PortalSessionDelete End one of one's sessions
 	// (DELETE /v1/portal/sessions/{session_id})
 	PortalSessionDelete(ctx context.Context, request PortalSessionDeleteRequestObject) (PortalSessionDeleteResponseObject, error)
+	// PortalTermsAcceptanceList What one's customer has accepted
+	// (GET /v1/portal/terms-acceptances)
+	PortalTermsAcceptanceList(ctx context.Context, request PortalTermsAcceptanceListRequestObject) (PortalTermsAcceptanceListResponseObject, error)
+	// PortalTermsAcceptanceCreate Accept the current terms
+	// (POST /v1/portal/terms-acceptances)
+	PortalTermsAcceptanceCreate(ctx context.Context, request PortalTermsAcceptanceCreateRequestObject) (PortalTermsAcceptanceCreateResponseObject, error)
 	// StaffList List staff
 	// (GET /v1/staff)
 	StaffList(ctx context.Context, request StaffListRequestObject) (StaffListResponseObject, error)
@@ -11154,6 +13128,24 @@ type StrictServerInterface interface {
 	// StaffUpdate Change a staff account
 	// (PATCH /v1/staff/{staff_id})
 	StaffUpdate(ctx context.Context, request StaffUpdateRequestObject) (StaffUpdateResponseObject, error)
+	// TermsList List all versions of the terms
+	// (GET /v1/terms)
+	TermsList(ctx context.Context, request TermsListRequestObject) (TermsListResponseObject, error)
+	// TermsCreate Publish new terms
+	// (POST /v1/terms)
+	TermsCreate(ctx context.Context, request TermsCreateRequestObject) (TermsCreateResponseObject, error)
+	// TermsCurrentGet Read the current terms
+	// (GET /v1/terms/current)
+	TermsCurrentGet(ctx context.Context, request TermsCurrentGetRequestObject) (TermsCurrentGetResponseObject, error)
+	// TermsCurrentDocumentGet Download the current terms
+	// (GET /v1/terms/current/document)
+	TermsCurrentDocumentGet(ctx context.Context, request TermsCurrentDocumentGetRequestObject) (TermsCurrentDocumentGetResponseObject, error)
+	// TermsGet Read one version of the terms
+	// (GET /v1/terms/{terms_id})
+	TermsGet(ctx context.Context, request TermsGetRequestObject) (TermsGetResponseObject, error)
+	// TermsDocumentGet Download one version of the terms
+	// (GET /v1/terms/{terms_id}/document)
+	TermsDocumentGet(ctx context.Context, request TermsDocumentGetRequestObject) (TermsDocumentGetResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -12279,6 +14271,32 @@ func (sh *strictHandler) NoteDelete(ctx echo.Context, customerId CustomerId, not
 	return nil
 }
 
+// CustomerTermsAcceptanceList operation middleware
+func (sh *strictHandler) CustomerTermsAcceptanceList(ctx echo.Context, customerId CustomerId, params CustomerTermsAcceptanceListParams) error {
+	var request CustomerTermsAcceptanceListRequestObject
+
+	request.CustomerId = customerId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CustomerTermsAcceptanceList(ctx.Request().Context(), request.(CustomerTermsAcceptanceListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CustomerTermsAcceptanceList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CustomerTermsAcceptanceListResponseObject); ok {
+		return validResponse.VisitCustomerTermsAcceptanceListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // EventList operation middleware
 func (sh *strictHandler) EventList(ctx echo.Context, params EventListParams) error {
 	var request EventListRequestObject
@@ -12659,6 +14677,77 @@ func (sh *strictHandler) PortalSessionDelete(ctx echo.Context, sessionId Session
 	return nil
 }
 
+// PortalTermsAcceptanceList operation middleware
+func (sh *strictHandler) PortalTermsAcceptanceList(ctx echo.Context, params PortalTermsAcceptanceListParams) error {
+	var request PortalTermsAcceptanceListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalTermsAcceptanceList(ctx.Request().Context(), request.(PortalTermsAcceptanceListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalTermsAcceptanceList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalTermsAcceptanceListResponseObject); ok {
+		return validResponse.VisitPortalTermsAcceptanceListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalTermsAcceptanceCreate operation middleware
+func (sh *strictHandler) PortalTermsAcceptanceCreate(ctx echo.Context) error {
+	var request PortalTermsAcceptanceCreateRequestObject
+
+	var body PortalTermsAcceptanceCreateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalTermsAcceptanceCreate(ctx.Request().Context(), request.(PortalTermsAcceptanceCreateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalTermsAcceptanceCreate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalTermsAcceptanceCreateResponseObject); ok {
+		return validResponse.VisitPortalTermsAcceptanceCreateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // StaffList operation middleware
 func (sh *strictHandler) StaffList(ctx echo.Context, params StaffListParams) error {
 	var request StaffListRequestObject
@@ -12825,6 +14914,158 @@ func (sh *strictHandler) StaffUpdate(ctx echo.Context, staffId StaffId, params S
 		return err
 	} else if validResponse, ok := response.(StaffUpdateResponseObject); ok {
 		return validResponse.VisitStaffUpdateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TermsList operation middleware
+func (sh *strictHandler) TermsList(ctx echo.Context, params TermsListParams) error {
+	var request TermsListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TermsList(ctx.Request().Context(), request.(TermsListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TermsList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TermsListResponseObject); ok {
+		return validResponse.VisitTermsListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TermsCreate operation middleware
+func (sh *strictHandler) TermsCreate(ctx echo.Context, params TermsCreateParams) error {
+	var request TermsCreateRequestObject
+
+	request.Params = params
+	request.ContentType = ctx.Request().Header.Get("Content-Type")
+
+	request.Body = ctx.Request().Body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TermsCreate(ctx.Request().Context(), request.(TermsCreateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TermsCreate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TermsCreateResponseObject); ok {
+		return validResponse.VisitTermsCreateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TermsCurrentGet operation middleware
+func (sh *strictHandler) TermsCurrentGet(ctx echo.Context) error {
+	var request TermsCurrentGetRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TermsCurrentGet(ctx.Request().Context(), request.(TermsCurrentGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TermsCurrentGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TermsCurrentGetResponseObject); ok {
+		return validResponse.VisitTermsCurrentGetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TermsCurrentDocumentGet operation middleware
+func (sh *strictHandler) TermsCurrentDocumentGet(ctx echo.Context, params TermsCurrentDocumentGetParams) error {
+	var request TermsCurrentDocumentGetRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TermsCurrentDocumentGet(ctx.Request().Context(), request.(TermsCurrentDocumentGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TermsCurrentDocumentGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TermsCurrentDocumentGetResponseObject); ok {
+		return validResponse.VisitTermsCurrentDocumentGetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TermsGet operation middleware
+func (sh *strictHandler) TermsGet(ctx echo.Context, termsId TermsId) error {
+	var request TermsGetRequestObject
+
+	request.TermsId = termsId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TermsGet(ctx.Request().Context(), request.(TermsGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TermsGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TermsGetResponseObject); ok {
+		return validResponse.VisitTermsGetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TermsDocumentGet operation middleware
+func (sh *strictHandler) TermsDocumentGet(ctx echo.Context, termsId TermsId, params TermsDocumentGetParams) error {
+	var request TermsDocumentGetRequestObject
+
+	request.TermsId = termsId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TermsDocumentGet(ctx.Request().Context(), request.(TermsDocumentGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TermsDocumentGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TermsDocumentGetResponseObject); ok {
+		return validResponse.VisitTermsDocumentGetResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

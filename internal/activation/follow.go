@@ -14,6 +14,7 @@ import (
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/identities"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/terms"
 )
 
 // errUnknown is the answer to a token that was never given out here.
@@ -40,6 +41,7 @@ type Preview struct {
 	Name         *string // of the login; nil while there is none
 	Email        string
 	ExpiresAt    time.Time
+	Terms        *db.Terms // the current ones; nil when there are none
 }
 
 // Preview tells whom a token activates.
@@ -53,6 +55,13 @@ func (s *Service) Preview(ctx context.Context, database *postgres.DB, token stri
 		return Preview{}, orUnknown(err)
 	}
 	preview := Preview{CustomerName: customer.Name, Email: request.Recipient, ExpiresAt: request.ExpiresAt}
+	current, err := terms.Current(ctx, database)
+	switch {
+	case err == nil:
+		preview.Terms = &current
+	case !errors.Is(err, pgx.ErrNoRows):
+		return Preview{}, err
+	}
 	if request.IdentityID != nil {
 		login, err := db.New().IdentityGet(ctx, database, *request.IdentityID, customer.ID)
 		if err != nil {
@@ -98,7 +107,9 @@ type Activated struct {
 
 // Activate follows a link: it sets the password of the login, which it creates where there is none yet, and opens the
 // door. Who follows it is the actor of all that changes. Of two at once one finds the link used.
-func (s *Service) Activate(ctx context.Context, tx *postgres.Tx, token, hash string, name *string) (Activated, error) {
+func (s *Service) Activate(
+	ctx context.Context, tx *postgres.Tx, token, hash string, name *string, acceptTermsID *uuid.UUID,
+) (Activated, error) {
 	found, err := s.find(ctx, tx, token, tx.Now)
 	if err != nil {
 		return Activated{}, err
@@ -127,6 +138,11 @@ func (s *Service) Activate(ctx context.Context, tx *postgres.Tx, token, hash str
 	}
 	if _, err := store(ctx, tx, before, edited, "used"); err != nil {
 		return Activated{}, err
+	}
+	if acceptTermsID != nil {
+		if _, _, err := terms.Accept(ctx, tx, login, *acceptTermsID); err != nil {
+			return Activated{}, err
+		}
 	}
 	customer, err = customers.Move(ctx, tx, customer, customers.ActionFollowLink)
 	return Activated{Identity: login, Customer: customer}, err

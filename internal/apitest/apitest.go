@@ -24,6 +24,7 @@ import (
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/background"
+	"github.com/clientele-api/clientele/internal/blobs"
 	"github.com/clientele-api/clientele/internal/contract"
 	"github.com/clientele-api/clientele/internal/dbtest"
 	"github.com/clientele-api/clientele/internal/events"
@@ -104,12 +105,20 @@ func New(t testing.TB, changes ...Option) *Server {
 type Option func(*options)
 
 type options struct {
-	publicURL string
-	sender    *mail.Sender
+	publicURL     string
+	sender        *mail.Sender
+	blobURL       string
+	termsRequired bool
 }
 
 // PublicURL makes the server a replica of the installation at that URL: it issues and takes the same tokens.
 func PublicURL(url string) Option { return func(o *options) { o.publicURL = url } }
+
+// Blobs says where the server keeps files; those of replicas must be the same.
+func Blobs(url string) Option { return func(o *options) { o.blobURL = url } }
+
+// TermsRequired makes customers' people accept the terms first.
+func TermsRequired(o *options) { o.termsRequired = true }
 
 // Mail makes the server one that sends mail.
 func Mail(sender *mail.Sender) Option { return func(o *options) { o.sender = sender } }
@@ -138,13 +147,16 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 	require.NoError(t, err)
 	texts, err := messages.Load("")
 	require.NoError(t, err)
+	store, err := blobs.New(ctx, s.DB, cmp.Or(chosen.blobURL, blobs.FileURL(t.TempDir())))
+	require.NoError(t, err)
 	work, err := background.New(background.Options{
-		DB: s.DB, Keyring: s.Keyring, Texts: texts, Sender: chosen.sender, BaseURL: cmp.Or(chosen.publicURL, s.URL), Log: log,
+		DB: s.DB, Blobs: store, Keyring: s.Keyring, Texts: texts, Sender: chosen.sender, BaseURL: cmp.Or(chosen.publicURL, s.URL), Log: log,
 	})
 	require.NoError(t, err)
 	s.Queue = work.Queue
 	s.Options = api.Options{
-		DB: s.DB, Authority: s.Authority, Keyring: s.Keyring, Hasher: s.Hasher, Activation: work.Activation, Log: log,
+		DB: s.DB, Authority: s.Authority, Keyring: s.Keyring, Hasher: s.Hasher, Activation: work.Activation,
+		Blobs: store, TermsRequired: chosen.termsRequired, Log: log,
 	}
 	listener.Config.Handler, err = api.New(s.Options)
 	require.NoError(t, err)
@@ -156,6 +168,7 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 		stop()
 		running.Wait()
 		upkeep.Close()
+		require.NoError(t, store.Close())
 		s.DB.Close()
 	})
 	return s

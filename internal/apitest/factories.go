@@ -1,6 +1,7 @@
 package apitest
 
 import (
+	"net/url"
 	"testing"
 
 	"github.com/google/uuid"
@@ -49,6 +50,15 @@ func (c *Caller) Identities(t testing.TB, customerID uuid.UUID) []openapi.Listed
 	var page openapi.IdentityPage
 	c.Must(t, 200, "GET", "/v1/customers/"+customerID.String()+"/identities", nil).JSON(t, &page)
 	return page.Data
+}
+
+// Terms publishes terms.
+func (c *Caller) Terms(t testing.TB, title string) openapi.Terms {
+	t.Helper()
+	var published openapi.Terms
+	c.Must(t, 201, "POST", "/v1/terms?title="+url.QueryEscape(title), "# "+title+"\n",
+		Header("Content-Type", "text/markdown")).JSON(t, &published)
+	return published
 }
 
 // Note makes a note about a customer over the API.

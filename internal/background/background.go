@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/clientele-api/clientele/internal/activation"
+	"github.com/clientele-api/clientele/internal/blobs"
 	"github.com/clientele-api/clientele/internal/mail"
 	"github.com/clientele-api/clientele/internal/messages"
 	"github.com/clientele-api/clientele/internal/postgres"
@@ -27,7 +28,8 @@ type Options struct {
 	Keyring *secrets.Keyring
 	Texts   *messages.Texts
 	Sender  *mail.Sender // nil when no mail server is set
-	BaseURL string       // of the pages that links in mails lead to
+	Blobs   *blobs.Store
+	BaseURL string // of the pages that links in mails lead to
 	Log     *slog.Logger
 }
 
@@ -54,6 +56,10 @@ func New(options Options) (Work, error) {
 		func(ctx context.Context) error { return tokens.Sweep(ctx, options.DB) },
 		func(ctx context.Context) error { return throttle.Sweep(ctx, options.DB) },
 		func(ctx context.Context) error { return activation.Sweep(ctx, options.DB) },
+		func(ctx context.Context) error {
+			_, err := options.Blobs.Sweep(ctx)
+			return err
+		},
 	))
 	q.Every(sweepInterval, sweepArgs{})
 	return Work{Queue: q, Activation: service}, nil

@@ -19,6 +19,7 @@ import (
 	"github.com/clientele-api/clientele/api"
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/background"
+	"github.com/clientele-api/clientele/internal/blobs"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/messages"
 	"github.com/clientele-api/clientele/internal/passwords"
@@ -55,11 +56,13 @@ func newProduct(b testing.TB, databaseURL string, tracer pgx.QueryTracer) *produ
 	must(b, err)
 	texts, err := messages.Load("")
 	must(b, err)
-	work, err := background.New(background.Options{DB: p.db, Keyring: keyring, Texts: texts, Log: log})
+	store, err := blobs.New(ctx, p.db, blobs.FileURL(b.TempDir()))
+	must(b, err)
+	work, err := background.New(background.Options{DB: p.db, Blobs: store, Keyring: keyring, Texts: texts, Log: log})
 	must(b, err)
 	handler, err := api.New(api.Options{
 		DB: p.db, Authority: p.authority, Keyring: keyring, Hasher: passwords.NewHasher(),
-		Activation: work.Activation, Log: log,
+		Activation: work.Activation, Blobs: store, Log: log,
 	})
 	must(b, err)
 	running.Go(func() { p.authority.Follow(ctx) })

@@ -33,6 +33,7 @@ type Config struct {
 	DataDir        string
 	BlobURL        string // "" for the folder "blobs" in the data directory
 	SecretKey      string // "" to use the generated one in the data directory
+	TermsRequired  bool   // whether customers' people must have accepted the current terms
 	SMTPURL        string // "" for drafts only
 	MailFrom       string
 	TemplatesDir   string // "" for the built-in texts of mails
@@ -95,6 +96,13 @@ var settings = []setting{
 		return blobs.CheckURL(v)
 	}},
 	{"SECRET_KEY", "", "encrypts keys and stored answers, 32 characters or more; \"new,old\" while rotating", readSecretKey},
+	{"TERMS_REQUIRED", "false", "whether customers' people must accept the current terms first", func(c *Config, v string) error {
+		c.TermsRequired = v == "true"
+		if v != "true" && v != "false" {
+			return errors.New("must be true or false")
+		}
+		return nil
+	}},
 	{"SMTP_URL", "", "server that sends mail, smtp://user:password@host:587 (default drafts only)", readSMTPURL},
 	{"MAIL_FROM", "", "sender of mails, \"Name <address>\" or an address", func(c *Config, v string) error {
 		c.MailFrom = v

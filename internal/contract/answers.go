@@ -3,5 +3,11 @@ package contract
 // IsPublic tells whether anybody may call the operation.
 func (o *Operation) IsPublic() bool { return len(o.Requirements) == 0 }
 
+// Streams tells whether the body is of any media type, and read by the handler as it comes in.
+func (o *Operation) Streams() bool { return len(o.MediaTypes) == 1 && o.MediaTypes[0] == "*/*" }
+
+// IsBeforeTerms tells whether customers' people may call the operation before they have accepted the terms.
+func (o *Operation) IsBeforeTerms() bool { return o.operation.Extensions["x-before-terms"] == true }
+
 // HasAnswer tells whether the contract says that the operation may answer with the status.
 func (o *Operation) HasAnswer(status int) bool { return o.operation.Responses.Status(status) != nil }

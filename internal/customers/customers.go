@@ -24,16 +24,21 @@ import (
 // DefaultLocale is the language of messages to a customer of whom nothing else is said.
 const DefaultLocale = "en"
 
-// Customer is a customer with the time it was last active.
+// Customer is a customer with the time it was last active, and its acceptance of the current terms.
 type Customer struct {
 	db.Customer
-	LastActivityAt *time.Time
+	LastActivityAt  *time.Time
+	TermsVersion    *int32 // these are nil when it has not accepted them
+	TermsAcceptedAt *time.Time
 }
 
 // Get reads a customer.
 func Get(ctx context.Context, database db.DBTX, id uuid.UUID) (Customer, error) {
 	row, err := db.New().CustomerGetWithActivity(ctx, database, id)
-	return Customer{Customer: row.Customer, LastActivityAt: row.LastActivityAt}, err
+	return Customer{
+		Customer: row.Customer, LastActivityAt: row.LastActivityAt, TermsVersion: row.TermsVersion,
+		TermsAcceptedAt: row.TermsAcceptedAt,
+	}, err
 }
 
 // Input is what a caller says of a new customer.

@@ -22,7 +22,13 @@ import (
 const listedColumns = `id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id,
 	locale, status, invited_at, version, created_at, updated_at, name_key, NULL::text AS email_key, '' AS search_text,
 	'{}'::int4[] AS search_grams,
-	(` + lastActivity + `) AS last_activity_at`
+	(` + lastActivity + `) AS last_activity_at,
+	(SELECT version FROM terms WHERE id = (SELECT terms_id` + accepted + `)) AS terms_version,
+	(SELECT accepted_at` + accepted + `) AS terms_accepted_at`
+
+// accepted is a customer's acceptance of the current terms.
+const accepted = ` FROM terms_acceptances WHERE customer_id = customers.id AND is_first
+	AND terms_id = (SELECT id FROM terms ORDER BY version DESC LIMIT 1)`
 
 // lastActivity is when a customer of a list was last active; null for never.
 const lastActivity = "SELECT last_activity_at FROM customer_activity WHERE customer_id = customers.id"
@@ -43,6 +49,7 @@ type Filter struct {
 	NoActivitySince   *time.Time        `json:"no_activity_since,omitempty"`
 	NeverSignedIn     *bool             `json:"never_signed_in,omitempty"`
 	Invited           *bool             `json:"invited,omitempty"`
+	TermsAccepted     *bool             `json:"terms_accepted,omitempty"`
 	ExpiredInvitation *bool             `json:"expired_invitation,omitempty"`
 	Now               time.Time         `json:"-"` // that an invitation has expired by
 	Properties        map[string]string `json:"properties,omitempty"`
@@ -115,6 +122,9 @@ func (f Filter) where() postgres.Where {
 				AND r.expires_at <= `+now+`)
 			AND NOT EXISTS (SELECT FROM activation_requests r WHERE r.customer_id = customers.id
 				AND r.state IN ('draft', 'queued', 'sent', 'failed') AND r.expires_at > `+now+`)`))
+	}
+	if f.TermsAccepted != nil {
+		where.And(presence(*f.TermsAccepted, "EXISTS (SELECT"+accepted+")"))
 	}
 	if f.Invited != nil {
 		where.And(presence(*f.Invited, "invited_at IS NOT NULL"))

@@ -20,6 +20,7 @@ const (
 	Customer          = "customer"
 	Identity          = "identity"
 	ActivationRequest = "activation_request"
+	Terms             = "terms"
 	Note              = "note"
 	Staff             = "staff"
 )
@@ -29,6 +30,7 @@ var readScopes = map[string]access.Scope{
 	Customer:          "customers:read",
 	Identity:          "identities:read",
 	ActivationRequest: "identities:read",
+	Terms:             "terms:read",
 	Note:              "customers:read",
 	Staff:             "staff:read",
 }

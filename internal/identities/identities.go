@@ -306,6 +306,9 @@ func erase(ctx context.Context, tx *postgres.Tx, login db.Identity) error {
 			return err
 		}
 	}
+	if err := db.New().TermsAcceptanceErase(ctx, tx, &login.ID); err != nil {
+		return err
+	}
 	if err := db.New().IdentityDelete(ctx, tx, login.ID); err != nil {
 		return err
 	}

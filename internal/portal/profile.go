@@ -4,6 +4,7 @@ package portal
 
 import (
 	"context"
+	"time"
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/access"
@@ -18,6 +19,9 @@ import (
 type Profile struct {
 	Identity db.Identity
 	Customer db.Customer
+	// The customer's acceptance of the current terms; nil for none.
+	TermsVersion    *int32
+	TermsAcceptedAt *time.Time
 }
 
 // Version goes up by one with each change of either.
@@ -26,7 +30,7 @@ func (p Profile) Version() int64 { return p.Identity.Version + p.Customer.Versio
 // GetProfile reads the caller's profile.
 func GetProfile(ctx context.Context, database db.DBTX, caller *access.Principal) (Profile, error) {
 	row, err := db.New().IdentityGetWithCustomer(ctx, database, caller.ID, caller.CustomerID)
-	return Profile{Identity: row.Identity, Customer: row.Customer}, err
+	return Profile(row), err
 }
 
 // Patch is what to change of a profile.

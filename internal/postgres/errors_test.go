@@ -130,6 +130,12 @@ var unreachable = []string{
 	"sessions_staff_id_fkey",
 	"signing_keys_active_key",
 	"staff_activity_staff_id_fkey",
+	"terms_acceptances_customer_id_fkey",
+	"terms_acceptances_first_key",
+	"terms_acceptances_identity_id_terms_id_key",
+	"terms_acceptances_terms_id_fkey",
+	"terms_blob_key_fkey",
+	"terms_version_key",
 	"staff_role_check",
 }
 

@@ -8,11 +8,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/clientele-api/clientele/api"
 	"github.com/clientele-api/clientele/internal/background"
+	"github.com/clientele-api/clientele/internal/blobs"
 	"github.com/clientele-api/clientele/internal/config"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/mail"
@@ -96,7 +98,7 @@ type server struct {
 }
 
 // run serves until the context ends or something fails that cannot be done without.
-func (s *server) run(ctx context.Context, listener net.Listener, ready func(url string)) error {
+func (s *server) run(ctx context.Context, listener net.Listener, ready func(url string)) (err error) {
 	// What runs beside the requests goes on until the last of them is answered.
 	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
@@ -115,14 +117,19 @@ func (s *server) run(ctx context.Context, listener net.Listener, ready func(url 
 	if err != nil {
 		return err
 	}
+	store, err := blobs.New(ctx, s.database, cmp.Or(s.settings.BlobURL, blobs.FileURL(filepath.Join(s.settings.DataDir, "blobs"))))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
 	work, err := background.New(background.Options{
-		DB: s.database, Keyring: keyring, Texts: s.letters.texts, Sender: s.letters.sender,
+		DB: s.database, Blobs: store, Keyring: keyring, Texts: s.letters.texts, Sender: s.letters.sender,
 		BaseURL: cmp.Or(s.settings.PortalURL, url), Log: s.log,
 	})
 	if err != nil {
 		return err
 	}
-	handler, metrics, err := s.handler(authority, keyring, work)
+	handler, metrics, err := s.handler(authority, keyring, store, work)
 	if err != nil {
 		return err
 	}
@@ -196,11 +203,12 @@ func shutDown(servers []*http.Server) error {
 }
 
 func (s *server) handler(
-	authority *tokens.Authority, keyring *secrets.Keyring, work background.Work,
+	authority *tokens.Authority, keyring *secrets.Keyring, store *blobs.Store, work background.Work,
 ) (handler, metrics http.Handler, err error) {
 	options := api.Options{
 		DB: s.database, Authority: authority, Keyring: keyring, Hasher: passwords.NewHasher(),
-		Activation: work.Activation, TrustedProxies: s.settings.TrustedProxies, Log: s.log,
+		Activation: work.Activation, Blobs: store,
+		TermsRequired: s.settings.TermsRequired, TrustedProxies: s.settings.TrustedProxies, Log: s.log,
 	}
 	if s.settings.MetricsAddr != "" {
 		options.Metrics = api.NewMetrics()

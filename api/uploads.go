@@ -1,0 +1,82 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"time"
+
+	"github.com/clientele-api/clientele/internal/blobs"
+)
+
+// pieceTime is how long the next piece of an upload or a download may take: however large it is, it may take as long as
+// it moves.
+const pieceTime = 30 * time.Second
+
+// upload gives the body of a request that streams, without the time that ordinary requests have for all of theirs.
+func upload(ctx context.Context, body io.Reader) io.Reader {
+	controller := requestOf(ctx).controller
+	_ = controller.SetWriteDeadline(time.Time{}) // where there is none to lift, there is none
+	return &uploadReader{from: body, controller: controller}
+}
+
+type uploadReader struct {
+	from       io.Reader
+	controller *http.ResponseController
+}
+
+func (u *uploadReader) Read(into []byte) (int, error) {
+	_ = u.controller.SetReadDeadline(time.Now().Add(pieceTime))
+	n, err := u.from.Read(into)
+	if err != nil {
+		_ = u.controller.SetWriteDeadline(time.Now().Add(pieceTime)) // the answer has its own time
+	}
+	return n, err
+}
+
+// download is a stored file as an answer: whole, in ranges, or as nothing new (RFC 9110). Whatever it holds, a browser
+// runs nothing of it: it has an origin of its own there.
+type download struct {
+	ctx         context.Context
+	reader      *blobs.Reader
+	contentType string
+	fileName    string
+	digest      string // which is its ETag
+}
+
+// documentPolicy lets a document show itself with its own styles and images, and nothing else.
+const documentPolicy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+func (d download) serve(w http.ResponseWriter) error {
+	defer d.reader.Close()
+	header := w.Header()
+	header.Set("Content-Type", d.contentType)
+	header.Set("ETag", `"`+d.digest+`"`)
+	header.Set("Content-Security-Policy", documentPolicy)
+	header.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": d.fileName}))
+	content := &downloadReader{Reader: d.reader, controller: requestOf(d.ctx).controller}
+	http.ServeContent(w, requestOf(d.ctx).http, "", time.Time{}, content)
+	if content.failed != nil {
+		// Ended as if it were whole it would pass for the file.
+		panic(fmt.Errorf("%w: %w", http.ErrAbortHandler, content.failed))
+	}
+	return nil
+}
+
+// downloadReader gives each piece its time and remembers what went wrong.
+type downloadReader struct {
+	*blobs.Reader
+	controller *http.ResponseController
+	failed     error
+}
+
+func (d *downloadReader) Read(into []byte) (int, error) {
+	_ = d.controller.SetWriteDeadline(time.Now().Add(pieceTime))
+	n, err := d.Reader.Read(into)
+	if err != nil && err != io.EOF {
+		d.failed = err
+	}
+	return n, err
+}

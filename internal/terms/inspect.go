@@ -1,0 +1,138 @@
+package terms
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"unicode/utf8"
+
+	"github.com/clientele-api/clientele/internal/fault"
+)
+
+// The types of documents.
+const (
+	pdf      = "application/pdf"
+	html     = "text/html"
+	markdown = "text/markdown"
+)
+
+// headLength is how much of a document is looked at to tell what it is; a PDF has its mark within the last as many bytes.
+const headLength = 1024
+
+// inspector reads a document on and judges it on the way: text must be UTF-8 without NUL characters, and a PDF must be
+// whole. What it refuses it refuses with an error of the reader, so that nothing of it is kept.
+type inspector struct {
+	from        io.Reader
+	contentType string
+	carried     []byte // of text, the start of a character that has not come whole
+	tail        []byte // of a PDF
+}
+
+// inspect tells what a document is by its first bytes, which must agree with what the caller says it is.
+func inspect(declared string, content io.Reader) (*inspector, error) {
+	buffered := bufio.NewReaderSize(content, headLength)
+	head, err := buffered.Peek(headLength)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, incomplete(err)
+	}
+	if len(head) == 0 {
+		return nil, invalid("The document is empty.")
+	}
+	found := detect(head)
+	media, _, err := mime.ParseMediaType(declared)
+	if declared == "" {
+		media, err = "application/octet-stream", nil
+	}
+	switch {
+	case err == nil && (media == "application/octet-stream" || media == found):
+	case err == nil && media == markdown && found == html: // Markdown may begin with a tag
+		found = markdown
+	case err == nil && (media == pdf || media == html || media == markdown):
+		return nil, invalid("The document is not what Content-Type says it is.")
+	default:
+		return nil, &fault.Error{
+			Kind: fault.UnsupportedMedia, Code: "unsupported_media_type",
+			Detail: "The operation takes " + pdf + ", " + html + " or " + markdown + ".",
+		}
+	}
+	return &inspector{from: buffered, contentType: found}, nil
+}
+
+// detect tells what the first bytes of a document are of. What is neither a PDF nor begins with a tag is text.
+func detect(head []byte) string {
+	text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n")
+	switch {
+	case bytes.HasPrefix(head, []byte("%PDF-")):
+		return pdf
+	case len(text) > 1 && text[0] == '<' && (text[1] == '!' || text[1] == '?' || isLetter(text[1])):
+		return html
+	}
+	return markdown
+}
+
+func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
+
+// Read reads on.
+func (i *inspector) Read(into []byte) (int, error) {
+	n, err := i.from.Read(into)
+	if fault := i.judge(into[:n]); fault != nil {
+		return 0, fault
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		if fault := i.conclude(); fault != nil {
+			return 0, fault
+		}
+	case err != nil:
+		err = incomplete(err)
+	}
+	return n, err
+}
+
+func (i *inspector) judge(part []byte) error {
+	if i.contentType == pdf {
+		i.tail = append(i.tail, part...)
+		i.tail = append(i.tail[:0], i.tail[max(0, len(i.tail)-headLength):]...)
+		return nil
+	}
+	text := append(i.carried, part...)
+	for len(text) > 0 {
+		char, size := utf8.DecodeRune(text)
+		if char == utf8.RuneError && size == 1 && !utf8.FullRune(text) {
+			break // the rest of the character is still to come
+		}
+		if char == utf8.RuneError && size == 1 || char == 0 {
+			return invalid("The document is not text in UTF-8.")
+		}
+		text = text[size:]
+	}
+	i.carried = append(i.carried[:0], text...)
+	return nil
+}
+
+// conclude judges a document that has come to its end.
+func (i *inspector) conclude() error {
+	if i.contentType == pdf && !bytes.Contains(i.tail, []byte("%%EOF")) {
+		return invalid("The document begins like a PDF and does not end like one.")
+	}
+	if len(i.carried) > 0 {
+		return invalid("The document is not text in UTF-8.")
+	}
+	return nil
+}
+
+func invalid(detail string) error {
+	return &fault.Error{Kind: fault.Invalid, Code: "document_invalid", Detail: detail}
+}
+
+func incomplete(cause error) error {
+	var known *fault.Error
+	if errors.As(cause, &known) {
+		return known
+	}
+	return &fault.Error{
+		Kind: fault.Malformed, Code: "body_incomplete", Detail: "The body ended before it was complete.", Cause: cause,
+	}
+}
