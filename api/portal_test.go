@@ -245,12 +245,11 @@ func TestOnlyActiveCustomersSignIn(t *testing.T) {
 func TestActivityOfARefresh(t *testing.T) {
 	t.Parallel()
 	s := apitest.New(t)
-	admin := s.Staff(t, access.Administrator)
 	me := portalUser(t, s, "member")
 	s.Clock.Advance(2 * time.Hour)
 	response := postForm(t, s, "/oauth/token", form("grant_type", "refresh_token", "client_id", "portal", "refresh_token", me.RefreshToken))
 	require.Equal(t, 200, response.Status)
-	admin = s.Staff(t, access.Administrator)
+	admin := s.Staff(t, access.Administrator)
 	var customer openapi.Customer
 	admin.Must(t, 200, "GET", "/v1/customers/"+me.CustomerID.String(), nil).JSON(t, &customer)
 	require.WithinDuration(t, s.Clock.Now(), *customer.LastActivityAt, time.Minute)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -75,7 +76,7 @@ type downloadReader struct {
 func (d *downloadReader) Read(into []byte) (int, error) {
 	_ = d.controller.SetWriteDeadline(time.Now().Add(pieceTime))
 	n, err := d.Reader.Read(into)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		d.failed = err
 	}
 	return n, err

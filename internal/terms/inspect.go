@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/clientele-api/clientele/internal/fault"
@@ -97,7 +98,7 @@ func (i *inspector) judge(part []byte) error {
 		i.tail = append(i.tail[:0], i.tail[max(0, len(i.tail)-headLength):]...)
 		return nil
 	}
-	text := append(i.carried, part...)
+	text := slices.Concat(i.carried, part)
 	for len(text) > 0 {
 		char, size := utf8.DecodeRune(text)
 		if char == utf8.RuneError && size == 1 && !utf8.FullRune(text) {
@@ -108,7 +109,7 @@ func (i *inspector) judge(part []byte) error {
 		}
 		text = text[size:]
 	}
-	i.carried = append(i.carried[:0], text...)
+	i.carried = text
 	return nil
 }
 
