@@ -14,7 +14,7 @@ CREATE TABLE terms (
     uploaded_by_name text        NOT NULL,
     CONSTRAINT terms_pkey PRIMARY KEY (id),
     CONSTRAINT terms_version_key UNIQUE (version),
-    CONSTRAINT terms_blob_key_fkey FOREIGN KEY (blob_key) REFERENCES blobs (key)
+    CONSTRAINT terms_blob_fkey FOREIGN KEY (blob_key) REFERENCES blobs (key)
 );
 CREATE INDEX terms_blob_key_idx ON terms (blob_key);
 

@@ -82,7 +82,7 @@ func TestChangeIsRunAgainAfterADeadlock(t *testing.T) {
 	group.Wait()
 	require.Equal(t, 2, value(t, database, "a"))
 	require.Equal(t, 2, value(t, database, "b"))
-	require.Equal(t, 3, attempts[0]+attempts[1])
+	require.GreaterOrEqual(t, attempts[0]+attempts[1], 3, "one was broken off; on a slow machine both may be, each by the other")
 }
 
 func TestChangeOfACallerThatGoesAway(t *testing.T) {

@@ -134,7 +134,7 @@ var unreachable = []string{
 	"terms_acceptances_first_key",
 	"terms_acceptances_identity_id_terms_id_key",
 	"terms_acceptances_terms_id_fkey",
-	"terms_blob_key_fkey",
+	"terms_blob_fkey",
 	"terms_version_key",
 	"staff_role_check",
 }
