@@ -18,18 +18,28 @@ import (
 func in(t *testing.T, admin *apitest.Caller, status string) openapi.Customer {
 	t.Helper()
 	login := apitest.Fields{"email": uuid.NewString() + "@example.com", "password": apitest.Password}
+	email := uuid.NewString() + "@example.com"
 	switch status {
 	case "unregistered":
-		return admin.Customer(t, nil)
+		return admin.Customer(t, apitest.Fields{"email": email})
 	case "inactive":
 		login["active"] = false
 	}
-	customer := admin.Customer(t, apitest.Fields{"identity": login})
+	customer := admin.Customer(t, apitest.Fields{"email": email, "identity": login})
 	if status == "deactivated" {
 		admin.Must(t, 200, "POST", path(customer)+"/deactivate", nil).JSON(t, &customer)
 	}
 	require.EqualValues(t, status, customer.Status)
 	return customer
+}
+
+// invitation names whom to invite: of an active customer, one more login.
+func invitation(t *testing.T, admin *apitest.Caller, customer openapi.Customer) any {
+	t.Helper()
+	if customer.Status != "active" {
+		return "{}"
+	}
+	return apitest.Fields{"identity_id": admin.Identity(t, customer.Id, nil).Id}
 }
 
 // portalUser makes an active customer and signs its login in.
@@ -60,10 +70,13 @@ func TestLifecycleMatrix(t *testing.T) {
 		"deactivated":  {"activate", "delete"},
 	}
 	leadsTo := map[string]map[string]string{
-		"activate":          {"inactive": "active", "deactivated": "active"},
-		"deactivate":        {"active": "deactivated"},
-		"delete_identities": {"active": "unregistered"},
-		"delete_last":       {"active": "unregistered"},
+		"activate":                {"inactive": "active", "deactivated": "active"},
+		"deactivate":              {"active": "deactivated"},
+		"delete_identities":       {"active": "unregistered"},
+		"delete_last":             {"active": "unregistered"},
+		"send_activation_request": {"unregistered": "unregistered", "inactive": "inactive", "active": "active"},
+		"follow_link":             {"unregistered": "active", "inactive": "active", "active": "active"},
+		"delete":                  {"unregistered": "", "inactive": "", "active": "", "deactivated": ""},
 		"add_identity": {
 			"unregistered": "inactive", "inactive": "inactive", "active": "active", "deactivated": "deactivated",
 		},
@@ -77,6 +90,20 @@ func TestLifecycleMatrix(t *testing.T) {
 		},
 		"delete_identities": func(t *testing.T, customer openapi.Customer) *apitest.Response {
 			return admin.Do(t, "DELETE", path(customer)+"/identities", nil)
+		},
+		"send_activation_request": func(t *testing.T, customer openapi.Customer) *apitest.Response {
+			return admin.Do(t, "POST", path(customer)+"/activation-requests", invitation(t, admin, customer))
+		},
+		"follow_link": func(t *testing.T, customer openapi.Customer) *apitest.Response {
+			if customer.Status == "deactivated" {
+				return nil // there is no link that would still work
+			}
+			link := prepare(t, admin, customer, invitation(t, admin, customer)).Link
+			return s.Anonymous().Do(t, "POST", "/v1/activations", apitest.Fields{"token": tokenOf(t, *link), "password": apitest.Password})
+		},
+		"delete": func(t *testing.T, customer openapi.Customer) *apitest.Response {
+			plan := admin.Must(t, 428, "DELETE", path(customer), nil).Problem(t)
+			return admin.Do(t, "DELETE", path(customer)+"?confirm="+*plan.ConfirmationToken, nil)
 		},
 		"delete_last": func(t *testing.T, customer openapi.Customer) *apitest.Response {
 			logins := admin.Identities(t, customer.Id)
@@ -102,6 +129,10 @@ func TestLifecycleMatrix(t *testing.T) {
 				after, legal := leadsTo[action][status]
 				if legal {
 					require.Less(t, response.Status, 300, string(response.Body))
+					if after == "" {
+						admin.Must(t, 404, "GET", path(customer), nil)
+						return
+					}
 					require.Equal(t, after, statusOf(t, admin, customer))
 					return
 				}
