@@ -175,7 +175,8 @@ func ToAPIActions(actions []customers.Action) []string {
 func ToAPIDeletionPlan(plan customers.DeletionPlan) openapi.DeletionPlan {
 	shown := openapi.DeletionPlan{
 		Counts: openapi.DeletionCounts{
-			Identities: plan.Counts.Identities, Sessions: plan.Counts.Sessions, Notes: plan.Counts.Notes,
+			Identities: plan.Counts.Identities, Sessions: plan.Counts.Sessions,
+			Domains: plan.Counts.Domains, Notes: plan.Counts.Notes,
 		},
 		Blockers: convert(plan.Blockers, func(b customers.Blocker) openapi.DeletionBlocker {
 			return openapi.DeletionBlocker{

@@ -53,6 +53,15 @@ var permissions = map[string]string{
 	"portalTermsAcceptanceList":   anyIdentity,
 	"portalTermsAcceptanceCreate": anyIdentity,
 
+	"portalDomainList": anyIdentity,
+
+	"domainList":         "domains:read",
+	"customerDomainList": "domains:read",
+	"domainGet":          "domains:read",
+	"domainCreate":       "domains:write",
+	"domainUpdate":       "domains:write",
+	"domainDelete":       "domains:write",
+
 	"termsList":                   "terms:read",
 	"termsGet":                    "terms:read",
 	"termsDocumentGet":            "terms:read",

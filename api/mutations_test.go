@@ -64,6 +64,7 @@ func targets(t *testing.T, s *apitest.Server) []target {
 		admin.Must(t, 201, "POST", path(customer)+"/activation-requests", "{}").JSON(t, &prepared)
 		ids := map[string]string{
 			"activation_request_id": prepared.Id.String(),
+			"domain_id":             admin.Domain(t, customer.Id, nil).Id.String(),
 			"terms_id":              admin.Terms(t, "Terms").Id.String(),
 			"customer_id":           customer.Id.String(),
 			"note_id":               admin.Note(t, customer.Id, "text").Id.String(),

@@ -148,6 +148,13 @@ func orEmpty(text *string) string {
 	return *text
 }
 
+func orDefault(text *string, fallback string) string {
+	if text == nil {
+		return fallback
+	}
+	return *text
+}
+
 // AuthorizationServerMetadataGet tells where signing in happens.
 func (s *Server) AuthorizationServerMetadataGet(
 	context.Context, openapi.AuthorizationServerMetadataGetRequestObject,

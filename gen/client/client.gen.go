@@ -76,6 +76,78 @@ func (e CustomerStatus) Valid() bool {
 	}
 }
 
+// Defines values for DomainCreateTlsProtocol.
+const (
+	DomainCreateTlsProtocolLessThannil DomainCreateTlsProtocol = "<nil>"
+	DomainCreateTlsProtocolTLSv10      DomainCreateTlsProtocol = "TLSv1.0"
+	DomainCreateTlsProtocolTLSv11      DomainCreateTlsProtocol = "TLSv1.1"
+	DomainCreateTlsProtocolTLSv12      DomainCreateTlsProtocol = "TLSv1.2"
+	DomainCreateTlsProtocolTLSv13      DomainCreateTlsProtocol = "TLSv1.3"
+)
+
+// Valid indicates whether the value is a known member of the DomainCreateTlsProtocol enum.
+func (e DomainCreateTlsProtocol) Valid() bool {
+	switch e {
+	case DomainCreateTlsProtocolLessThannil:
+		return true
+	case DomainCreateTlsProtocolTLSv10:
+		return true
+	case DomainCreateTlsProtocolTLSv11:
+		return true
+	case DomainCreateTlsProtocolTLSv12:
+		return true
+	case DomainCreateTlsProtocolTLSv13:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DomainPatchTlsProtocol.
+const (
+	DomainPatchTlsProtocolLessThannil DomainPatchTlsProtocol = "<nil>"
+	DomainPatchTlsProtocolTLSv10      DomainPatchTlsProtocol = "TLSv1.0"
+	DomainPatchTlsProtocolTLSv11      DomainPatchTlsProtocol = "TLSv1.1"
+	DomainPatchTlsProtocolTLSv12      DomainPatchTlsProtocol = "TLSv1.2"
+	DomainPatchTlsProtocolTLSv13      DomainPatchTlsProtocol = "TLSv1.3"
+)
+
+// Valid indicates whether the value is a known member of the DomainPatchTlsProtocol enum.
+func (e DomainPatchTlsProtocol) Valid() bool {
+	switch e {
+	case DomainPatchTlsProtocolLessThannil:
+		return true
+	case DomainPatchTlsProtocolTLSv10:
+		return true
+	case DomainPatchTlsProtocolTLSv11:
+		return true
+	case DomainPatchTlsProtocolTLSv12:
+		return true
+	case DomainPatchTlsProtocolTLSv13:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DomainScheme.
+const (
+	DomainSchemeHttp  DomainScheme = "http"
+	DomainSchemeHttps DomainScheme = "https"
+)
+
+// Valid indicates whether the value is a known member of the DomainScheme enum.
+func (e DomainScheme) Valid() bool {
+	switch e {
+	case DomainSchemeHttp:
+		return true
+	case DomainSchemeHttps:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
 	HealthStatusOk HealthStatus = "ok"
@@ -166,6 +238,30 @@ func (e StaffRole) Valid() bool {
 	}
 }
 
+// Defines values for TlsProtocol.
+const (
+	TlsProtocolTLSv10 TlsProtocol = "TLSv1.0"
+	TlsProtocolTLSv11 TlsProtocol = "TLSv1.1"
+	TlsProtocolTLSv12 TlsProtocol = "TLSv1.2"
+	TlsProtocolTLSv13 TlsProtocol = "TLSv1.3"
+)
+
+// Valid indicates whether the value is a known member of the TlsProtocol enum.
+func (e TlsProtocol) Valid() bool {
+	switch e {
+	case TlsProtocolTLSv10:
+		return true
+	case TlsProtocolTLSv11:
+		return true
+	case TlsProtocolTLSv12:
+		return true
+	case TlsProtocolTLSv13:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TokenResponseTokenType.
 const (
 	TokenResponseTokenTypeBearer TokenResponseTokenType = "Bearer"
@@ -211,6 +307,66 @@ func (e CustomerListParamsSort) Valid() bool {
 	}
 }
 
+// Defines values for CustomerDomainListParamsSort.
+const (
+	CustomerDomainListParamsSortCreatedAt      CustomerDomainListParamsSort = "created_at"
+	CustomerDomainListParamsSortHost           CustomerDomainListParamsSort = "host"
+	CustomerDomainListParamsSortMinusCreatedAt CustomerDomainListParamsSort = "-created_at"
+	CustomerDomainListParamsSortMinusHost      CustomerDomainListParamsSort = "-host"
+	CustomerDomainListParamsSortMinusUpdatedAt CustomerDomainListParamsSort = "-updated_at"
+	CustomerDomainListParamsSortUpdatedAt      CustomerDomainListParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the CustomerDomainListParamsSort enum.
+func (e CustomerDomainListParamsSort) Valid() bool {
+	switch e {
+	case CustomerDomainListParamsSortCreatedAt:
+		return true
+	case CustomerDomainListParamsSortHost:
+		return true
+	case CustomerDomainListParamsSortMinusCreatedAt:
+		return true
+	case CustomerDomainListParamsSortMinusHost:
+		return true
+	case CustomerDomainListParamsSortMinusUpdatedAt:
+		return true
+	case CustomerDomainListParamsSortUpdatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DomainListParamsSort.
+const (
+	DomainListParamsSortCreatedAt      DomainListParamsSort = "created_at"
+	DomainListParamsSortHost           DomainListParamsSort = "host"
+	DomainListParamsSortMinusCreatedAt DomainListParamsSort = "-created_at"
+	DomainListParamsSortMinusHost      DomainListParamsSort = "-host"
+	DomainListParamsSortMinusUpdatedAt DomainListParamsSort = "-updated_at"
+	DomainListParamsSortUpdatedAt      DomainListParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the DomainListParamsSort enum.
+func (e DomainListParamsSort) Valid() bool {
+	switch e {
+	case DomainListParamsSortCreatedAt:
+		return true
+	case DomainListParamsSortHost:
+		return true
+	case DomainListParamsSortMinusCreatedAt:
+		return true
+	case DomainListParamsSortMinusHost:
+		return true
+	case DomainListParamsSortMinusUpdatedAt:
+		return true
+	case DomainListParamsSortUpdatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EventListParamsFrom.
 const (
 	EventListParamsFromNow EventListParamsFrom = "now"
@@ -244,6 +400,36 @@ func (e IdentityListParamsSort) Valid() bool {
 	case IdentityListParamsSortMinusName:
 		return true
 	case IdentityListParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PortalDomainListParamsSort.
+const (
+	PortalDomainListParamsSortCreatedAt      PortalDomainListParamsSort = "created_at"
+	PortalDomainListParamsSortHost           PortalDomainListParamsSort = "host"
+	PortalDomainListParamsSortMinusCreatedAt PortalDomainListParamsSort = "-created_at"
+	PortalDomainListParamsSortMinusHost      PortalDomainListParamsSort = "-host"
+	PortalDomainListParamsSortMinusUpdatedAt PortalDomainListParamsSort = "-updated_at"
+	PortalDomainListParamsSortUpdatedAt      PortalDomainListParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the PortalDomainListParamsSort enum.
+func (e PortalDomainListParamsSort) Valid() bool {
+	switch e {
+	case PortalDomainListParamsSortCreatedAt:
+		return true
+	case PortalDomainListParamsSortHost:
+		return true
+	case PortalDomainListParamsSortMinusCreatedAt:
+		return true
+	case PortalDomainListParamsSortMinusHost:
+		return true
+	case PortalDomainListParamsSortMinusUpdatedAt:
+		return true
+	case PortalDomainListParamsSortUpdatedAt:
 		return true
 	default:
 		return false
@@ -596,6 +782,7 @@ type DeletionBlocker struct {
 
 // DeletionCounts How much would go with the customer. New kinds may appear.
 type DeletionCounts struct {
+	Domains    int64 `json:"domains"`
 	Identities int64 `json:"identities"`
 	Notes      int64 `json:"notes"`
 
@@ -627,6 +814,135 @@ type DeletionPlan struct {
 	} `json:"customer"`
 }
 
+// Domain A host that a customer has, and how it is served.
+type Domain struct {
+	// CacheConfiguration How answers are cached: a JSON object of up to 16 KiB. Well-known members, which programs may rely on:
+	// `default_ttl_seconds`, `max_ttl_seconds` (numbers), `query_strings` (`ignore`, `include`), `ignore_paths` (a list of
+	// texts). Others are yours.
+	CacheConfiguration nullable.Nullable[json.RawMessage] `json:"cache_configuration"`
+	CreatedAt          time.Time                          `json:"created_at"`
+	CustomerId         openapi_types.UUID                 `json:"customer_id"`
+
+	// Host In ASCII, as the DNS has it.
+	Host string `json:"host"`
+
+	// HostUnicode As people read it.
+	HostUnicode string                    `json:"host_unicode"`
+	HttpPorts   []int32                   `json:"http_ports"`
+	Id          openapi_types.UUID        `json:"id"`
+	Origin      nullable.Nullable[string] `json:"origin"`
+	OriginPort  nullable.Nullable[int32]  `json:"origin_port"`
+
+	// Redirection Where requests are led instead. Well-known members: `to` (a URL), `status` (301, 302, 307 or 308), `keep_path` (a
+	// boolean).
+	Redirection nullable.Nullable[json.RawMessage] `json:"redirection"`
+
+	// Scheme How the domain is reached.
+	Scheme       DomainScheme                 `json:"scheme"`
+	SslExpiresAt nullable.Nullable[time.Time] `json:"ssl_expires_at"`
+
+	// TlsProtocol The oldest TLS version that is let in.
+	TlsProtocol nullable.Nullable[string] `json:"tls_protocol"`
+	UpdatedAt   time.Time                 `json:"updated_at"`
+
+	// Version Up by one with each change.
+	Version int64 `json:"version"`
+
+	// WafConfiguration The web application firewall. Well-known members: `mode` (`off`, `log`, `block`), `rule_sets` (a list of texts),
+	// `exceptions` (a list of texts).
+	WafConfiguration nullable.Nullable[json.RawMessage] `json:"waf_configuration"`
+}
+
+// DomainCreate defines model for DomainCreate.
+type DomainCreate struct {
+	// CacheConfiguration How answers are cached: a JSON object of up to 16 KiB. Well-known members, which programs may rely on:
+	// `default_ttl_seconds`, `max_ttl_seconds` (numbers), `query_strings` (`ignore`, `include`), `ignore_paths` (a list of
+	// texts). Others are yours.
+	CacheConfiguration nullable.Nullable[json.RawMessage] `json:"cache_configuration,omitempty"`
+
+	// Host A valid DNS name, as people write it or in punycode. No two domains have the same.
+	Host string `json:"host"`
+
+	// HttpPorts The ports that are listened on; `[80]` when absent.
+	HttpPorts *[]int32 `json:"http_ports,omitempty"`
+
+	// Origin The host name or the IP address (4 or 6) that answers come from.
+	Origin     nullable.Nullable[string] `json:"origin,omitempty"`
+	OriginPort nullable.Nullable[int32]  `json:"origin_port,omitempty"`
+
+	// Redirection Where requests are led instead. Well-known members: `to` (a URL), `status` (301, 302, 307 or 308), `keep_path` (a
+	// boolean).
+	Redirection nullable.Nullable[json.RawMessage] `json:"redirection,omitempty"`
+
+	// Scheme How the domain is reached.
+	Scheme *DomainScheme `json:"scheme,omitempty"`
+
+	// SslExpiresAt When the certificate expires.
+	SslExpiresAt nullable.Nullable[time.Time] `json:"ssl_expires_at,omitempty"`
+
+	// TlsProtocol The oldest TLS version that is let in.
+	TlsProtocol nullable.Nullable[DomainCreateTlsProtocol] `json:"tls_protocol,omitempty"`
+
+	// WafConfiguration The web application firewall. Well-known members: `mode` (`off`, `log`, `block`), `rule_sets` (a list of texts),
+	// `exceptions` (a list of texts).
+	WafConfiguration nullable.Nullable[json.RawMessage] `json:"waf_configuration,omitempty"`
+}
+
+// DomainCreateTlsProtocol The oldest TLS version that is let in.
+type DomainCreateTlsProtocol string
+
+// DomainPage defines model for DomainPage.
+type DomainPage struct {
+	Data []Domain `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// DomainPatch defines model for DomainPatch.
+type DomainPatch struct {
+	// CacheConfiguration How answers are cached: a JSON object of up to 16 KiB. Well-known members, which programs may rely on:
+	// `default_ttl_seconds`, `max_ttl_seconds` (numbers), `query_strings` (`ignore`, `include`), `ignore_paths` (a list of
+	// texts). Others are yours.
+	CacheConfiguration nullable.Nullable[json.RawMessage] `json:"cache_configuration,omitempty"`
+
+	// Host A valid DNS name, as people write it or in punycode. No two domains have the same.
+	Host *string `json:"host,omitempty"`
+
+	// HttpPorts The ports that are listened on.
+	HttpPorts *[]int32 `json:"http_ports,omitempty"`
+
+	// Origin The host name or the IP address (4 or 6) that answers come from.
+	Origin     nullable.Nullable[string] `json:"origin,omitempty"`
+	OriginPort nullable.Nullable[int32]  `json:"origin_port,omitempty"`
+
+	// Redirection Where requests are led instead. Well-known members: `to` (a URL), `status` (301, 302, 307 or 308), `keep_path` (a
+	// boolean).
+	Redirection nullable.Nullable[json.RawMessage] `json:"redirection,omitempty"`
+
+	// Scheme How the domain is reached.
+	Scheme *DomainScheme `json:"scheme,omitempty"`
+
+	// SslExpiresAt When the certificate expires.
+	SslExpiresAt nullable.Nullable[time.Time] `json:"ssl_expires_at,omitempty"`
+
+	// TlsProtocol The oldest TLS version that is let in.
+	TlsProtocol nullable.Nullable[DomainPatchTlsProtocol] `json:"tls_protocol,omitempty"`
+
+	// WafConfiguration The web application firewall. Well-known members: `mode` (`off`, `log`, `block`), `rule_sets` (a list of texts),
+	// `exceptions` (a list of texts).
+	WafConfiguration nullable.Nullable[json.RawMessage] `json:"waf_configuration,omitempty"`
+}
+
+// DomainPatchTlsProtocol The oldest TLS version that is let in.
+type DomainPatchTlsProtocol string
+
+// DomainScheme How the domain is reached.
+type DomainScheme string
+
 // Email An email address (RFC 5321), without a display name.
 type Email = string
 
@@ -657,7 +973,7 @@ type Event struct {
 
 	// Type `customer.created|updated|deleted|activated|deactivated|identities_deleted`,
 	// `identity.created|updated|deleted`, `activation_request.created|updated|sent|used|revoked`,
-	// `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may
+	// `domain.created|updated|deleted`, `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may
 	// appear.
 	Type string `json:"type"`
 
@@ -1080,7 +1396,7 @@ type Properties = json.RawMessage
 type ResourceRef struct {
 	Id openapi_types.UUID `json:"id"`
 
-	// Kind `customer`, `identity`, `activation_request`, `terms`, `note`, `staff`. New kinds may appear.
+	// Kind `customer`, `identity`, `activation_request`, `domain`, `terms`, `note`, `staff`. New kinds may appear.
 	Kind string `json:"kind"`
 }
 
@@ -1264,6 +1580,9 @@ type TermsPage struct {
 	Total *Total `json:"total,omitempty"`
 }
 
+// TlsProtocol The oldest TLS version that is let in.
+type TlsProtocol string
+
 // TokenRequest Parameters that are not listed are ignored, as RFC 6749 asks.
 type TokenRequest struct {
 	// ClientId `staff` or `portal`. May be sent as the user of HTTP Basic instead.
@@ -1321,6 +1640,9 @@ type Cursor = string
 
 // CustomerId defines model for CustomerId.
 type CustomerId = openapi_types.UUID
+
+// DomainId defines model for DomainId.
+type DomainId = openapi_types.UUID
 
 // DryRun defines model for DryRun.
 type DryRun = bool
@@ -1606,6 +1928,41 @@ type CustomerDeactivateParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// CustomerDomainListParams defines parameters for CustomerDomainList.
+type CustomerDomainListParams struct {
+	// Q Text to look for in host (in both of its forms) and origin, anywhere inside them, without regard to case or accents;
+	// with fewer than three characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Host Only the domain with exactly this host, in either of its forms.
+	Host *string `form:"host,omitempty" json:"host,omitempty"`
+
+	// Scheme Only domains with this scheme.
+	Scheme *DomainScheme `form:"scheme,omitempty" json:"scheme,omitempty"`
+
+	// SslExpiresBefore Only domains whose certificate expires before this moment.
+	SslExpiresBefore *time.Time `form:"ssl_expires_before,omitempty" json:"ssl_expires_before,omitempty"`
+
+	// TlsProtocol Only domains with this protocol.
+	TlsProtocol *TlsProtocol `form:"tls_protocol,omitempty" json:"tls_protocol,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *CustomerDomainListParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// CustomerDomainListParamsSort defines parameters for CustomerDomainList.
+type CustomerDomainListParamsSort string
+
 // CustomerEventListParams defines parameters for CustomerEventList.
 type CustomerEventListParams struct {
 	// Limit How many entries a page has at most.
@@ -1689,6 +2046,64 @@ type CustomerTermsAcceptanceListParams struct {
 	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
 }
 
+// DomainListParams defines parameters for DomainList.
+type DomainListParams struct {
+	// CustomerId Only domains of this customer.
+	CustomerId *openapi_types.UUID `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+
+	// Q Text to look for in host (in both of its forms) and origin, anywhere inside them, without regard to case or accents;
+	// with fewer than three characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Host Only the domain with exactly this host, in either of its forms.
+	Host *string `form:"host,omitempty" json:"host,omitempty"`
+
+	// Scheme Only domains with this scheme.
+	Scheme *DomainScheme `form:"scheme,omitempty" json:"scheme,omitempty"`
+
+	// SslExpiresBefore Only domains whose certificate expires before this moment.
+	SslExpiresBefore *time.Time `form:"ssl_expires_before,omitempty" json:"ssl_expires_before,omitempty"`
+
+	// TlsProtocol Only domains with this protocol.
+	TlsProtocol *TlsProtocol `form:"tls_protocol,omitempty" json:"tls_protocol,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *DomainListParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// DomainListParamsSort defines parameters for DomainList.
+type DomainListParamsSort string
+
+// DomainDeleteParams defines parameters for DomainDelete.
+type DomainDeleteParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// DomainGetParams defines parameters for DomainGet.
+type DomainGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// DomainUpdateParams defines parameters for DomainUpdate.
+type DomainUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // EventListParams defines parameters for EventList.
 type EventListParams struct {
 	// From `now` gives a cursor at the present end of the feed, and no events. Not together with `cursor`.
@@ -1739,6 +2154,41 @@ type IdentityListParams struct {
 
 // IdentityListParamsSort defines parameters for IdentityList.
 type IdentityListParamsSort string
+
+// PortalDomainListParams defines parameters for PortalDomainList.
+type PortalDomainListParams struct {
+	// Q Text to look for in host (in both of its forms) and origin, anywhere inside them, without regard to case or accents;
+	// with fewer than three characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Host Only the domain with exactly this host, in either of its forms.
+	Host *string `form:"host,omitempty" json:"host,omitempty"`
+
+	// Scheme Only domains with this scheme.
+	Scheme *DomainScheme `form:"scheme,omitempty" json:"scheme,omitempty"`
+
+	// SslExpiresBefore Only domains whose certificate expires before this moment.
+	SslExpiresBefore *time.Time `form:"ssl_expires_before,omitempty" json:"ssl_expires_before,omitempty"`
+
+	// TlsProtocol Only domains with this protocol.
+	TlsProtocol *TlsProtocol `form:"tls_protocol,omitempty" json:"tls_protocol,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *PortalDomainListParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// PortalDomainListParamsSort defines parameters for PortalDomainList.
+type PortalDomainListParamsSort string
 
 // PortalProfileGetParams defines parameters for PortalProfileGet.
 type PortalProfileGetParams struct {
@@ -1873,6 +2323,9 @@ type ActivationRequestCreateJSONRequestBody = ActivationRequestCreate
 // ActivationRequestUpdateJSONRequestBody defines body for ActivationRequestUpdate for application/json ContentType.
 type ActivationRequestUpdateJSONRequestBody = ActivationRequestPatch
 
+// DomainCreateJSONRequestBody defines body for DomainCreate for application/json ContentType.
+type DomainCreateJSONRequestBody = DomainCreate
+
 // IdentityCreateJSONRequestBody defines body for IdentityCreate for application/json ContentType.
 type IdentityCreateJSONRequestBody = IdentityCreate
 
@@ -1884,6 +2337,9 @@ type IdentityPasswordUpdateJSONRequestBody = PasswordSet
 
 // NoteCreateJSONRequestBody defines body for NoteCreate for application/json ContentType.
 type NoteCreateJSONRequestBody = NoteCreate
+
+// DomainUpdateJSONRequestBody defines body for DomainUpdate for application/json ContentType.
+type DomainUpdateJSONRequestBody = DomainPatch
 
 // MePasswordUpdateJSONRequestBody defines body for MePasswordUpdate for application/json ContentType.
 type MePasswordUpdateJSONRequestBody = PasswordChange
@@ -2567,6 +3023,29 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/customers/{customer_id}/deletion-plan (the `CustomerDeletionPlanGet` operationId).
 	CustomerDeletionPlanGet(ctx context.Context, customerId CustomerId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CustomerDomainList List a customer's domains
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/domains (the `CustomerDomainList` operationId).
+	CustomerDomainList(ctx context.Context, customerId CustomerId, params *CustomerDomainListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DomainCreateWithBody Add a domain to a customer
+	//
+	// A host that another domain has, of whatever customer, is refused with 409 `host_taken`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/domains (the `DomainCreate` operationId).
+	DomainCreateWithBody(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DomainCreate Add a domain to a customer
+	//
+	// A host that another domain has, of whatever customer, is refused with 409 `host_taken`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/domains (the `DomainCreate` operationId).
+	DomainCreate(ctx context.Context, customerId CustomerId, body DomainCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CustomerEventList A customer's history
 	//
 	// What happened to a customer and to what belongs to it, the newest first. Complete the moment a change is
@@ -2702,6 +3181,41 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/customers/{customer_id}/terms-acceptances (the `CustomerTermsAcceptanceList` operationId).
 	CustomerTermsAcceptanceList(ctx context.Context, customerId CustomerId, params *CustomerTermsAcceptanceListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DomainList List the domains of all customers
+	//
+	// Corresponds with GET /v1/domains (the `DomainList` operationId).
+	DomainList(ctx context.Context, params *DomainListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DomainDelete Delete a domain
+	//
+	// Corresponds with DELETE /v1/domains/{domain_id} (the `DomainDelete` operationId).
+	DomainDelete(ctx context.Context, domainId DomainId, params *DomainDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DomainGet Read a domain
+	//
+	// Corresponds with GET /v1/domains/{domain_id} (the `DomainGet` operationId).
+	DomainGet(ctx context.Context, domainId DomainId, params *DomainGetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DomainUpdateWithBody Change a domain
+	//
+	// A JSON Merge Patch. The three configurations are merged too, key by key. A patch that changes nothing leaves `version` as
+	// it is.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/domains/{domain_id} (the `DomainUpdate` operationId).
+	DomainUpdateWithBody(ctx context.Context, domainId DomainId, params *DomainUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DomainUpdate Change a domain
+	//
+	// A JSON Merge Patch. The three configurations are merged too, key by key. A patch that changes nothing leaves `version` as
+	// it is.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/domains/{domain_id} (the `DomainUpdate` operationId).
+	DomainUpdate(ctx context.Context, domainId DomainId, params *DomainUpdateParams, body DomainUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// EventList Follow the feed of all changes
 	//
 	// Every event of the installation, the oldest first, in the order of `position`. A reader that keeps
@@ -2780,6 +3294,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/password-resets/complete (the `PasswordResetComplete` operationId).
 	PasswordResetComplete(ctx context.Context, body PasswordResetCompleteJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PortalDomainList List the domains of one's customer
+	//
+	// Corresponds with GET /v1/portal/domains (the `PortalDomainList` operationId).
+	PortalDomainList(ctx context.Context, params *PortalDomainListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PortalPasswordUpdateWithBody Change one's own password
 	//
@@ -3573,6 +4092,59 @@ func (c *Client) CustomerDeletionPlanGet(ctx context.Context, customerId Custome
 	return c.Client.Do(req)
 }
 
+// CustomerDomainList List a customer's domains
+//
+// Corresponds with GET /v1/customers/{customer_id}/domains (the `CustomerDomainList` operationId).
+func (c *Client) CustomerDomainList(ctx context.Context, customerId CustomerId, params *CustomerDomainListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomerDomainListRequest(c.Server, customerId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DomainCreateWithBody Add a domain to a customer
+//
+// A host that another domain has, of whatever customer, is refused with 409 `host_taken`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/customers/{customer_id}/domains (the `DomainCreate` operationId).
+func (c *Client) DomainCreateWithBody(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDomainCreateRequestWithBody(c.Server, customerId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DomainCreate Add a domain to a customer
+//
+// A host that another domain has, of whatever customer, is refused with 409 `host_taken`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/customers/{customer_id}/domains (the `DomainCreate` operationId).
+func (c *Client) DomainCreate(ctx context.Context, customerId CustomerId, body DomainCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDomainCreateRequest(c.Server, customerId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CustomerEventList A customer's history
 //
 // What happened to a customer and to what belongs to it, the newest first. Complete the moment a change is
@@ -3868,6 +4440,91 @@ func (c *Client) CustomerTermsAcceptanceList(ctx context.Context, customerId Cus
 	return c.Client.Do(req)
 }
 
+// DomainList List the domains of all customers
+//
+// Corresponds with GET /v1/domains (the `DomainList` operationId).
+func (c *Client) DomainList(ctx context.Context, params *DomainListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDomainListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DomainDelete Delete a domain
+//
+// Corresponds with DELETE /v1/domains/{domain_id} (the `DomainDelete` operationId).
+func (c *Client) DomainDelete(ctx context.Context, domainId DomainId, params *DomainDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDomainDeleteRequest(c.Server, domainId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DomainGet Read a domain
+//
+// Corresponds with GET /v1/domains/{domain_id} (the `DomainGet` operationId).
+func (c *Client) DomainGet(ctx context.Context, domainId DomainId, params *DomainGetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDomainGetRequest(c.Server, domainId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DomainUpdateWithBody Change a domain
+//
+// A JSON Merge Patch. The three configurations are merged too, key by key. A patch that changes nothing leaves `version` as
+// it is.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/domains/{domain_id} (the `DomainUpdate` operationId).
+func (c *Client) DomainUpdateWithBody(ctx context.Context, domainId DomainId, params *DomainUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDomainUpdateRequestWithBody(c.Server, domainId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DomainUpdate Change a domain
+//
+// A JSON Merge Patch. The three configurations are merged too, key by key. A patch that changes nothing leaves `version` as
+// it is.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/domains/{domain_id} (the `DomainUpdate` operationId).
+func (c *Client) DomainUpdate(ctx context.Context, domainId DomainId, params *DomainUpdateParams, body DomainUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDomainUpdateRequest(c.Server, domainId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // EventList Follow the feed of all changes
 //
 // Every event of the installation, the oldest first, in the order of `position`. A reader that keeps
@@ -4027,6 +4684,21 @@ func (c *Client) PasswordResetCompleteWithBody(ctx context.Context, contentType 
 // Corresponds with POST /v1/password-resets/complete (the `PasswordResetComplete` operationId).
 func (c *Client) PasswordResetComplete(ctx context.Context, body PasswordResetCompleteJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPasswordResetCompleteRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PortalDomainList List the domains of one's customer
+//
+// Corresponds with GET /v1/portal/domains (the `PortalDomainList` operationId).
+func (c *Client) PortalDomainList(ctx context.Context, params *PortalDomainListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalDomainListRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5789,6 +6461,210 @@ func NewCustomerDeletionPlanGetRequest(server string, customerId CustomerId) (*h
 	return req, nil
 }
 
+// NewCustomerDomainListRequest constructs an http.Request for the CustomerDomainList method
+func NewCustomerDomainListRequest(server string, customerId CustomerId, params *CustomerDomainListParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/domains", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Host != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "host", *params.Host, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "host-name"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Scheme != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scheme", *params.Scheme, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SslExpiresBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ssl_expires_before", *params.SslExpiresBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TlsProtocol != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tls_protocol", *params.TlsProtocol, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "cursor"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IncludeTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_total", *params.IncludeTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDomainCreateRequest calls the generic DomainCreate builder with application/json body
+func NewDomainCreateRequest(server string, customerId CustomerId, body DomainCreateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDomainCreateRequestWithBody(server, customerId, "application/json", bodyReader)
+}
+
+// NewDomainCreateRequestWithBody constructs an http.Request for the DomainCreate method, with any body, and a specified content type
+func NewDomainCreateRequestWithBody(server string, customerId CustomerId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/domains", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewCustomerEventListRequest constructs an http.Request for the CustomerEventList method
 func NewCustomerEventListRequest(server string, customerId CustomerId, params *CustomerEventListParams) (*http.Request, error) {
 	var err error
@@ -6551,6 +7427,328 @@ func NewCustomerTermsAcceptanceListRequest(server string, customerId CustomerId,
 	return req, nil
 }
 
+// NewDomainListRequest constructs an http.Request for the DomainList method
+func NewDomainListRequest(server string, params *DomainListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/domains")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.CustomerId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_id", *params.CustomerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Host != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "host", *params.Host, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "host-name"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Scheme != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scheme", *params.Scheme, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SslExpiresBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ssl_expires_before", *params.SslExpiresBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TlsProtocol != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tls_protocol", *params.TlsProtocol, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "cursor"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IncludeTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_total", *params.IncludeTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDomainDeleteRequest constructs an http.Request for the DomainDelete method
+func NewDomainDeleteRequest(server string, domainId DomainId, params *DomainDeleteParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "domain_id", domainId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/domains/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDomainGetRequest constructs an http.Request for the DomainGet method
+func NewDomainGetRequest(server string, domainId DomainId, params *DomainGetParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "domain_id", domainId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/domains/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDomainUpdateRequest calls the generic DomainUpdate builder with application/json body
+func NewDomainUpdateRequest(server string, domainId DomainId, params *DomainUpdateParams, body DomainUpdateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDomainUpdateRequestWithBody(server, domainId, params, "application/json", bodyReader)
+}
+
+// NewDomainUpdateRequestWithBody constructs an http.Request for the DomainUpdate method, with any body, and a specified content type
+func NewDomainUpdateRequestWithBody(server string, domainId DomainId, params *DomainUpdateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "domain_id", domainId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/domains/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewEventListRequest constructs an http.Request for the EventList method
 func NewEventListRequest(server string, params *EventListParams) (*http.Request, error) {
 	var err error
@@ -6922,6 +8120,156 @@ func NewPasswordResetCompleteRequestWithBody(server string, contentType string, 
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPortalDomainListRequest constructs an http.Request for the PortalDomainList method
+func NewPortalDomainListRequest(server string, params *PortalDomainListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/domains")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Host != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "host", *params.Host, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "host-name"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Scheme != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scheme", *params.Scheme, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SslExpiresBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ssl_expires_before", *params.SslExpiresBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TlsProtocol != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tls_protocol", *params.TlsProtocol, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "cursor"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IncludeTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_total", *params.IncludeTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -8254,6 +9602,31 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/customers/{customer_id}/deletion-plan (the `CustomerDeletionPlanGet` operationId).
 	CustomerDeletionPlanGetWithResponse(ctx context.Context, customerId CustomerId, reqEditors ...RequestEditorFn) (*CustomerDeletionPlanGetResponse, error)
 
+	// CustomerDomainListWithResponse List a customer's domains
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/domains (the `CustomerDomainList` operationId).
+	CustomerDomainListWithResponse(ctx context.Context, customerId CustomerId, params *CustomerDomainListParams, reqEditors ...RequestEditorFn) (*CustomerDomainListResponse, error)
+
+	// DomainCreateWithBodyWithResponse Add a domain to a customer
+	//
+	// A host that another domain has, of whatever customer, is refused with 409 `host_taken`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/domains (the `DomainCreate` operationId).
+	DomainCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DomainCreateResponse, error)
+
+	// DomainCreateWithResponse Add a domain to a customer
+	//
+	// A host that another domain has, of whatever customer, is refused with 409 `host_taken`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/domains (the `DomainCreate` operationId).
+	DomainCreateWithResponse(ctx context.Context, customerId CustomerId, body DomainCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*DomainCreateResponse, error)
+
 	// CustomerEventListWithResponse A customer's history
 	//
 	// What happened to a customer and to what belongs to it, the newest first. Complete the moment a change is
@@ -8405,6 +9778,47 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/customers/{customer_id}/terms-acceptances (the `CustomerTermsAcceptanceList` operationId).
 	CustomerTermsAcceptanceListWithResponse(ctx context.Context, customerId CustomerId, params *CustomerTermsAcceptanceListParams, reqEditors ...RequestEditorFn) (*CustomerTermsAcceptanceListResponse, error)
 
+	// DomainListWithResponse List the domains of all customers
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/domains (the `DomainList` operationId).
+	DomainListWithResponse(ctx context.Context, params *DomainListParams, reqEditors ...RequestEditorFn) (*DomainListResponse, error)
+
+	// DomainDeleteWithResponse Delete a domain
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/domains/{domain_id} (the `DomainDelete` operationId).
+	DomainDeleteWithResponse(ctx context.Context, domainId DomainId, params *DomainDeleteParams, reqEditors ...RequestEditorFn) (*DomainDeleteResponse, error)
+
+	// DomainGetWithResponse Read a domain
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/domains/{domain_id} (the `DomainGet` operationId).
+	DomainGetWithResponse(ctx context.Context, domainId DomainId, params *DomainGetParams, reqEditors ...RequestEditorFn) (*DomainGetResponse, error)
+
+	// DomainUpdateWithBodyWithResponse Change a domain
+	//
+	// A JSON Merge Patch. The three configurations are merged too, key by key. A patch that changes nothing leaves `version` as
+	// it is.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/domains/{domain_id} (the `DomainUpdate` operationId).
+	DomainUpdateWithBodyWithResponse(ctx context.Context, domainId DomainId, params *DomainUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DomainUpdateResponse, error)
+
+	// DomainUpdateWithResponse Change a domain
+	//
+	// A JSON Merge Patch. The three configurations are merged too, key by key. A patch that changes nothing leaves `version` as
+	// it is.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/domains/{domain_id} (the `DomainUpdate` operationId).
+	DomainUpdateWithResponse(ctx context.Context, domainId DomainId, params *DomainUpdateParams, body DomainUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*DomainUpdateResponse, error)
+
 	// EventListWithResponse Follow the feed of all changes
 	//
 	// Every event of the installation, the oldest first, in the order of `position`. A reader that keeps
@@ -8489,6 +9903,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/password-resets/complete (the `PasswordResetComplete` operationId).
 	PasswordResetCompleteWithResponse(ctx context.Context, body PasswordResetCompleteJSONRequestBody, reqEditors ...RequestEditorFn) (*PasswordResetCompleteResponse, error)
+
+	// PortalDomainListWithResponse List the domains of one's customer
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/portal/domains (the `PortalDomainList` operationId).
+	PortalDomainListWithResponse(ctx context.Context, params *PortalDomainListParams, reqEditors ...RequestEditorFn) (*PortalDomainListResponse, error)
 
 	// PortalPasswordUpdateWithBodyWithResponse Change one's own password
 	//
@@ -11235,6 +12656,257 @@ func (r CustomerDeletionPlanGetResponse) ContentType() string {
 	return ""
 }
 
+// CustomerDomainListResponse200Headers the declared response headers of an HTTP 200 response for CustomerDomainList
+type CustomerDomainListResponse200Headers struct {
+	Link *string
+}
+
+// CustomerDomainListResponse401Headers the declared response headers of an HTTP 401 response for CustomerDomainList
+type CustomerDomainListResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// CustomerDomainListResponse403Headers the declared response headers of an HTTP 403 response for CustomerDomainList
+type CustomerDomainListResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// CustomerDomainListResponse503Headers the declared response headers of an HTTP 503 response for CustomerDomainList
+type CustomerDomainListResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type CustomerDomainListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DomainPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CustomerDomainListResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CustomerDomainListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CustomerDomainListResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CustomerDomainListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CustomerDomainListResponse) GetJSON200() *DomainPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CustomerDomainListResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CustomerDomainListResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CustomerDomainListResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CustomerDomainListResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CustomerDomainListResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CustomerDomainListResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CustomerDomainListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CustomerDomainListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CustomerDomainListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CustomerDomainListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DomainCreateResponse201Headers the declared response headers of an HTTP 201 response for DomainCreate
+type DomainCreateResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+// DomainCreateResponse401Headers the declared response headers of an HTTP 401 response for DomainCreate
+type DomainCreateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// DomainCreateResponse403Headers the declared response headers of an HTTP 403 response for DomainCreate
+type DomainCreateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// DomainCreateResponse503Headers the declared response headers of an HTTP 503 response for DomainCreate
+type DomainCreateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type DomainCreateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Domain
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *DomainCreateResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DomainCreateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DomainCreateResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DomainCreateResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r DomainCreateResponse) GetJSON201() *Domain {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DomainCreateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DomainCreateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DomainCreateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DomainCreateResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DomainCreateResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r DomainCreateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r DomainCreateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r DomainCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DomainCreateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DomainCreateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DomainCreateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DomainCreateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DomainCreateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DomainCreateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // CustomerEventListResponse200Headers the declared response headers of an HTTP 200 response for CustomerEventList
 type CustomerEventListResponse200Headers struct {
 	Link *string
@@ -12666,6 +14338,478 @@ func (r CustomerTermsAcceptanceListResponse) ContentType() string {
 	return ""
 }
 
+// DomainListResponse200Headers the declared response headers of an HTTP 200 response for DomainList
+type DomainListResponse200Headers struct {
+	Link *string
+}
+
+// DomainListResponse401Headers the declared response headers of an HTTP 401 response for DomainList
+type DomainListResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// DomainListResponse403Headers the declared response headers of an HTTP 403 response for DomainList
+type DomainListResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// DomainListResponse503Headers the declared response headers of an HTTP 503 response for DomainList
+type DomainListResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type DomainListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DomainPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *DomainListResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DomainListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DomainListResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DomainListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DomainListResponse) GetJSON200() *DomainPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DomainListResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DomainListResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DomainListResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DomainListResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DomainListResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DomainListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DomainListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DomainListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DomainListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DomainDeleteResponse401Headers the declared response headers of an HTTP 401 response for DomainDelete
+type DomainDeleteResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// DomainDeleteResponse403Headers the declared response headers of an HTTP 403 response for DomainDelete
+type DomainDeleteResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// DomainDeleteResponse503Headers the declared response headers of an HTTP 503 response for DomainDelete
+type DomainDeleteResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type DomainDeleteResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DomainDeleteResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DomainDeleteResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DomainDeleteResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DomainDeleteResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DomainDeleteResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DomainDeleteResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DomainDeleteResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r DomainDeleteResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DomainDeleteResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DomainDeleteResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DomainDeleteResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DomainDeleteResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DomainDeleteResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DomainDeleteResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DomainGetResponse200Headers the declared response headers of an HTTP 200 response for DomainGet
+type DomainGetResponse200Headers struct {
+	ETag string
+}
+
+// DomainGetResponse304Headers the declared response headers of an HTTP 304 response for DomainGet
+type DomainGetResponse304Headers struct {
+	ETag string
+}
+
+// DomainGetResponse401Headers the declared response headers of an HTTP 401 response for DomainGet
+type DomainGetResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// DomainGetResponse403Headers the declared response headers of an HTTP 403 response for DomainGet
+type DomainGetResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// DomainGetResponse503Headers the declared response headers of an HTTP 503 response for DomainGet
+type DomainGetResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type DomainGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Domain
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *DomainGetResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *DomainGetResponse304Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DomainGetResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DomainGetResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DomainGetResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DomainGetResponse) GetJSON200() *Domain {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DomainGetResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DomainGetResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DomainGetResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DomainGetResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DomainGetResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DomainGetResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DomainGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DomainGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DomainGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DomainGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DomainUpdateResponse200Headers the declared response headers of an HTTP 200 response for DomainUpdate
+type DomainUpdateResponse200Headers struct {
+	ETag string
+}
+
+// DomainUpdateResponse401Headers the declared response headers of an HTTP 401 response for DomainUpdate
+type DomainUpdateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// DomainUpdateResponse403Headers the declared response headers of an HTTP 403 response for DomainUpdate
+type DomainUpdateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// DomainUpdateResponse503Headers the declared response headers of an HTTP 503 response for DomainUpdate
+type DomainUpdateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type DomainUpdateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Domain
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *DomainUpdateResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DomainUpdateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DomainUpdateResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DomainUpdateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DomainUpdateResponse) GetJSON200() *Domain {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DomainUpdateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DomainUpdateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DomainUpdateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DomainUpdateResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DomainUpdateResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r DomainUpdateResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r DomainUpdateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r DomainUpdateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r DomainUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DomainUpdateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DomainUpdateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DomainUpdateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DomainUpdateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DomainUpdateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DomainUpdateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // EventListResponse200Headers the declared response headers of an HTTP 200 response for EventList
 type EventListResponse200Headers struct {
 	Link *string
@@ -13291,6 +15435,110 @@ func (r PasswordResetCompleteResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r PasswordResetCompleteResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PortalDomainListResponse200Headers the declared response headers of an HTTP 200 response for PortalDomainList
+type PortalDomainListResponse200Headers struct {
+	Link *string
+}
+
+// PortalDomainListResponse401Headers the declared response headers of an HTTP 401 response for PortalDomainList
+type PortalDomainListResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// PortalDomainListResponse403Headers the declared response headers of an HTTP 403 response for PortalDomainList
+type PortalDomainListResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// PortalDomainListResponse503Headers the declared response headers of an HTTP 503 response for PortalDomainList
+type PortalDomainListResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type PortalDomainListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DomainPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PortalDomainListResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PortalDomainListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PortalDomainListResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PortalDomainListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PortalDomainListResponse) GetJSON200() *DomainPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PortalDomainListResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PortalDomainListResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PortalDomainListResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PortalDomainListResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PortalDomainListResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PortalDomainListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PortalDomainListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PortalDomainListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PortalDomainListResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -15860,6 +18108,49 @@ func (c *ClientWithResponses) CustomerDeletionPlanGetWithResponse(ctx context.Co
 	return ParseCustomerDeletionPlanGetResponse(rsp)
 }
 
+// CustomerDomainListWithResponse List a customer's domains
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/customers/{customer_id}/domains (the `CustomerDomainList` operationId).
+func (c *ClientWithResponses) CustomerDomainListWithResponse(ctx context.Context, customerId CustomerId, params *CustomerDomainListParams, reqEditors ...RequestEditorFn) (*CustomerDomainListResponse, error) {
+	rsp, err := c.CustomerDomainList(ctx, customerId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCustomerDomainListResponse(rsp)
+}
+
+// DomainCreateWithBodyWithResponse Add a domain to a customer
+//
+// A host that another domain has, of whatever customer, is refused with 409 `host_taken`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/customers/{customer_id}/domains (the `DomainCreate` operationId).
+func (c *ClientWithResponses) DomainCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DomainCreateResponse, error) {
+	rsp, err := c.DomainCreateWithBody(ctx, customerId, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDomainCreateResponse(rsp)
+}
+
+// DomainCreateWithResponse Add a domain to a customer
+//
+// A host that another domain has, of whatever customer, is refused with 409 `host_taken`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/customers/{customer_id}/domains (the `DomainCreate` operationId).
+func (c *ClientWithResponses) DomainCreateWithResponse(ctx context.Context, customerId CustomerId, body DomainCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*DomainCreateResponse, error) {
+	rsp, err := c.DomainCreate(ctx, customerId, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDomainCreateResponse(rsp)
+}
+
 // CustomerEventListWithResponse A customer's history
 //
 // What happened to a customer and to what belongs to it, the newest first. Complete the moment a change is
@@ -16107,6 +18398,77 @@ func (c *ClientWithResponses) CustomerTermsAcceptanceListWithResponse(ctx contex
 	return ParseCustomerTermsAcceptanceListResponse(rsp)
 }
 
+// DomainListWithResponse List the domains of all customers
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/domains (the `DomainList` operationId).
+func (c *ClientWithResponses) DomainListWithResponse(ctx context.Context, params *DomainListParams, reqEditors ...RequestEditorFn) (*DomainListResponse, error) {
+	rsp, err := c.DomainList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDomainListResponse(rsp)
+}
+
+// DomainDeleteWithResponse Delete a domain
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/domains/{domain_id} (the `DomainDelete` operationId).
+func (c *ClientWithResponses) DomainDeleteWithResponse(ctx context.Context, domainId DomainId, params *DomainDeleteParams, reqEditors ...RequestEditorFn) (*DomainDeleteResponse, error) {
+	rsp, err := c.DomainDelete(ctx, domainId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDomainDeleteResponse(rsp)
+}
+
+// DomainGetWithResponse Read a domain
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/domains/{domain_id} (the `DomainGet` operationId).
+func (c *ClientWithResponses) DomainGetWithResponse(ctx context.Context, domainId DomainId, params *DomainGetParams, reqEditors ...RequestEditorFn) (*DomainGetResponse, error) {
+	rsp, err := c.DomainGet(ctx, domainId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDomainGetResponse(rsp)
+}
+
+// DomainUpdateWithBodyWithResponse Change a domain
+//
+// A JSON Merge Patch. The three configurations are merged too, key by key. A patch that changes nothing leaves `version` as
+// it is.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/domains/{domain_id} (the `DomainUpdate` operationId).
+func (c *ClientWithResponses) DomainUpdateWithBodyWithResponse(ctx context.Context, domainId DomainId, params *DomainUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DomainUpdateResponse, error) {
+	rsp, err := c.DomainUpdateWithBody(ctx, domainId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDomainUpdateResponse(rsp)
+}
+
+// DomainUpdateWithResponse Change a domain
+//
+// A JSON Merge Patch. The three configurations are merged too, key by key. A patch that changes nothing leaves `version` as
+// it is.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/domains/{domain_id} (the `DomainUpdate` operationId).
+func (c *ClientWithResponses) DomainUpdateWithResponse(ctx context.Context, domainId DomainId, params *DomainUpdateParams, body DomainUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*DomainUpdateResponse, error) {
+	rsp, err := c.DomainUpdate(ctx, domainId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDomainUpdateResponse(rsp)
+}
+
 // EventListWithResponse Follow the feed of all changes
 //
 // Every event of the installation, the oldest first, in the order of `position`. A reader that keeps
@@ -16244,6 +18606,19 @@ func (c *ClientWithResponses) PasswordResetCompleteWithResponse(ctx context.Cont
 		return nil, err
 	}
 	return ParsePasswordResetCompleteResponse(rsp)
+}
+
+// PortalDomainListWithResponse List the domains of one's customer
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/portal/domains (the `PortalDomainList` operationId).
+func (c *ClientWithResponses) PortalDomainListWithResponse(ctx context.Context, params *PortalDomainListParams, reqEditors ...RequestEditorFn) (*PortalDomainListResponse, error) {
+	rsp, err := c.PortalDomainList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalDomainListResponse(rsp)
 }
 
 // PortalPasswordUpdateWithBodyWithResponse Change one's own password
@@ -19104,6 +21479,263 @@ func ParseCustomerDeletionPlanGetResponse(rsp *http.Response) (*CustomerDeletion
 	return response, nil
 }
 
+// ParseCustomerDomainListResponse parses an HTTP response from a CustomerDomainListWithResponse call
+func ParseCustomerDomainListResponse(rsp *http.Response) (*CustomerDomainListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CustomerDomainListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DomainPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CustomerDomainListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CustomerDomainListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CustomerDomainListResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers CustomerDomainListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDomainCreateResponse parses an HTTP response from a DomainCreateWithResponse call
+func ParseDomainCreateResponse(rsp *http.Response) (*DomainCreateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DomainCreateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Domain
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers DomainCreateResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers DomainCreateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DomainCreateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers DomainCreateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseCustomerEventListResponse parses an HTTP response from a CustomerEventListWithResponse call
 func ParseCustomerEventListResponse(rsp *http.Response) (*CustomerEventListResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -20544,6 +23176,484 @@ func ParseCustomerTermsAcceptanceListResponse(rsp *http.Response) (*CustomerTerm
 	return response, nil
 }
 
+// ParseDomainListResponse parses an HTTP response from a DomainListWithResponse call
+func ParseDomainListResponse(rsp *http.Response) (*DomainListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DomainListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DomainPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers DomainListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers DomainListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DomainListResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers DomainListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDomainDeleteResponse parses an HTTP response from a DomainDeleteWithResponse call
+func ParseDomainDeleteResponse(rsp *http.Response) (*DomainDeleteResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DomainDeleteResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers DomainDeleteResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DomainDeleteResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers DomainDeleteResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDomainGetResponse parses an HTTP response from a DomainGetWithResponse call
+func ParseDomainGetResponse(rsp *http.Response) (*DomainGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DomainGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Domain
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers DomainGetResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers DomainGetResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 401:
+		var headers DomainGetResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DomainGetResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers DomainGetResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDomainUpdateResponse parses an HTTP response from a DomainUpdateWithResponse call
+func ParseDomainUpdateResponse(rsp *http.Response) (*DomainUpdateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DomainUpdateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Domain
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers DomainUpdateResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers DomainUpdateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DomainUpdateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers DomainUpdateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseEventListResponse parses an HTTP response from a EventListWithResponse call
 func ParseEventListResponse(rsp *http.Response) (*EventListResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -21150,6 +24260,110 @@ func ParsePasswordResetCompleteResponse(rsp *http.Response) (*PasswordResetCompl
 	switch {
 	case rsp.StatusCode == 503:
 		var headers PasswordResetCompleteResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePortalDomainListResponse parses an HTTP response from a PortalDomainListWithResponse call
+func ParsePortalDomainListResponse(rsp *http.Response) (*PortalDomainListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PortalDomainListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DomainPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PortalDomainListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers PortalDomainListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PortalDomainListResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers PortalDomainListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {

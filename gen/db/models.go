@@ -74,6 +74,25 @@ type CustomerActivity struct {
 	LastActivityAt time.Time
 }
 
+type Domain struct {
+	ID                 uuid.UUID
+	CustomerID         uuid.UUID
+	Host               string
+	HttpPorts          []int32
+	Scheme             string
+	Origin             *string
+	OriginPort         *int32
+	CacheConfiguration json.RawMessage
+	Redirection        json.RawMessage
+	SslExpiresAt       *time.Time
+	TlsProtocol        *string
+	WafConfiguration   json.RawMessage
+	Version            int64
+	CreatedAt          time.Time
+	UpdatedAt          time.Time
+	SearchText         string
+}
+
 type Event struct {
 	Sequence     int64
 	Position     *int64

@@ -75,6 +75,51 @@ func (e CustomerStatus) Valid() bool {
 	}
 }
 
+// Defines values for DomainCreateTlsProtocol.
+const (
+	DomainCreateTlsProtocolLessThannil DomainCreateTlsProtocol = "<nil>"
+	DomainCreateTlsProtocolTLSv10      DomainCreateTlsProtocol = "TLSv1.0"
+	DomainCreateTlsProtocolTLSv11      DomainCreateTlsProtocol = "TLSv1.1"
+	DomainCreateTlsProtocolTLSv12      DomainCreateTlsProtocol = "TLSv1.2"
+	DomainCreateTlsProtocolTLSv13      DomainCreateTlsProtocol = "TLSv1.3"
+)
+
+// Valid indicates whether the value is a known member of the DomainCreateTlsProtocol enum.
+func (e DomainCreateTlsProtocol) Valid() bool {
+	switch e {
+	case DomainCreateTlsProtocolLessThannil:
+		return true
+	case DomainCreateTlsProtocolTLSv10:
+		return true
+	case DomainCreateTlsProtocolTLSv11:
+		return true
+	case DomainCreateTlsProtocolTLSv12:
+		return true
+	case DomainCreateTlsProtocolTLSv13:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DomainScheme.
+const (
+	DomainSchemeHttp  DomainScheme = "http"
+	DomainSchemeHttps DomainScheme = "https"
+)
+
+// Valid indicates whether the value is a known member of the DomainScheme enum.
+func (e DomainScheme) Valid() bool {
+	switch e {
+	case DomainSchemeHttp:
+		return true
+	case DomainSchemeHttps:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
 	HealthStatusOk HealthStatus = "ok"
@@ -165,6 +210,30 @@ func (e StaffRole) Valid() bool {
 	}
 }
 
+// Defines values for TlsProtocol.
+const (
+	TlsProtocolTLSv10 TlsProtocol = "TLSv1.0"
+	TlsProtocolTLSv11 TlsProtocol = "TLSv1.1"
+	TlsProtocolTLSv12 TlsProtocol = "TLSv1.2"
+	TlsProtocolTLSv13 TlsProtocol = "TLSv1.3"
+)
+
+// Valid indicates whether the value is a known member of the TlsProtocol enum.
+func (e TlsProtocol) Valid() bool {
+	switch e {
+	case TlsProtocolTLSv10:
+		return true
+	case TlsProtocolTLSv11:
+		return true
+	case TlsProtocolTLSv12:
+		return true
+	case TlsProtocolTLSv13:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TokenResponseTokenType.
 const (
 	TokenResponseTokenTypeBearer TokenResponseTokenType = "Bearer"
@@ -210,6 +279,66 @@ func (e CustomerListParamsSort) Valid() bool {
 	}
 }
 
+// Defines values for CustomerDomainListParamsSort.
+const (
+	CustomerDomainListParamsSortCreatedAt      CustomerDomainListParamsSort = "created_at"
+	CustomerDomainListParamsSortHost           CustomerDomainListParamsSort = "host"
+	CustomerDomainListParamsSortMinusCreatedAt CustomerDomainListParamsSort = "-created_at"
+	CustomerDomainListParamsSortMinusHost      CustomerDomainListParamsSort = "-host"
+	CustomerDomainListParamsSortMinusUpdatedAt CustomerDomainListParamsSort = "-updated_at"
+	CustomerDomainListParamsSortUpdatedAt      CustomerDomainListParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the CustomerDomainListParamsSort enum.
+func (e CustomerDomainListParamsSort) Valid() bool {
+	switch e {
+	case CustomerDomainListParamsSortCreatedAt:
+		return true
+	case CustomerDomainListParamsSortHost:
+		return true
+	case CustomerDomainListParamsSortMinusCreatedAt:
+		return true
+	case CustomerDomainListParamsSortMinusHost:
+		return true
+	case CustomerDomainListParamsSortMinusUpdatedAt:
+		return true
+	case CustomerDomainListParamsSortUpdatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DomainListParamsSort.
+const (
+	DomainListParamsSortCreatedAt      DomainListParamsSort = "created_at"
+	DomainListParamsSortHost           DomainListParamsSort = "host"
+	DomainListParamsSortMinusCreatedAt DomainListParamsSort = "-created_at"
+	DomainListParamsSortMinusHost      DomainListParamsSort = "-host"
+	DomainListParamsSortMinusUpdatedAt DomainListParamsSort = "-updated_at"
+	DomainListParamsSortUpdatedAt      DomainListParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the DomainListParamsSort enum.
+func (e DomainListParamsSort) Valid() bool {
+	switch e {
+	case DomainListParamsSortCreatedAt:
+		return true
+	case DomainListParamsSortHost:
+		return true
+	case DomainListParamsSortMinusCreatedAt:
+		return true
+	case DomainListParamsSortMinusHost:
+		return true
+	case DomainListParamsSortMinusUpdatedAt:
+		return true
+	case DomainListParamsSortUpdatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EventListParamsFrom.
 const (
 	EventListParamsFromNow EventListParamsFrom = "now"
@@ -243,6 +372,36 @@ func (e IdentityListParamsSort) Valid() bool {
 	case IdentityListParamsSortMinusName:
 		return true
 	case IdentityListParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PortalDomainListParamsSort.
+const (
+	PortalDomainListParamsSortCreatedAt      PortalDomainListParamsSort = "created_at"
+	PortalDomainListParamsSortHost           PortalDomainListParamsSort = "host"
+	PortalDomainListParamsSortMinusCreatedAt PortalDomainListParamsSort = "-created_at"
+	PortalDomainListParamsSortMinusHost      PortalDomainListParamsSort = "-host"
+	PortalDomainListParamsSortMinusUpdatedAt PortalDomainListParamsSort = "-updated_at"
+	PortalDomainListParamsSortUpdatedAt      PortalDomainListParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the PortalDomainListParamsSort enum.
+func (e PortalDomainListParamsSort) Valid() bool {
+	switch e {
+	case PortalDomainListParamsSortCreatedAt:
+		return true
+	case PortalDomainListParamsSortHost:
+		return true
+	case PortalDomainListParamsSortMinusCreatedAt:
+		return true
+	case PortalDomainListParamsSortMinusHost:
+		return true
+	case PortalDomainListParamsSortMinusUpdatedAt:
+		return true
+	case PortalDomainListParamsSortUpdatedAt:
 		return true
 	default:
 		return false
@@ -595,6 +754,7 @@ type DeletionCounts struct {
 
 	// Sessions Sessions that are open. The confirmation does not depend on them.
 	Sessions int64 `json:"sessions"`
+	Domains  int64 `json:"domains"`
 	Notes    int64 `json:"notes"`
 }
 
@@ -622,6 +782,133 @@ type DeletionPlan struct {
 	ConfirmationToken *string `json:"confirmation_token"`
 }
 
+// Domain A host that a customer has, and how it is served.
+type Domain struct {
+	Id         openapi_types.UUID `json:"id"`
+	CustomerId openapi_types.UUID `json:"customer_id"`
+
+	// Host In ASCII, as the DNS has it.
+	Host string `json:"host"`
+
+	// HostUnicode As people read it.
+	HostUnicode string  `json:"host_unicode"`
+	HttpPorts   []int32 `json:"http_ports"`
+
+	// Scheme How the domain is reached.
+	Scheme     DomainScheme `json:"scheme"`
+	Origin     *string      `json:"origin"`
+	OriginPort *int32       `json:"origin_port"`
+
+	// CacheConfiguration How answers are cached: a JSON object of up to 16 KiB. Well-known members, which programs may rely on:
+	// `default_ttl_seconds`, `max_ttl_seconds` (numbers), `query_strings` (`ignore`, `include`), `ignore_paths` (a list of
+	// texts). Others are yours.
+	CacheConfiguration *json.RawMessage `json:"cache_configuration"`
+
+	// Redirection Where requests are led instead. Well-known members: `to` (a URL), `status` (301, 302, 307 or 308), `keep_path` (a
+	// boolean).
+	Redirection  *json.RawMessage `json:"redirection"`
+	SslExpiresAt *time.Time       `json:"ssl_expires_at"`
+
+	// TlsProtocol The oldest TLS version that is let in.
+	TlsProtocol *string `json:"tls_protocol"`
+
+	// WafConfiguration The web application firewall. Well-known members: `mode` (`off`, `log`, `block`), `rule_sets` (a list of texts),
+	// `exceptions` (a list of texts).
+	WafConfiguration *json.RawMessage `json:"waf_configuration"`
+
+	// Version Up by one with each change.
+	Version   int64     `json:"version"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// DomainCreate defines model for DomainCreate.
+type DomainCreate struct {
+	// Host A valid DNS name, as people write it or in punycode. No two domains have the same.
+	Host string `json:"host"`
+
+	// HttpPorts The ports that are listened on; `[80]` when absent.
+	HttpPorts *[]int32 `json:"http_ports,omitempty"`
+
+	// Scheme How the domain is reached.
+	Scheme *DomainScheme `json:"scheme,omitempty"`
+
+	// Origin The host name or the IP address (4 or 6) that answers come from.
+	Origin     *string `json:"origin,omitempty"`
+	OriginPort *int32  `json:"origin_port,omitempty"`
+
+	// CacheConfiguration How answers are cached: a JSON object of up to 16 KiB. Well-known members, which programs may rely on:
+	// `default_ttl_seconds`, `max_ttl_seconds` (numbers), `query_strings` (`ignore`, `include`), `ignore_paths` (a list of
+	// texts). Others are yours.
+	CacheConfiguration *json.RawMessage `json:"cache_configuration,omitempty"`
+
+	// Redirection Where requests are led instead. Well-known members: `to` (a URL), `status` (301, 302, 307 or 308), `keep_path` (a
+	// boolean).
+	Redirection *json.RawMessage `json:"redirection,omitempty"`
+
+	// SslExpiresAt When the certificate expires.
+	SslExpiresAt *time.Time `json:"ssl_expires_at,omitempty"`
+
+	// TlsProtocol The oldest TLS version that is let in.
+	TlsProtocol *DomainCreateTlsProtocol `json:"tls_protocol,omitempty"`
+
+	// WafConfiguration The web application firewall. Well-known members: `mode` (`off`, `log`, `block`), `rule_sets` (a list of texts),
+	// `exceptions` (a list of texts).
+	WafConfiguration *json.RawMessage `json:"waf_configuration,omitempty"`
+}
+
+// DomainCreateTlsProtocol The oldest TLS version that is let in.
+type DomainCreateTlsProtocol string
+
+// DomainPage defines model for DomainPage.
+type DomainPage struct {
+	Data []Domain `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor *NextCursor `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// DomainPatch defines model for DomainPatch.
+type DomainPatch struct {
+	// Host A valid DNS name, as people write it or in punycode. No two domains have the same.
+	Host *string `json:"host,omitempty"`
+
+	// HttpPorts The ports that are listened on.
+	HttpPorts *[]int32 `json:"http_ports,omitempty"`
+
+	// Scheme How the domain is reached.
+	Scheme *DomainScheme `json:"scheme,omitempty"`
+
+	// Origin The host name or the IP address (4 or 6) that answers come from.
+	Origin     nullable.Nullable[string] `json:"origin,omitempty"`
+	OriginPort nullable.Nullable[int32]  `json:"origin_port,omitempty"`
+
+	// CacheConfiguration How answers are cached: a JSON object of up to 16 KiB. Well-known members, which programs may rely on:
+	// `default_ttl_seconds`, `max_ttl_seconds` (numbers), `query_strings` (`ignore`, `include`), `ignore_paths` (a list of
+	// texts). Others are yours.
+	CacheConfiguration nullable.Nullable[json.RawMessage] `json:"cache_configuration,omitempty"`
+
+	// Redirection Where requests are led instead. Well-known members: `to` (a URL), `status` (301, 302, 307 or 308), `keep_path` (a
+	// boolean).
+	Redirection nullable.Nullable[json.RawMessage] `json:"redirection,omitempty"`
+
+	// SslExpiresAt When the certificate expires.
+	SslExpiresAt nullable.Nullable[time.Time] `json:"ssl_expires_at,omitempty"`
+
+	// TlsProtocol The oldest TLS version that is let in.
+	TlsProtocol nullable.Nullable[string] `json:"tls_protocol,omitempty"`
+
+	// WafConfiguration The web application firewall. Well-known members: `mode` (`off`, `log`, `block`), `rule_sets` (a list of texts),
+	// `exceptions` (a list of texts).
+	WafConfiguration nullable.Nullable[json.RawMessage] `json:"waf_configuration,omitempty"`
+}
+
+// DomainScheme How the domain is reached.
+type DomainScheme string
+
 // Email An email address (RFC 5321), without a display name.
 type Email = string
 
@@ -637,7 +924,7 @@ type Event struct {
 
 	// Type `customer.created|updated|deleted|activated|deactivated|identities_deleted`,
 	// `identity.created|updated|deleted`, `activation_request.created|updated|sent|used|revoked`,
-	// `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may
+	// `domain.created|updated|deleted`, `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may
 	// appear.
 	Type string `json:"type"`
 
@@ -1073,7 +1360,7 @@ type Properties = json.RawMessage
 
 // ResourceRef A resource by kind and id.
 type ResourceRef struct {
-	// Kind `customer`, `identity`, `activation_request`, `terms`, `note`, `staff`. New kinds may appear.
+	// Kind `customer`, `identity`, `activation_request`, `domain`, `terms`, `note`, `staff`. New kinds may appear.
 	Kind string             `json:"kind"`
 	Id   openapi_types.UUID `json:"id"`
 }
@@ -1260,6 +1547,9 @@ type TermsPage struct {
 	Total *Total `json:"total,omitempty"`
 }
 
+// TlsProtocol The oldest TLS version that is let in.
+type TlsProtocol string
+
 // TokenRequest Parameters that are not listed are ignored, as RFC 6749 asks.
 type TokenRequest struct {
 	// GrantType `password` or `refresh_token`.
@@ -1317,6 +1607,9 @@ type Cursor = string
 
 // CustomerId defines model for CustomerId.
 type CustomerId = openapi_types.UUID
+
+// DomainId defines model for DomainId.
+type DomainId = openapi_types.UUID
 
 // DryRun defines model for DryRun.
 type DryRun = bool
@@ -1602,6 +1895,41 @@ type CustomerDeactivateParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// CustomerDomainListParams defines parameters for CustomerDomainList.
+type CustomerDomainListParams struct {
+	// Q Text to look for in host (in both of its forms) and origin, anywhere inside them, without regard to case or accents;
+	// with fewer than three characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Host Only the domain with exactly this host, in either of its forms.
+	Host *string `form:"host,omitempty" json:"host,omitempty"`
+
+	// Scheme Only domains with this scheme.
+	Scheme *DomainScheme `form:"scheme,omitempty" json:"scheme,omitempty"`
+
+	// SslExpiresBefore Only domains whose certificate expires before this moment.
+	SslExpiresBefore *time.Time `form:"ssl_expires_before,omitempty" json:"ssl_expires_before,omitempty"`
+
+	// TlsProtocol Only domains with this protocol.
+	TlsProtocol *TlsProtocol `form:"tls_protocol,omitempty" json:"tls_protocol,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *CustomerDomainListParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// CustomerDomainListParamsSort defines parameters for CustomerDomainList.
+type CustomerDomainListParamsSort string
+
 // CustomerEventListParams defines parameters for CustomerEventList.
 type CustomerEventListParams struct {
 	// Limit How many entries a page has at most.
@@ -1685,6 +2013,64 @@ type CustomerTermsAcceptanceListParams struct {
 	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
 }
 
+// DomainListParams defines parameters for DomainList.
+type DomainListParams struct {
+	// CustomerId Only domains of this customer.
+	CustomerId *openapi_types.UUID `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+
+	// Q Text to look for in host (in both of its forms) and origin, anywhere inside them, without regard to case or accents;
+	// with fewer than three characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Host Only the domain with exactly this host, in either of its forms.
+	Host *string `form:"host,omitempty" json:"host,omitempty"`
+
+	// Scheme Only domains with this scheme.
+	Scheme *DomainScheme `form:"scheme,omitempty" json:"scheme,omitempty"`
+
+	// SslExpiresBefore Only domains whose certificate expires before this moment.
+	SslExpiresBefore *time.Time `form:"ssl_expires_before,omitempty" json:"ssl_expires_before,omitempty"`
+
+	// TlsProtocol Only domains with this protocol.
+	TlsProtocol *TlsProtocol `form:"tls_protocol,omitempty" json:"tls_protocol,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *DomainListParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// DomainListParamsSort defines parameters for DomainList.
+type DomainListParamsSort string
+
+// DomainDeleteParams defines parameters for DomainDelete.
+type DomainDeleteParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// DomainGetParams defines parameters for DomainGet.
+type DomainGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// DomainUpdateParams defines parameters for DomainUpdate.
+type DomainUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // EventListParams defines parameters for EventList.
 type EventListParams struct {
 	// From `now` gives a cursor at the present end of the feed, and no events. Not together with `cursor`.
@@ -1735,6 +2121,41 @@ type IdentityListParams struct {
 
 // IdentityListParamsSort defines parameters for IdentityList.
 type IdentityListParamsSort string
+
+// PortalDomainListParams defines parameters for PortalDomainList.
+type PortalDomainListParams struct {
+	// Q Text to look for in host (in both of its forms) and origin, anywhere inside them, without regard to case or accents;
+	// with fewer than three characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Host Only the domain with exactly this host, in either of its forms.
+	Host *string `form:"host,omitempty" json:"host,omitempty"`
+
+	// Scheme Only domains with this scheme.
+	Scheme *DomainScheme `form:"scheme,omitempty" json:"scheme,omitempty"`
+
+	// SslExpiresBefore Only domains whose certificate expires before this moment.
+	SslExpiresBefore *time.Time `form:"ssl_expires_before,omitempty" json:"ssl_expires_before,omitempty"`
+
+	// TlsProtocol Only domains with this protocol.
+	TlsProtocol *TlsProtocol `form:"tls_protocol,omitempty" json:"tls_protocol,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *PortalDomainListParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// PortalDomainListParamsSort defines parameters for PortalDomainList.
+type PortalDomainListParamsSort string
 
 // PortalProfileGetParams defines parameters for PortalProfileGet.
 type PortalProfileGetParams struct {
@@ -1869,6 +2290,9 @@ type ActivationRequestCreateJSONRequestBody = ActivationRequestCreate
 // ActivationRequestUpdateJSONRequestBody defines body for ActivationRequestUpdate for application/json ContentType.
 type ActivationRequestUpdateJSONRequestBody = ActivationRequestPatch
 
+// DomainCreateJSONRequestBody defines body for DomainCreate for application/json ContentType.
+type DomainCreateJSONRequestBody = DomainCreate
+
 // IdentityCreateJSONRequestBody defines body for IdentityCreate for application/json ContentType.
 type IdentityCreateJSONRequestBody = IdentityCreate
 
@@ -1880,6 +2304,9 @@ type IdentityPasswordUpdateJSONRequestBody = PasswordSet
 
 // NoteCreateJSONRequestBody defines body for NoteCreate for application/json ContentType.
 type NoteCreateJSONRequestBody = NoteCreate
+
+// DomainUpdateJSONRequestBody defines body for DomainUpdate for application/json ContentType.
+type DomainUpdateJSONRequestBody = DomainPatch
 
 // MePasswordUpdateJSONRequestBody defines body for MePasswordUpdate for application/json ContentType.
 type MePasswordUpdateJSONRequestBody = PasswordChange
@@ -1976,6 +2403,12 @@ type ServerInterface interface {
 	// CustomerDeletionPlanGet What deleting a customer would do
 	// (GET /v1/customers/{customer_id}/deletion-plan)
 	CustomerDeletionPlanGet(ctx echo.Context, customerId CustomerId) error
+	// CustomerDomainList List a customer's domains
+	// (GET /v1/customers/{customer_id}/domains)
+	CustomerDomainList(ctx echo.Context, customerId CustomerId, params CustomerDomainListParams) error
+	// DomainCreate Add a domain to a customer
+	// (POST /v1/customers/{customer_id}/domains)
+	DomainCreate(ctx echo.Context, customerId CustomerId) error
 	// CustomerEventList A customer's history
 	// (GET /v1/customers/{customer_id}/events)
 	CustomerEventList(ctx echo.Context, customerId CustomerId, params CustomerEventListParams) error
@@ -2012,6 +2445,18 @@ type ServerInterface interface {
 	// CustomerTermsAcceptanceList What a customer has accepted
 	// (GET /v1/customers/{customer_id}/terms-acceptances)
 	CustomerTermsAcceptanceList(ctx echo.Context, customerId CustomerId, params CustomerTermsAcceptanceListParams) error
+	// DomainList List the domains of all customers
+	// (GET /v1/domains)
+	DomainList(ctx echo.Context, params DomainListParams) error
+	// DomainDelete Delete a domain
+	// (DELETE /v1/domains/{domain_id})
+	DomainDelete(ctx echo.Context, domainId DomainId, params DomainDeleteParams) error
+	// DomainGet Read a domain
+	// (GET /v1/domains/{domain_id})
+	DomainGet(ctx echo.Context, domainId DomainId, params DomainGetParams) error
+	// DomainUpdate Change a domain
+	// (PATCH /v1/domains/{domain_id})
+	DomainUpdate(ctx echo.Context, domainId DomainId, params DomainUpdateParams) error
 	// EventList Follow the feed of all changes
 	// (GET /v1/events)
 	EventList(ctx echo.Context, params EventListParams) error
@@ -2030,6 +2475,9 @@ type ServerInterface interface {
 	// PasswordResetComplete Set a new password through a link
 	// (POST /v1/password-resets/complete)
 	PasswordResetComplete(ctx echo.Context) error
+	// PortalDomainList List the domains of one's customer
+	// (GET /v1/portal/domains)
+	PortalDomainList(ctx echo.Context, params PortalDomainListParams) error
 	// PortalPasswordUpdate Change one's own password
 	// (PUT /v1/portal/password)
 	PortalPasswordUpdate(ctx echo.Context) error
@@ -2807,6 +3255,103 @@ func (w *ServerInterfaceWrapper) CustomerDeletionPlanGet(ctx echo.Context) error
 	return err
 }
 
+// CustomerDomainList converts echo context to params.
+func (w *ServerInterfaceWrapper) CustomerDomainList(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CustomerDomainListParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "host" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "host", ctx.QueryParams(), &params.Host, runtime.BindQueryParameterOptions{Type: "string", Format: "host-name"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter host: %s", err))
+	}
+
+	// ------------- Optional query parameter "scheme" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scheme", ctx.QueryParams(), &params.Scheme, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheme: %s", err))
+	}
+
+	// ------------- Optional query parameter "ssl_expires_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ssl_expires_before", ctx.QueryParams(), &params.SslExpiresBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter ssl_expires_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "tls_protocol" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tls_protocol", ctx.QueryParams(), &params.TlsProtocol, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tls_protocol: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CustomerDomainList(ctx, customerId, params)
+	return err
+}
+
+// DomainCreate converts echo context to params.
+func (w *ServerInterfaceWrapper) DomainCreate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DomainCreate(ctx, customerId)
+	return err
+}
+
 // CustomerEventList converts echo context to params.
 func (w *ServerInterfaceWrapper) CustomerEventList(ctx echo.Context) error {
 	var err error
@@ -3224,6 +3769,195 @@ func (w *ServerInterfaceWrapper) CustomerTermsAcceptanceList(ctx echo.Context) e
 	return err
 }
 
+// DomainList converts echo context to params.
+func (w *ServerInterfaceWrapper) DomainList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DomainListParams
+	// ------------- Optional query parameter "customer_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_id", ctx.QueryParams(), &params.CustomerId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "host" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "host", ctx.QueryParams(), &params.Host, runtime.BindQueryParameterOptions{Type: "string", Format: "host-name"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter host: %s", err))
+	}
+
+	// ------------- Optional query parameter "scheme" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scheme", ctx.QueryParams(), &params.Scheme, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheme: %s", err))
+	}
+
+	// ------------- Optional query parameter "ssl_expires_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ssl_expires_before", ctx.QueryParams(), &params.SslExpiresBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter ssl_expires_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "tls_protocol" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tls_protocol", ctx.QueryParams(), &params.TlsProtocol, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tls_protocol: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DomainList(ctx, params)
+	return err
+}
+
+// DomainDelete converts echo context to params.
+func (w *ServerInterfaceWrapper) DomainDelete(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "domain_id" -------------
+	var domainId DomainId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "domain_id", ctx.Param("domain_id"), &domainId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter domain_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DomainDeleteParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DomainDelete(ctx, domainId, params)
+	return err
+}
+
+// DomainGet converts echo context to params.
+func (w *ServerInterfaceWrapper) DomainGet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "domain_id" -------------
+	var domainId DomainId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "domain_id", ctx.Param("domain_id"), &domainId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter domain_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DomainGetParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DomainGet(ctx, domainId, params)
+	return err
+}
+
+// DomainUpdate converts echo context to params.
+func (w *ServerInterfaceWrapper) DomainUpdate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "domain_id" -------------
+	var domainId DomainId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "domain_id", ctx.Param("domain_id"), &domainId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter domain_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DomainUpdateParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DomainUpdate(ctx, domainId, params)
+	return err
+}
+
 // EventList converts echo context to params.
 func (w *ServerInterfaceWrapper) EventList(ctx echo.Context) error {
 	var err error
@@ -3363,6 +4097,80 @@ func (w *ServerInterfaceWrapper) PasswordResetComplete(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PasswordResetComplete(ctx)
+	return err
+}
+
+// PortalDomainList converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalDomainList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PortalDomainListParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "host" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "host", ctx.QueryParams(), &params.Host, runtime.BindQueryParameterOptions{Type: "string", Format: "host-name"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter host: %s", err))
+	}
+
+	// ------------- Optional query parameter "scheme" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scheme", ctx.QueryParams(), &params.Scheme, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheme: %s", err))
+	}
+
+	// ------------- Optional query parameter "ssl_expires_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ssl_expires_before", ctx.QueryParams(), &params.SslExpiresBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter ssl_expires_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "tls_protocol" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tls_protocol", ctx.QueryParams(), &params.TlsProtocol, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tls_protocol: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalDomainList(ctx, params)
 	return err
 }
 
@@ -3911,6 +4719,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/customers/:customer_id/activation-requests/:activation_request_id/send", wrapper.ActivationRequestSend, options.OperationMiddlewares["activationRequestSend"]...)
 	router.POST(options.BaseURL+"/v1/customers/:customer_id/deactivate", wrapper.CustomerDeactivate, options.OperationMiddlewares["customerDeactivate"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/deletion-plan", wrapper.CustomerDeletionPlanGet, options.OperationMiddlewares["customerDeletionPlanGet"]...)
+	router.GET(options.BaseURL+"/v1/customers/:customer_id/domains", wrapper.CustomerDomainList, options.OperationMiddlewares["customerDomainList"]...)
+	router.POST(options.BaseURL+"/v1/customers/:customer_id/domains", wrapper.DomainCreate, options.OperationMiddlewares["domainCreate"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/events", wrapper.CustomerEventList, options.OperationMiddlewares["customerEventList"]...)
 	router.DELETE(options.BaseURL+"/v1/customers/:customer_id/identities", wrapper.IdentityDeleteAll, options.OperationMiddlewares["identityDeleteAll"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/identities", wrapper.CustomerIdentityList, options.OperationMiddlewares["customerIdentityList"]...)
@@ -3923,12 +4733,17 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/customers/:customer_id/notes", wrapper.NoteCreate, options.OperationMiddlewares["noteCreate"]...)
 	router.DELETE(options.BaseURL+"/v1/customers/:customer_id/notes/:note_id", wrapper.NoteDelete, options.OperationMiddlewares["noteDelete"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/terms-acceptances", wrapper.CustomerTermsAcceptanceList, options.OperationMiddlewares["customerTermsAcceptanceList"]...)
+	router.GET(options.BaseURL+"/v1/domains", wrapper.DomainList, options.OperationMiddlewares["domainList"]...)
+	router.DELETE(options.BaseURL+"/v1/domains/:domain_id", wrapper.DomainDelete, options.OperationMiddlewares["domainDelete"]...)
+	router.GET(options.BaseURL+"/v1/domains/:domain_id", wrapper.DomainGet, options.OperationMiddlewares["domainGet"]...)
+	router.PATCH(options.BaseURL+"/v1/domains/:domain_id", wrapper.DomainUpdate, options.OperationMiddlewares["domainUpdate"]...)
 	router.GET(options.BaseURL+"/v1/events", wrapper.EventList, options.OperationMiddlewares["eventList"]...)
 	router.GET(options.BaseURL+"/v1/identities", wrapper.IdentityList, options.OperationMiddlewares["identityList"]...)
 	router.GET(options.BaseURL+"/v1/me", wrapper.MeGet, options.OperationMiddlewares["meGet"]...)
 	router.PUT(options.BaseURL+"/v1/me/password", wrapper.MePasswordUpdate, options.OperationMiddlewares["mePasswordUpdate"]...)
 	router.POST(options.BaseURL+"/v1/password-resets", wrapper.PasswordResetCreate, options.OperationMiddlewares["passwordResetCreate"]...)
 	router.POST(options.BaseURL+"/v1/password-resets/complete", wrapper.PasswordResetComplete, options.OperationMiddlewares["passwordResetComplete"]...)
+	router.GET(options.BaseURL+"/v1/portal/domains", wrapper.PortalDomainList, options.OperationMiddlewares["portalDomainList"]...)
 	router.PUT(options.BaseURL+"/v1/portal/password", wrapper.PortalPasswordUpdate, options.OperationMiddlewares["portalPasswordUpdate"]...)
 	router.GET(options.BaseURL+"/v1/portal/profile", wrapper.PortalProfileGet, options.OperationMiddlewares["portalProfileGet"]...)
 	router.PATCH(options.BaseURL+"/v1/portal/profile", wrapper.PortalProfileUpdate, options.OperationMiddlewares["portalProfileUpdate"]...)
@@ -7400,6 +8215,342 @@ func (response CustomerDeletionPlanGet503ApplicationProblemPlusJSONResponse) Vis
 	return err
 }
 
+type CustomerDomainListRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	Params     CustomerDomainListParams
+}
+
+type CustomerDomainListResponseObject interface {
+	VisitCustomerDomainListResponse(w http.ResponseWriter) error
+}
+
+type CustomerDomainList200ResponseHeaders struct {
+	Link *string
+}
+
+type CustomerDomainList200JSONResponse struct {
+	Body    DomainPage
+	Headers CustomerDomainList200ResponseHeaders
+}
+
+func (response CustomerDomainList200JSONResponse) VisitCustomerDomainListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDomainList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDomainList400ApplicationProblemPlusJSONResponse) VisitCustomerDomainListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDomainList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDomainList401ApplicationProblemPlusJSONResponse) VisitCustomerDomainListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDomainList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDomainList403ApplicationProblemPlusJSONResponse) VisitCustomerDomainListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDomainList404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDomainList404ApplicationProblemPlusJSONResponse) VisitCustomerDomainListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDomainList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDomainList500ApplicationProblemPlusJSONResponse) VisitCustomerDomainListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDomainList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDomainList503ApplicationProblemPlusJSONResponse) VisitCustomerDomainListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainCreateRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	Body       *DomainCreateJSONRequestBody
+}
+
+type DomainCreateResponseObject interface {
+	VisitDomainCreateResponse(w http.ResponseWriter) error
+}
+
+type DomainCreate201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type DomainCreate201JSONResponse struct {
+	Body    Domain
+	Headers DomainCreate201ResponseHeaders
+}
+
+func (response DomainCreate201JSONResponse) VisitDomainCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainCreate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DomainCreate400ApplicationProblemPlusJSONResponse) VisitDomainCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainCreate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DomainCreate401ApplicationProblemPlusJSONResponse) VisitDomainCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainCreate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DomainCreate403ApplicationProblemPlusJSONResponse) VisitDomainCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainCreate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DomainCreate404ApplicationProblemPlusJSONResponse) VisitDomainCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainCreate409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DomainCreate409ApplicationProblemPlusJSONResponse) VisitDomainCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainCreate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response DomainCreate413ApplicationProblemPlusJSONResponse) VisitDomainCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainCreate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response DomainCreate415ApplicationProblemPlusJSONResponse) VisitDomainCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainCreate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response DomainCreate422ApplicationProblemPlusJSONResponse) VisitDomainCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainCreate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DomainCreate500ApplicationProblemPlusJSONResponse) VisitDomainCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainCreate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DomainCreate503ApplicationProblemPlusJSONResponse) VisitDomainCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CustomerEventListRequestObject struct {
 	CustomerId CustomerId `json:"customer_id"`
 	Params     CustomerEventListParams
@@ -9302,6 +10453,618 @@ func (response CustomerTermsAcceptanceList503ApplicationProblemPlusJSONResponse)
 	return err
 }
 
+type DomainListRequestObject struct {
+	Params DomainListParams
+}
+
+type DomainListResponseObject interface {
+	VisitDomainListResponse(w http.ResponseWriter) error
+}
+
+type DomainList200ResponseHeaders struct {
+	Link *string
+}
+
+type DomainList200JSONResponse struct {
+	Body    DomainPage
+	Headers DomainList200ResponseHeaders
+}
+
+func (response DomainList200JSONResponse) VisitDomainListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DomainList400ApplicationProblemPlusJSONResponse) VisitDomainListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DomainList401ApplicationProblemPlusJSONResponse) VisitDomainListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DomainList403ApplicationProblemPlusJSONResponse) VisitDomainListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DomainList500ApplicationProblemPlusJSONResponse) VisitDomainListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DomainList503ApplicationProblemPlusJSONResponse) VisitDomainListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainDeleteRequestObject struct {
+	DomainId DomainId `json:"domain_id"`
+	Params   DomainDeleteParams
+}
+
+type DomainDeleteResponseObject interface {
+	VisitDomainDeleteResponse(w http.ResponseWriter) error
+}
+
+type DomainDelete204Response struct {
+}
+
+func (response DomainDelete204Response) VisitDomainDeleteResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DomainDelete400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DomainDelete400ApplicationProblemPlusJSONResponse) VisitDomainDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainDelete401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DomainDelete401ApplicationProblemPlusJSONResponse) VisitDomainDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainDelete403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DomainDelete403ApplicationProblemPlusJSONResponse) VisitDomainDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainDelete404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DomainDelete404ApplicationProblemPlusJSONResponse) VisitDomainDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainDelete412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response DomainDelete412ApplicationProblemPlusJSONResponse) VisitDomainDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainDelete500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DomainDelete500ApplicationProblemPlusJSONResponse) VisitDomainDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainDelete503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DomainDelete503ApplicationProblemPlusJSONResponse) VisitDomainDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainGetRequestObject struct {
+	DomainId DomainId `json:"domain_id"`
+	Params   DomainGetParams
+}
+
+type DomainGetResponseObject interface {
+	VisitDomainGetResponse(w http.ResponseWriter) error
+}
+
+type DomainGet200ResponseHeaders struct {
+	ETag string
+}
+
+type DomainGet200JSONResponse struct {
+	Body    Domain
+	Headers DomainGet200ResponseHeaders
+}
+
+func (response DomainGet200JSONResponse) VisitDomainGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainGet304Response = NotModifiedResponse
+
+func (response DomainGet304Response) VisitDomainGetResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type DomainGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DomainGet400ApplicationProblemPlusJSONResponse) VisitDomainGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainGet401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DomainGet401ApplicationProblemPlusJSONResponse) VisitDomainGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainGet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DomainGet403ApplicationProblemPlusJSONResponse) VisitDomainGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainGet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DomainGet404ApplicationProblemPlusJSONResponse) VisitDomainGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DomainGet500ApplicationProblemPlusJSONResponse) VisitDomainGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DomainGet503ApplicationProblemPlusJSONResponse) VisitDomainGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainUpdateRequestObject struct {
+	DomainId DomainId `json:"domain_id"`
+	Params   DomainUpdateParams
+	Body     *DomainUpdateJSONRequestBody
+}
+
+type DomainUpdateResponseObject interface {
+	VisitDomainUpdateResponse(w http.ResponseWriter) error
+}
+
+type DomainUpdate200ResponseHeaders struct {
+	ETag string
+}
+
+type DomainUpdate200JSONResponse struct {
+	Body    Domain
+	Headers DomainUpdate200ResponseHeaders
+}
+
+func (response DomainUpdate200JSONResponse) VisitDomainUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainUpdate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DomainUpdate400ApplicationProblemPlusJSONResponse) VisitDomainUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainUpdate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DomainUpdate401ApplicationProblemPlusJSONResponse) VisitDomainUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainUpdate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DomainUpdate403ApplicationProblemPlusJSONResponse) VisitDomainUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainUpdate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DomainUpdate404ApplicationProblemPlusJSONResponse) VisitDomainUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainUpdate409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DomainUpdate409ApplicationProblemPlusJSONResponse) VisitDomainUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainUpdate412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response DomainUpdate412ApplicationProblemPlusJSONResponse) VisitDomainUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainUpdate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response DomainUpdate413ApplicationProblemPlusJSONResponse) VisitDomainUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainUpdate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response DomainUpdate415ApplicationProblemPlusJSONResponse) VisitDomainUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainUpdate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response DomainUpdate422ApplicationProblemPlusJSONResponse) VisitDomainUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainUpdate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DomainUpdate500ApplicationProblemPlusJSONResponse) VisitDomainUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainUpdate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DomainUpdate503ApplicationProblemPlusJSONResponse) VisitDomainUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type EventListRequestObject struct {
 	Params EventListParams
 }
@@ -10087,6 +11850,125 @@ type PasswordResetComplete503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PasswordResetComplete503ApplicationProblemPlusJSONResponse) VisitPasswordResetCompleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalDomainListRequestObject struct {
+	Params PortalDomainListParams
+}
+
+type PortalDomainListResponseObject interface {
+	VisitPortalDomainListResponse(w http.ResponseWriter) error
+}
+
+type PortalDomainList200ResponseHeaders struct {
+	Link *string
+}
+
+type PortalDomainList200JSONResponse struct {
+	Body    DomainPage
+	Headers PortalDomainList200ResponseHeaders
+}
+
+func (response PortalDomainList200JSONResponse) VisitPortalDomainListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalDomainList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalDomainList400ApplicationProblemPlusJSONResponse) VisitPortalDomainListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalDomainList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalDomainList401ApplicationProblemPlusJSONResponse) VisitPortalDomainListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalDomainList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalDomainList403ApplicationProblemPlusJSONResponse) VisitPortalDomainListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalDomainList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalDomainList500ApplicationProblemPlusJSONResponse) VisitPortalDomainListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalDomainList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalDomainList503ApplicationProblemPlusJSONResponse) VisitPortalDomainListResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -13038,6 +14920,12 @@ type StrictServerInterface interface {
 	// CustomerDeletionPlanGet What deleting a customer would do
 	// (GET /v1/customers/{customer_id}/deletion-plan)
 	CustomerDeletionPlanGet(ctx context.Context, request CustomerDeletionPlanGetRequestObject) (CustomerDeletionPlanGetResponseObject, error)
+	// CustomerDomainList List a customer's domains
+	// (GET /v1/customers/{customer_id}/domains)
+	CustomerDomainList(ctx context.Context, request CustomerDomainListRequestObject) (CustomerDomainListResponseObject, error)
+	// DomainCreate Add a domain to a customer
+	// (POST /v1/customers/{customer_id}/domains)
+	DomainCreate(ctx context.Context, request DomainCreateRequestObject) (DomainCreateResponseObject, error)
 	// CustomerEventList A customer's history
 	// (GET /v1/customers/{customer_id}/events)
 	CustomerEventList(ctx context.Context, request CustomerEventListRequestObject) (CustomerEventListResponseObject, error)
@@ -13074,6 +14962,18 @@ type StrictServerInterface interface {
 	// CustomerTermsAcceptanceList What a customer has accepted
 	// (GET /v1/customers/{customer_id}/terms-acceptances)
 	CustomerTermsAcceptanceList(ctx context.Context, request CustomerTermsAcceptanceListRequestObject) (CustomerTermsAcceptanceListResponseObject, error)
+	// DomainList List the domains of all customers
+	// (GET /v1/domains)
+	DomainList(ctx context.Context, request DomainListRequestObject) (DomainListResponseObject, error)
+	// DomainDelete Delete a domain
+	// (DELETE /v1/domains/{domain_id})
+	DomainDelete(ctx context.Context, request DomainDeleteRequestObject) (DomainDeleteResponseObject, error)
+	// DomainGet Read a domain
+	// (GET /v1/domains/{domain_id})
+	DomainGet(ctx context.Context, request DomainGetRequestObject) (DomainGetResponseObject, error)
+	// DomainUpdate Change a domain
+	// (PATCH /v1/domains/{domain_id})
+	DomainUpdate(ctx context.Context, request DomainUpdateRequestObject) (DomainUpdateResponseObject, error)
 	// EventList Follow the feed of all changes
 	// (GET /v1/events)
 	EventList(ctx context.Context, request EventListRequestObject) (EventListResponseObject, error)
@@ -13092,6 +14992,9 @@ type StrictServerInterface interface {
 	// PasswordResetComplete Set a new password through a link
 	// (POST /v1/password-resets/complete)
 	PasswordResetComplete(ctx context.Context, request PasswordResetCompleteRequestObject) (PasswordResetCompleteResponseObject, error)
+	// PortalDomainList List the domains of one's customer
+	// (GET /v1/portal/domains)
+	PortalDomainList(ctx context.Context, request PortalDomainListRequestObject) (PortalDomainListResponseObject, error)
 	// PortalPasswordUpdate Change one's own password
 	// (PUT /v1/portal/password)
 	PortalPasswordUpdate(ctx context.Context, request PortalPasswordUpdateRequestObject) (PortalPasswordUpdateResponseObject, error)
@@ -13891,6 +15794,80 @@ func (sh *strictHandler) CustomerDeletionPlanGet(ctx echo.Context, customerId Cu
 	return nil
 }
 
+// CustomerDomainList operation middleware
+func (sh *strictHandler) CustomerDomainList(ctx echo.Context, customerId CustomerId, params CustomerDomainListParams) error {
+	var request CustomerDomainListRequestObject
+
+	request.CustomerId = customerId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CustomerDomainList(ctx.Request().Context(), request.(CustomerDomainListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CustomerDomainList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CustomerDomainListResponseObject); ok {
+		return validResponse.VisitCustomerDomainListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DomainCreate operation middleware
+func (sh *strictHandler) DomainCreate(ctx echo.Context, customerId CustomerId) error {
+	var request DomainCreateRequestObject
+
+	request.CustomerId = customerId
+
+	var body DomainCreateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DomainCreate(ctx.Request().Context(), request.(DomainCreateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DomainCreate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DomainCreateResponseObject); ok {
+		return validResponse.VisitDomainCreateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // CustomerEventList operation middleware
 func (sh *strictHandler) CustomerEventList(ctx echo.Context, customerId CustomerId, params CustomerEventListParams) error {
 	var request CustomerEventListRequestObject
@@ -14297,6 +16274,132 @@ func (sh *strictHandler) CustomerTermsAcceptanceList(ctx echo.Context, customerI
 	return nil
 }
 
+// DomainList operation middleware
+func (sh *strictHandler) DomainList(ctx echo.Context, params DomainListParams) error {
+	var request DomainListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DomainList(ctx.Request().Context(), request.(DomainListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DomainList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DomainListResponseObject); ok {
+		return validResponse.VisitDomainListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DomainDelete operation middleware
+func (sh *strictHandler) DomainDelete(ctx echo.Context, domainId DomainId, params DomainDeleteParams) error {
+	var request DomainDeleteRequestObject
+
+	request.DomainId = domainId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DomainDelete(ctx.Request().Context(), request.(DomainDeleteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DomainDelete")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DomainDeleteResponseObject); ok {
+		return validResponse.VisitDomainDeleteResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DomainGet operation middleware
+func (sh *strictHandler) DomainGet(ctx echo.Context, domainId DomainId, params DomainGetParams) error {
+	var request DomainGetRequestObject
+
+	request.DomainId = domainId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DomainGet(ctx.Request().Context(), request.(DomainGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DomainGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DomainGetResponseObject); ok {
+		return validResponse.VisitDomainGetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DomainUpdate operation middleware
+func (sh *strictHandler) DomainUpdate(ctx echo.Context, domainId DomainId, params DomainUpdateParams) error {
+	var request DomainUpdateRequestObject
+
+	request.DomainId = domainId
+	request.Params = params
+
+	var body DomainUpdateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DomainUpdate(ctx.Request().Context(), request.(DomainUpdateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DomainUpdate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DomainUpdateResponseObject); ok {
+		return validResponse.VisitDomainUpdateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // EventList operation middleware
 func (sh *strictHandler) EventList(ctx echo.Context, params EventListParams) error {
 	var request EventListRequestObject
@@ -14502,6 +16605,31 @@ func (sh *strictHandler) PasswordResetComplete(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(PasswordResetCompleteResponseObject); ok {
 		return validResponse.VisitPasswordResetCompleteResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalDomainList operation middleware
+func (sh *strictHandler) PortalDomainList(ctx echo.Context, params PortalDomainListParams) error {
+	var request PortalDomainListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalDomainList(ctx.Request().Context(), request.(PortalDomainListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalDomainList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalDomainListResponseObject); ok {
+		return validResponse.VisitPortalDomainListResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -52,6 +52,15 @@ func (c *Caller) Identities(t testing.TB, customerID uuid.UUID) []openapi.Listed
 	return page.Data
 }
 
+// Domain makes a domain of a customer over the API.
+func (c *Caller) Domain(t testing.TB, customerID uuid.UUID, fields Fields) openapi.Domain {
+	t.Helper()
+	var domain openapi.Domain
+	body := fields.over(Fields{"host": uuid.NewString() + ".example.com"})
+	c.Must(t, 201, "POST", "/v1/customers/"+customerID.String()+"/domains", body).JSON(t, &domain)
+	return domain
+}
+
 // Terms publishes terms.
 func (c *Caller) Terms(t testing.TB, title string) openapi.Terms {
 	t.Helper()

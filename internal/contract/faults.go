@@ -17,6 +17,7 @@ import (
 	"github.com/clientele-api/clientele/internal/email"
 	"github.com/clientele-api/clientele/internal/etag"
 	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/hostname"
 	"github.com/clientele-api/clientele/internal/paging"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/rawjson"
@@ -26,6 +27,8 @@ import (
 // come together with all others and with their place.
 var formats = map[string]openapi3.StringFormatValidator{
 	"email":        openapi3.NewCallbackValidator(email.Check),
+	"host-name":    openapi3.NewCallbackValidator(hostname.Check),
+	"origin":       openapi3.NewCallbackValidator(hostname.CheckOrigin),
 	"line":         openapi3.NewCallbackValidator(checkLine),
 	"new-password": openapi3.NewCallbackValidator(passwords.Check),
 	"cursor":       openapi3.NewCallbackValidator(paging.CheckCursor),

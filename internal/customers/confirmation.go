@@ -23,6 +23,7 @@ type confirmation struct {
 	CustomerID uuid.UUID `json:"c"`
 	Version    int64     `json:"v"`
 	Identities int64     `json:"i"`
+	Domains    int64     `json:"d"`
 	Notes      int64     `json:"n"`
 	Expires    int64     `json:"e"` // Unix seconds
 }
@@ -30,7 +31,7 @@ type confirmation struct {
 func (p DeletionPlan) confirmation(expires time.Time) confirmation {
 	return confirmation{
 		CustomerID: p.Customer.ID, Version: p.Customer.Version, Identities: p.Counts.Identities,
-		Notes: p.Counts.Notes, Expires: expires.Unix(),
+		Domains: p.Counts.Domains, Notes: p.Counts.Notes, Expires: expires.Unix(),
 	}
 }
 

@@ -3,7 +3,6 @@
 package customers
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -18,6 +17,7 @@ import (
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/rawjson"
 	"github.com/clientele-api/clientele/internal/textfold"
 )
 
@@ -157,21 +157,11 @@ func normalize(customer *db.Customer) {
 
 // same tells whether nothing has changed, however the properties are written.
 func same(before, edited db.Customer) bool {
-	if !sameJSON(before.Properties, edited.Properties) {
+	if !rawjson.Same(before.Properties, edited.Properties) {
 		return false
 	}
 	edited.Properties = before.Properties
 	return reflect.DeepEqual(before, edited)
-}
-
-func sameJSON(a, b json.RawMessage) bool {
-	decode := func(text json.RawMessage) (value any) {
-		decoder := json.NewDecoder(bytes.NewReader(text))
-		decoder.UseNumber()
-		_ = decoder.Decode(&value) // both are valid
-		return value
-	}
-	return bytes.Equal(a, b) || reflect.DeepEqual(decode(a), decode(b))
 }
 
 func equal[T comparable](a, b *T) bool {

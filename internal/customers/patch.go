@@ -42,13 +42,13 @@ func (p Patch) apply(customer db.Customer) (db.Customer, error) {
 	if p.Locale != nil {
 		customer.Locale = *p.Locale
 	}
-	merge(&customer.Email, p.Email)
-	merge(&customer.Phone, p.Phone)
-	merge(&customer.Company, p.Company)
-	merge(&customer.Address, p.Address)
-	merge(&customer.Comments, p.Comments)
-	merge(&customer.ParentID, p.ParentID)
-	merge(&customer.ExternalID, p.ExternalID)
+	mergepatch.Set(&customer.Email, p.Email)
+	mergepatch.Set(&customer.Phone, p.Phone)
+	mergepatch.Set(&customer.Company, p.Company)
+	mergepatch.Set(&customer.Address, p.Address)
+	mergepatch.Set(&customer.Comments, p.Comments)
+	mergepatch.Set(&customer.ParentID, p.ParentID)
+	mergepatch.Set(&customer.ExternalID, p.ExternalID)
 	if p.Modules.IsSpecified() {
 		customer.Modules, _ = p.Modules.Get() // null empties
 	}
@@ -61,16 +61,6 @@ func (p Patch) apply(customer db.Customer) (db.Customer, error) {
 		}
 	}
 	return customer, nil
-}
-
-// merge does what a patch says of a member: absent stays, null clears, a value sets.
-func merge[T any](field **T, patch nullable.Nullable[T]) {
-	switch value, err := patch.Get(); {
-	case patch.IsNull():
-		*field = nil
-	case err == nil:
-		*field = &value
-	}
 }
 
 // mergeProperties merges a patch into the properties and refuses an outcome beyond the limits.

@@ -20,6 +20,7 @@ const (
 	Customer          = "customer"
 	Identity          = "identity"
 	ActivationRequest = "activation_request"
+	Domain            = "domain"
 	Terms             = "terms"
 	Note              = "note"
 	Staff             = "staff"
@@ -30,6 +31,7 @@ var readScopes = map[string]access.Scope{
 	Customer:          "customers:read",
 	Identity:          "identities:read",
 	ActivationRequest: "identities:read",
+	Domain:            "domains:read",
 	Terms:             "terms:read",
 	Note:              "customers:read",
 	Staff:             "staff:read",

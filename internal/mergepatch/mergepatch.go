@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+
+	"github.com/oapi-codegen/nullable"
 )
 
 // Apply merges the patch into the target. Both are valid JSON; an empty target is one that is not there.
@@ -107,4 +109,14 @@ func encode(object []member) json.RawMessage {
 	}
 	text.WriteByte('}')
 	return text.Bytes()
+}
+
+// Set does what a patch says of a member: absent stays, null clears, a value sets.
+func Set[T any](field **T, patch nullable.Nullable[T]) {
+	switch value, err := patch.Get(); {
+	case patch.IsNull():
+		*field = nil
+	case err == nil:
+		*field = &value
+	}
 }

@@ -27,6 +27,9 @@ var constraintFaults = map[string]func() *fault.Error{
 		})
 	},
 	"customers_parent_id_check": HierarchyCycle,
+	"domains_host_key": func() *fault.Error {
+		return conflict("host_taken", "Another domain has this host.", "/host")
+	},
 	"identities_email_key": func() *fault.Error {
 		return conflict("email_taken", "Another login has this email address.", "/email")
 	},

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -282,4 +283,18 @@ func digitsWrittenOut(number string) int {
 		return max(digits, len(whole)+exponent)
 	}
 	return max(digits, len(fraction)-exponent+1)
+}
+
+// Same tells whether two texts are the same JSON, however they are written. Both are valid, or nil for none.
+func Same(a, b []byte) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	decode := func(text []byte) (value any) {
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		decoder.UseNumber()
+		_ = decoder.Decode(&value) // both are valid
+		return value
+	}
+	return bytes.Equal(a, b) || reflect.DeepEqual(decode(a), decode(b))
 }

@@ -1,0 +1,26 @@
+-- name: DomainGet :one
+SELECT * FROM domains WHERE id = $1;
+
+-- name: DomainGetForUpdate :one
+SELECT * FROM domains WHERE id = $1 FOR UPDATE;
+
+-- name: DomainInsert :one
+INSERT INTO domains (id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection,
+    ssl_expires_at, tls_protocol, waf_configuration, created_at, updated_at, search_text)
+VALUES (@id, @customer_id, @host, @http_ports, @scheme, @origin, @origin_port, @cache_configuration, @redirection,
+    @ssl_expires_at, @tls_protocol, @waf_configuration, @created_at, @created_at, @search_text)
+RETURNING *;
+
+-- name: DomainUpdate :one
+UPDATE domains SET host = @host, http_ports = @http_ports, scheme = @scheme, origin = @origin, origin_port = @origin_port,
+    cache_configuration = @cache_configuration, redirection = @redirection, ssl_expires_at = @ssl_expires_at,
+    tls_protocol = @tls_protocol, waf_configuration = @waf_configuration, updated_at = @updated_at,
+    search_text = @search_text, version = version + 1
+WHERE id = @id
+RETURNING *;
+
+-- name: DomainDelete :exec
+DELETE FROM domains WHERE id = $1;
+
+-- name: DomainCountByCustomer :one
+SELECT count(*) FROM domains WHERE customer_id = $1;
