@@ -83,9 +83,13 @@ type Hasher struct {
 // waitingPerSlot is how many may wait for each that hashes.
 const waitingPerSlot = 32
 
-// NewHasher makes a Hasher that leaves half of the machine to other work.
+// maxSlots is how many hash at once on a machine with many cores. It bounds the memory: what a hash was made with is
+// garbage, of which the collector leaves as much again as there is in use, and more until it is done.
+const maxSlots = 2
+
+// NewHasher makes a Hasher that leaves half of the machine to other work, and more of a big one.
 func NewHasher() *Hasher {
-	slots := max(1, runtime.GOMAXPROCS(0)/2)
+	slots := min(maxSlots, max(1, runtime.GOMAXPROCS(0)/2))
 	h := &Hasher{slots: make(chan struct{}, slots), places: make(chan struct{}, slots*(1+waitingPerSlot))}
 	salt, key := make([]byte, saltLength), make([]byte, keyLength)
 	_, _ = rand.Read(salt) // never fails

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/clientele-api/clientele/internal/fault"
@@ -125,7 +126,7 @@ func TestTheQueueIsBounded(t *testing.T) {
 	hasher := passwords.NewHasher()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	places := 33 * max(1, runtime.GOMAXPROCS(0)/2)
+	places := 33 * min(2, max(1, runtime.GOMAXPROCS(0)/2))
 	var mu sync.Mutex
 	var refused []error
 	var group sync.WaitGroup
@@ -160,4 +161,36 @@ func TestTheQueueIsBounded(t *testing.T) {
 	}
 	_, err := hasher.Hash(t.Context(), "the places are free again")
 	require.NoError(t, err)
+}
+
+// TestFewHashAtOnceOnManyCores: each takes 32 MiB, and as much again until it is collected. It is not parallel, since it
+// changes how many cores there are and counts all that hash in the process.
+func TestFewHashAtOnceOnManyCores(t *testing.T) {
+	cores := runtime.GOMAXPROCS(32)
+	t.Cleanup(func() { runtime.GOMAXPROCS(cores) })
+	hasher := passwords.NewHasher()
+	var group sync.WaitGroup
+	for range 12 {
+		group.Go(func() {
+			_, err := hasher.Matches(t.Context(), "", "four words are better")
+			assert.NoError(t, err)
+		})
+	}
+	done := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(done)
+	}()
+	stacks := make([]byte, 1<<20)
+	most := 0
+	for open := true; open; {
+		select {
+		case <-done:
+			open = false
+		case <-time.After(time.Millisecond):
+			all := string(stacks[:runtime.Stack(stacks, true)])
+			most = max(most, strings.Count(all, "argon2.IDKey("))
+		}
+	}
+	require.Equal(t, 2, most)
 }
