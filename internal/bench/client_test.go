@@ -131,17 +131,21 @@ func request(into []byte, method, target, token string, body []byte) []byte {
 	return append(into, body...)
 }
 
+// expect sends a request and fails when its answer, which is then the body, has another status.
+func (c *connection) expect(status int, request []byte) error {
+	answered, body, err := c.do(request)
+	if err == nil && answered != status {
+		line, _, _ := bytes.Cut(request, []byte(" HTTP/"))
+		err = fmt.Errorf("%s answered %d: %s", line, answered, body)
+	}
+	return err
+}
+
 // get asks once, outside what is measured.
 func (c *connection) get(b testing.TB, target, token string) []byte {
 	b.Helper()
-	status, body, err := c.do(request(nil, http.MethodGet, target, token, nil))
-	if err == nil && status != http.StatusOK {
-		err = fmt.Errorf("GET %s answered %d: %s", target, status, body)
-	}
-	if err != nil {
-		b.Fatal(err)
-	}
-	return body
+	must(b, c.expect(http.StatusOK, request(nil, http.MethodGet, target, token, nil)))
+	return c.body
 }
 
 // requests makes the next request of a load, in the buffer, which it may reuse.

@@ -249,10 +249,7 @@ func checkFold(b testing.TB, p *product) {
 		"name": name, "email": email, "company": text, "phone": text, "external_id": text,
 	})
 	must(b, err)
-	status, answer, err := dial(b, p.addr).do(request(nil, http.MethodPost, "/v1/customers", p.token(b), body))
-	if err != nil || status != http.StatusCreated {
-		b.Fatalf("creating a customer answered %d: %s %v", status, answer, err)
-	}
+	must(b, dial(b, p.addr).expect(http.StatusCreated, request(nil, http.MethodPost, "/v1/customers", p.token(b), body)))
 	var made [3]string
 	var madeGrams []int32
 	err = p.db.QueryRow(context.Background(), "DELETE FROM customers RETURNING name_key, email_key, search_text, search_grams").

@@ -2,7 +2,7 @@
 // benchmarks only, and nothing may import it. Absolute figures say more of the machine than of the program, so each is
 // taken together with a reference, in one run on one machine, and what counts is the ratio.
 //
-//	go test ./internal/bench -run '^$' -bench .                            about two minutes
+//	go test ./internal/bench -run '^$' -bench .                            about four minutes
 //	go test ./internal/bench -run '^$' -bench Scale -million -timeout 30m  some minutes, and 3 GB of memory or disk
 //
 // It needs an installed PostgreSQL, as all tests do, and brings up servers of its own.
@@ -22,6 +22,11 @@
 // Create runs on a server that waits for the disk. Which disk that is matters little to a ratio, but the slower it is,
 // the nearer to 1 that comes.
 //
+// # People beside staff: Portal
+//
+// 500 people read their profiles, each with a token of its own, in turns with staff who read the same customers, on one
+// server. "ratio" is the requests per second of the people by those of the staff, and should be 0.9 or more.
+//
 // # Growth: Scale
 //
 // The same request is sent to 10,000 customers and, with -million, to 1,000,000 in turns, one at a time. Some rows are
@@ -36,6 +41,18 @@
 //
 // Built and started as it is: "s-to-ready" should be less than 3, and "MB-idle", the memory of the program without the
 // database's processes after three seconds, less than 60.
+//
+// # Sign-ins: SignIns
+//
+// Twenty people sign in to the portal all the time, with a login each or all with one, while 16 other clients read one
+// customer a hundred times a second each. "ratio" is the median latency of the reads by that without sign-ins, in
+// turns, and should be 5 or less; "MB-peak", the most memory that the program ever had, without the database's
+// processes, less than 400. "sign-ins/s" grows with the speed of a core, and no further than with four of them. The
+// program is the one that is built. All that sign in come from one address; a login that has signed in from there
+// before may try so often at once without being told to wait.
+//
+// The median says little of the slowest reads: on a machine of two cores one of them hashes all the time, and a read
+// that finds the other busy waits for the scheduler. The log of the benchmark says what 99 of a hundred take at most.
 //
 // # Noise
 //

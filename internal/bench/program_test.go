@@ -29,25 +29,17 @@ const (
 // made, and reports how long it takes until it says that it is ready, and how much memory it has when it idles: it
 // alone, without the database's processes. Memory is known on Linux only.
 func BenchmarkProgram(b *testing.B) {
-	dir := b.TempDir()
-	p := program{path: filepath.Join(dir, "clientele"), dataDir: filepath.Join(dir, "data")}
-	build := exec.Command("go", "build", "-o", p.path, "github.com/clientele-api/clientele/cmd/clientele")
-	if output, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("go build: %v\n%s", err, output)
-	}
-	b.Cleanup(func() {
-		must(b, embedded.Remove(context.Background(), embedded.Options{DataDir: p.dataDir}))
-	})
-	p.run(b, func(*exec.Cmd) {}) // makes the database
+	p := buildProgram(b)
+	p.run(b, func(process) {}) // makes the database
 	var starts, memory []float64
 	start := func() {
-		took := p.run(b, func(running *exec.Cmd) {
+		p.run(b, func(running process) {
+			starts = append(starts, running.took.Seconds())
 			time.Sleep(idle)
-			if megabytes, ok := residentMemory(b, running.Process.Pid); ok {
+			if megabytes, ok := running.memory(b, "VmRSS"); ok {
 				memory = append(memory, megabytes)
 			}
 		})
-		starts = append(starts, took.Seconds())
 	}
 	for b.Loop() {
 		start()
@@ -63,18 +55,44 @@ func BenchmarkProgram(b *testing.B) {
 	b.Logf("%d starts, the slowest in %.2f s", len(starts), quantile(starts, 1))
 }
 
+// program is the program as it is built, with a data directory of its own.
 type program struct{ path, dataDir string }
 
-var ready = regexp.MustCompile(`^Clientele is ready at http`)
-
-// run starts the program, lets something be done once it is ready, ends it, and gives how long it took to be ready.
-func (p program) run(b testing.TB, do func(*exec.Cmd)) time.Duration {
+func buildProgram(b testing.TB) program {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	dir := b.TempDir()
+	p := program{path: filepath.Join(dir, "clientele"), dataDir: filepath.Join(dir, "data")}
+	build := exec.Command("go", "build", "-o", p.path, "github.com/clientele-api/clientele/cmd/clientele")
+	if output, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("go build: %v\n%s", err, output)
+	}
+	b.Cleanup(func() {
+		must(b, embedded.Remove(context.Background(), embedded.Options{DataDir: p.dataDir}))
+	})
+	return p
+}
+
+// process is the program while it runs.
+type process struct {
+	pid  int
+	addr string
+	took time.Duration // until it was ready
+}
+
+// patience is how long the program may take to start, and to end.
+const patience = time.Minute
+
+var ready = regexp.MustCompile(`^Clientele is ready at http://([^,/]+),`)
+
+// run starts the program, with more settings, lets something be done once it is ready, and ends it.
+func (p program) run(b testing.TB, do func(process), settings ...string) {
+	b.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p.path)
 	cmd.Env = append(os.Environ(), "CLIENTELE_ADDR=127.0.0.1:0", "CLIENTELE_DATA_DIR="+p.dataDir,
 		"CLIENTELE_DATABASE_URL=", "CLIENTELE_LOG_LEVEL=warn")
+	cmd.Env = append(cmd.Env, settings...)
 	cmd.Stderr = b.Output()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 30 * time.Second
@@ -82,38 +100,47 @@ func (p program) run(b testing.TB, do func(*exec.Cmd)) time.Duration {
 	must(b, err)
 	started := time.Now()
 	must(b, cmd.Start())
+	ending := time.AfterFunc(patience, cancel)
 	lines := bufio.NewReader(output)
 	line, err := lines.ReadString('\n')
 	took := time.Since(started)
-	if err == nil && !ready.MatchString(line) {
+	ending.Stop()
+	defer func() { // though doing fails the benchmark: the program has a database to end
+		ending.Reset(patience)
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_, _ = io.Copy(io.Discard, lines)
+		if err := errors.Join(err, cmd.Wait()); err != nil {
+			b.Fatalf("the program: %v", err)
+		}
+	}()
+	found := ready.FindStringSubmatch(line)
+	switch {
+	case err != nil:
+	case found == nil:
 		err = fmt.Errorf("it said %q", line)
+	default:
+		do(process{pid: cmd.Process.Pid, addr: found[1], took: took})
 	}
-	if err == nil {
-		do(cmd)
-	}
-	_ = cmd.Process.Signal(syscall.SIGTERM)
-	_, _ = io.Copy(io.Discard, lines)
-	if err := errors.Join(err, cmd.Wait()); err != nil {
-		b.Fatalf("the program: %v", err)
-	}
-	return took
 }
 
-var residentLine = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB$`)
+var memoryLine = regexp.MustCompile(`(?m)^(\w+):\s+(\d+) kB$`)
 
-// residentMemory gives a process's memory that is in RAM, in megabytes, pages of its file among it.
-func residentMemory(b testing.TB, pid int) (float64, bool) {
+// memory gives how much of the process's memory is in RAM (VmRSS), or was at most (VmHWM), in megabytes, pages of its
+// file among it.
+func (p process) memory(b testing.TB, what string) (float64, bool) {
 	b.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, false
 	}
 	must(b, err)
-	found := residentLine.FindSubmatch(status)
-	if found == nil {
-		b.Fatalf("no VmRSS in %s", status)
+	for _, found := range memoryLine.FindAllSubmatch(status, -1) {
+		if string(found[1]) == what {
+			kilobytes, err := strconv.ParseFloat(string(found[2]), 64)
+			must(b, err)
+			return kilobytes * 1024 / 1e6, true
+		}
 	}
-	kilobytes, err := strconv.ParseFloat(string(found[1]), 64)
-	must(b, err)
-	return kilobytes * 1024 / 1e6, true
+	b.Fatalf("no %s in %s", what, status)
+	return 0, false
 }

@@ -36,7 +36,8 @@ func BenchmarkGet(b *testing.B) {
 	load := func(random *rand.Rand, buffer []byte) []byte {
 		return request(buffer, http.MethodGet, pick(random, targets), token, nil)
 	}
-	compare(b, newSide(b, product.addr, http.StatusOK, load), newSide(b, reference, http.StatusOK, load))
+	compare(b, newSide(b, "product", product.addr, http.StatusOK, load),
+		newSide(b, "reference", reference, http.StatusOK, load))
 }
 
 // BenchmarkList reads the first page of twenty customers, the newest first.
@@ -48,7 +49,8 @@ func BenchmarkList(b *testing.B) {
 	load := func(_ *rand.Rand, buffer []byte) []byte {
 		return request(buffer, http.MethodGet, target, token, nil)
 	}
-	compare(b, newSide(b, product.addr, http.StatusOK, load), newSide(b, reference, http.StatusOK, load))
+	compare(b, newSide(b, "product", product.addr, http.StatusOK, load),
+		newSide(b, "reference", reference, http.StatusOK, load))
 }
 
 // BenchmarkCreate makes customers, each with its event, and waits for the disk. Product and reference have a database of
@@ -67,9 +69,9 @@ func BenchmarkCreate(b *testing.B) {
 		copy(buffer[start:], fmt.Sprintf("%016x", random.Uint64()))
 		return buffer
 	}
-	productSide := newSide(b, product.addr, http.StatusCreated, load)
+	productSide := newSide(b, "product", product.addr, http.StatusCreated, load)
 	productSide.rest = func() { product.settled(b) }
-	compare(b, productSide, newSide(b, reference, http.StatusCreated, load))
+	compare(b, productSide, newSide(b, "reference", reference, http.StatusCreated, load))
 }
 
 // onOneDatabase serves product and reference over one database of some customers.
