@@ -20,12 +20,25 @@ import (
 
 const (
 	allColumns = `id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale,
-		status, version, created_at, updated_at, name_key, email_key, search_text, search_grams`
+		status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at`
 	listedColumns = `id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id,
-		locale, status, version, created_at, updated_at, name_key`
+		locale, status, version, created_at, updated_at, name_key, invited_at`
 
-	getSQL    = `SELECT ` + allColumns + ` FROM customers WHERE id = $1`
-	listSQL   = `SELECT ` + listedColumns + ` FROM customers ORDER BY created_at DESC, id DESC LIMIT 21`
+	getSQL = `SELECT c.id, c.name, c.email, c.phone, c.company, c.address, c.comments, c.modules, c.properties,
+			c.parent_id, c.external_id, c.locale, c.status, c.version, c.created_at, c.updated_at, c.name_key, c.email_key,
+			c.search_text, c.search_grams, c.invited_at, customer_activity.last_activity_at, terms.version,
+			terms_acceptances.accepted_at
+		FROM customers c LEFT JOIN customer_activity ON customer_activity.customer_id = c.id
+		LEFT JOIN terms_acceptances ON terms_acceptances.customer_id = c.id AND terms_acceptances.is_first
+			AND terms_acceptances.terms_id = (SELECT newest.id FROM terms newest ORDER BY newest.version DESC LIMIT 1)
+		LEFT JOIN terms ON terms.id = terms_acceptances.terms_id
+		WHERE c.id = $1`
+	listSQL = `SELECT ` + listedColumns + `,
+			(SELECT last_activity_at FROM customer_activity WHERE customer_id = customers.id),
+			(SELECT version FROM terms WHERE id = (SELECT terms_id` + accepted + `)), (SELECT accepted_at` + accepted + `)
+		FROM customers ORDER BY created_at DESC, id DESC LIMIT 21`
+	accepted = ` FROM terms_acceptances WHERE customer_id = customers.id AND is_first
+			AND terms_id = (SELECT id FROM terms ORDER BY version DESC LIMIT 1)`
 	insertSQL = `INSERT INTO customers (id, name, email, phone, company, address, comments, modules, properties, parent_id,
 			external_id, locale, created_at, updated_at, name_key, email_key, search_text, search_grams)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15, $16, $17)
@@ -50,6 +63,9 @@ type customer struct {
 	ExternalID     *string         `json:"external_id"`
 	Locale         string          `json:"locale"`
 	Status         string          `json:"status"`
+	InvitedAt      *time.Time      `json:"invited_at"`
+	LastActivityAt *time.Time      `json:"last_activity_at"`
+	Terms          *acceptance     `json:"terms"`
 	AllowedActions []string        `json:"allowed_actions"`
 	Version        int64           `json:"version"`
 	CreatedAt      time.Time       `json:"created_at"`
@@ -60,12 +76,30 @@ type customer struct {
 	SearchGrams    []int32         `json:"-"`
 }
 
+// acceptance is what a customer has accepted of the terms.
+type acceptance struct {
+	Version    int32     `json:"version"`
+	AcceptedAt time.Time `json:"accepted_at"`
+}
+
+// acceptedTerms scans an acceptance that may be missing.
+type acceptedTerms struct {
+	version *int32
+	at      *time.Time
+}
+
+func (a acceptedTerms) of(c *customer) {
+	if a.version != nil {
+		c.Terms = &acceptance{*a.version, a.at.UTC()}
+	}
+}
+
 type customerPage struct {
 	Data       []customer `json:"data"`
 	NextCursor *string    `json:"next_cursor"`
 }
 
-var actions = []string{"delete"}
+var actions = []string{"send_activation_request", "delete"}
 
 // newReference serves the reference over a database.
 func newReference(b testing.TB, databaseURL string) (addr string) {
@@ -93,10 +127,13 @@ func (r reference) get(w http.ResponseWriter, request *http.Request) {
 		return
 	}
 	found := customer{AllowedActions: actions}
-	if err := scanAll(r.pool.QueryRow(request.Context(), getSQL, id), &found); err != nil {
+	var terms acceptedTerms
+	row := r.pool.QueryRow(request.Context(), getSQL, id)
+	if err := scanAll(row, &found, &found.LastActivityAt, &terms.version, &terms.at); err != nil {
 		fail(w, err)
 		return
 	}
+	terms.of(&found)
 	answer(w, http.StatusOK, found)
 }
 
@@ -110,12 +147,14 @@ func (r reference) list(w http.ResponseWriter, request *http.Request) {
 	page := customerPage{Data: make([]customer, 0, 21)}
 	for rows.Next() {
 		c := customer{AllowedActions: actions}
+		var terms acceptedTerms
 		if err := rows.Scan(&c.ID, &c.Name, &c.Email, &c.Phone, &c.Company, &c.Address, &c.Comments, &c.Modules,
 			&c.Properties, &c.ParentID, &c.ExternalID, &c.Locale, &c.Status, &c.Version, &c.CreatedAt, &c.UpdatedAt,
-			&c.NameKey); err != nil {
+			&c.NameKey, &c.InvitedAt, &c.LastActivityAt, &terms.version, &terms.at); err != nil {
 			fail(w, err)
 			return
 		}
+		terms.of(&c)
 		c.CreatedAt, c.UpdatedAt = c.CreatedAt.UTC(), c.UpdatedAt.UTC()
 		page.Data = append(page.Data, c)
 	}
@@ -169,10 +208,10 @@ func (r reference) insert(ctx context.Context, tx pgx.Tx, c customer, created *c
 	return err
 }
 
-func scanAll(row pgx.Row, c *customer) error {
-	err := row.Scan(&c.ID, &c.Name, &c.Email, &c.Phone, &c.Company, &c.Address, &c.Comments, &c.Modules, &c.Properties,
+func scanAll(row pgx.Row, c *customer, more ...any) error {
+	err := row.Scan(append([]any{&c.ID, &c.Name, &c.Email, &c.Phone, &c.Company, &c.Address, &c.Comments, &c.Modules, &c.Properties,
 		&c.ParentID, &c.ExternalID, &c.Locale, &c.Status, &c.Version, &c.CreatedAt, &c.UpdatedAt, &c.NameKey, &c.EmailKey,
-		&c.SearchText, &c.SearchGrams)
+		&c.SearchText, &c.SearchGrams, &c.InvitedAt}, more...)...)
 	c.CreatedAt, c.UpdatedAt = c.CreatedAt.UTC(), c.UpdatedAt.UTC()
 	return err
 }
