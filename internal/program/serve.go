@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -156,6 +157,7 @@ func (s *server) run(ctx context.Context, listener net.Listener, ready func(url 
 	}
 	s.log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "url", url)
 	ready(url)
+	debug.FreeOSMemory() // starting, such as reading the contract, needs more than what comes after it
 
 	select {
 	case <-ctx.Done():
