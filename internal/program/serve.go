@@ -66,6 +66,11 @@ func serve(ctx context.Context, env Environment, args []string) (err error) {
 		return err
 	}
 	defer upkeep.Close()
+	store, err := blobs.New(ctx, database, cmp.Or(settings.BlobURL, blobs.FileURL(filepath.Join(settings.DataDir, "blobs"))))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
 	letters, err := openMail(settings)
 	if err != nil {
 		return err
@@ -75,8 +80,8 @@ func serve(ctx context.Context, env Environment, args []string) (err error) {
 		return err
 	}
 	s := &server{
-		settings: settings, log: log, database: database, upkeep: upkeep, url: found.url, letters: letters,
-		ended: found.ended(),
+		settings: settings, log: log, database: database, upkeep: upkeep, url: found.url, store: store,
+		letters: letters, ended: found.ended(),
 	}
 	return s.run(ctx, listener, func(url string) {
 		ready := fmt.Sprintf("Clientele is ready at %s, its documentation at %s/docs.", url, url)
@@ -94,12 +99,13 @@ type server struct {
 	database *postgres.DB
 	upkeep   *postgres.DB // for what must go on though requests keep every connection of the other pool busy
 	url      string       // of the database, for the connections of the queue
+	store    *blobs.Store
 	letters  letters
 	ended    <-chan struct{} // closed when the embedded database ends by itself
 }
 
 // run serves until the context ends or something fails that cannot be done without.
-func (s *server) run(ctx context.Context, listener net.Listener, ready func(url string)) (err error) {
+func (s *server) run(ctx context.Context, listener net.Listener, ready func(url string)) error {
 	// What runs beside the requests goes on until the last of them is answered.
 	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
@@ -118,19 +124,14 @@ func (s *server) run(ctx context.Context, listener net.Listener, ready func(url 
 	if err != nil {
 		return err
 	}
-	store, err := blobs.New(ctx, s.database, cmp.Or(s.settings.BlobURL, blobs.FileURL(filepath.Join(s.settings.DataDir, "blobs"))))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
 	work, err := background.New(background.Options{
-		DB: s.database, Blobs: store, Keyring: keyring, Texts: s.letters.texts, Sender: s.letters.sender,
+		DB: s.database, Blobs: s.store, Keyring: keyring, Texts: s.letters.texts, Sender: s.letters.sender,
 		BaseURL: cmp.Or(s.settings.PortalURL, url), Log: s.log,
 	})
 	if err != nil {
 		return err
 	}
-	handler, metrics, err := s.handler(authority, keyring, store, work)
+	handler, metrics, err := s.handler(authority, keyring, work)
 	if err != nil {
 		return err
 	}
@@ -205,11 +206,11 @@ func shutDown(servers []*http.Server) error {
 }
 
 func (s *server) handler(
-	authority *tokens.Authority, keyring *secrets.Keyring, store *blobs.Store, work background.Work,
+	authority *tokens.Authority, keyring *secrets.Keyring, work background.Work,
 ) (handler, metrics http.Handler, err error) {
 	options := api.Options{
 		DB: s.database, Authority: authority, Keyring: keyring, Hasher: passwords.NewHasher(),
-		Activation: work.Activation, Blobs: store,
+		Activation: work.Activation, Blobs: s.store,
 		TermsRequired: s.settings.TermsRequired, TrustedProxies: s.settings.TrustedProxies, Log: s.log,
 	}
 	if s.settings.MetricsAddr != "" {
