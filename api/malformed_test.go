@@ -336,8 +336,9 @@ func acceptTwice(t *testing.T, s *apitest.Server, admin *apitest.Caller, aimed t
 		customerID = uuid.MustParse(strings.Split(aimed.path, "/")[3])
 	}
 	for i := range 2 {
-		_, err := s.DB.Exec(t.Context(), `INSERT INTO terms_acceptances (id, customer_id, terms_id, is_first, accepted_at)
-			VALUES ($1, $2, $3, true, $4)`, uuid.New(), customerID, admin.Terms(t, "Terms").Id, time.Now().Add(time.Duration(i)))
+		_, err := s.DB.Exec(t.Context(), `INSERT INTO terms_acceptances (id, customer_id, terms_id, identity_id, is_first, accepted_at)
+			VALUES ($1, $2, $3, $4, true, $5)`, uuid.New(), customerID, admin.Terms(t, "Terms").Id, aimed.caller.ID,
+			time.Now().Add(time.Duration(i)))
 		require.NoError(t, err)
 	}
 }

@@ -71,7 +71,10 @@ func (s *Server) TermsGet(ctx context.Context, request openapi.TermsGetRequestOb
 // TermsCurrentGet reads the current terms.
 func (s *Server) TermsCurrentGet(ctx context.Context, _ openapi.TermsCurrentGetRequestObject) (openapi.TermsCurrentGetResponseObject, error) {
 	current, err := terms.Current(ctx, s.db)
-	return openapi.TermsCurrentGet200JSONResponse(ToAPITerms(current, current.Version)), err
+	return openapi.TermsCurrentGet200JSONResponse{ // without who of the staff uploaded them
+		Id: current.ID, Version: current.Version, Title: current.Title, ContentType: current.ContentType,
+		Size: current.Size, Sha256: hex.EncodeToString(current.Sha256), UploadedAt: current.UploadedAt,
+	}, err
 }
 
 // TermsDocumentGet downloads one version of the terms.
@@ -136,12 +139,12 @@ func (s *Server) CustomerTermsAcceptanceList(ctx context.Context, request openap
 	}, nil
 }
 
-// PortalTermsAcceptanceList lists what the caller's customer has accepted.
+// PortalTermsAcceptanceList lists what the caller has accepted.
 func (s *Server) PortalTermsAcceptanceList(ctx context.Context, request openapi.PortalTermsAcceptanceListRequestObject) (openapi.PortalTermsAcceptanceListResponseObject, error) {
 	params := request.Params
-	page, err := terms.ListAcceptances(ctx, s.db, callerOf(ctx).CustomerID, FromAPIPage(params.Limit, params.Cursor, params.IncludeTotal))
+	page, err := terms.ListOwnAcceptances(ctx, s.db, callerOf(ctx), FromAPIPage(params.Limit, params.Cursor, params.IncludeTotal))
 	if err != nil {
-		return nil, gone(err)
+		return nil, err
 	}
 	return openapi.PortalTermsAcceptanceList200JSONResponse{
 		Body: openapi.TermsAcceptancePage{

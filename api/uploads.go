@@ -47,8 +47,12 @@ type download struct {
 	digest      string // which is its ETag
 }
 
-// documentPolicy lets a document show itself with its own styles and images, and nothing else.
-const documentPolicy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+// What browsers may do with a document: show it, with its own styles and images, in an origin of its own. A PDF is shown
+// by a program of the browser's that a sandbox keeps from starting.
+const (
+	documentPolicy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+	pdfPolicy      = "default-src 'none'"
+)
 
 func (d download) serve(w http.ResponseWriter) error {
 	defer d.reader.Close()
@@ -56,6 +60,9 @@ func (d download) serve(w http.ResponseWriter) error {
 	header.Set("Content-Type", d.contentType)
 	header.Set("ETag", `"`+d.digest+`"`)
 	header.Set("Content-Security-Policy", documentPolicy)
+	if d.contentType == "application/pdf" {
+		header.Set("Content-Security-Policy", pdfPolicy)
+	}
 	header.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": d.fileName}))
 	content := &downloadReader{Reader: d.reader, controller: requestOf(d.ctx).controller}
 	http.ServeContent(w, requestOf(d.ctx).http, "", time.Time{}, content)

@@ -19,6 +19,16 @@ WHERE terms_acceptances.customer_id = @customer_id
 ORDER BY terms_acceptances.accepted_at DESC, terms_acceptances.id DESC
 LIMIT @row_limit;
 
+-- name: TermsAcceptanceListByIdentity :many
+SELECT sqlc.embed(terms_acceptances), terms.version AS terms_version, terms.sha256 AS document_sha256
+FROM terms_acceptances JOIN terms ON terms.id = terms_acceptances.terms_id
+WHERE terms_acceptances.identity_id = @identity_id AND terms.version < @before_version
+ORDER BY terms.version DESC
+LIMIT @row_limit;
+
+-- name: TermsAcceptanceCountByIdentity :one
+SELECT count(*) FROM terms_acceptances WHERE identity_id = $1;
+
 -- name: TermsAcceptanceCount :one
 SELECT count(*) FROM terms_acceptances WHERE customer_id = $1;
 

@@ -603,6 +603,17 @@ type AuthorizationServerMetadata struct {
 	TokenEndpointAuthMethodsSupported      []string `json:"token_endpoint_auth_methods_supported"`
 }
 
+// CurrentTerms The current terms, as everybody may see them.
+type CurrentTerms struct {
+	ContentType string             `json:"content_type"`
+	Id          openapi_types.UUID `json:"id"`
+	Sha256      string             `json:"sha256"`
+	Size        int64              `json:"size"`
+	Title       string             `json:"title"`
+	UploadedAt  time.Time          `json:"uploaded_at"`
+	Version     int32              `json:"version"`
+}
+
 // Customer defines model for Customer.
 type Customer struct {
 	Address nullable.Nullable[string] `json:"address"`
@@ -3359,7 +3370,7 @@ type ClientInterface interface {
 	// Corresponds with DELETE /v1/portal/sessions/{session_id} (the `PortalSessionDelete` operationId).
 	PortalSessionDelete(ctx context.Context, sessionId SessionId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PortalTermsAcceptanceList What one's customer has accepted
+	// PortalTermsAcceptanceList What one has accepted
 	//
 	// Corresponds with GET /v1/portal/terms-acceptances (the `PortalTermsAcceptanceList` operationId).
 	PortalTermsAcceptanceList(ctx context.Context, params *PortalTermsAcceptanceListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4838,7 +4849,7 @@ func (c *Client) PortalSessionDelete(ctx context.Context, sessionId SessionId, r
 	return c.Client.Do(req)
 }
 
-// PortalTermsAcceptanceList What one's customer has accepted
+// PortalTermsAcceptanceList What one has accepted
 //
 // Corresponds with GET /v1/portal/terms-acceptances (the `PortalTermsAcceptanceList` operationId).
 func (c *Client) PortalTermsAcceptanceList(ctx context.Context, params *PortalTermsAcceptanceListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -9976,7 +9987,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with DELETE /v1/portal/sessions/{session_id} (the `PortalSessionDelete` operationId).
 	PortalSessionDeleteWithResponse(ctx context.Context, sessionId SessionId, reqEditors ...RequestEditorFn) (*PortalSessionDeleteResponse, error)
 
-	// PortalTermsAcceptanceListWithResponse What one's customer has accepted
+	// PortalTermsAcceptanceListWithResponse What one has accepted
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17200,7 +17211,7 @@ type TermsCurrentGetResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Terms
+	JSON200 *CurrentTerms
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
@@ -17214,7 +17225,7 @@ type TermsCurrentGetResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r TermsCurrentGetResponse) GetJSON200() *Terms {
+func (r TermsCurrentGetResponse) GetJSON200() *CurrentTerms {
 	return r.JSON200
 }
 
@@ -18728,7 +18739,7 @@ func (c *ClientWithResponses) PortalSessionDeleteWithResponse(ctx context.Contex
 	return ParsePortalSessionDeleteResponse(rsp)
 }
 
-// PortalTermsAcceptanceListWithResponse What one's customer has accepted
+// PortalTermsAcceptanceListWithResponse What one has accepted
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -26056,7 +26067,7 @@ func ParseTermsCurrentGetResponse(rsp *http.Response) (*TermsCurrentGetResponse,
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Terms
+		var dest CurrentTerms
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

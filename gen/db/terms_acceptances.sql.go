@@ -23,6 +23,17 @@ func (q *Queries) TermsAcceptanceCount(ctx context.Context, db DBTX, customerID 
 	return count, err
 }
 
+const termsAcceptanceCountByIdentity = `-- name: TermsAcceptanceCountByIdentity :one
+SELECT count(*) FROM terms_acceptances WHERE identity_id = $1
+`
+
+func (q *Queries) TermsAcceptanceCountByIdentity(ctx context.Context, db DBTX, identityID *uuid.UUID) (int64, error) {
+	row := db.QueryRow(ctx, termsAcceptanceCountByIdentity, identityID)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const termsAcceptanceErase = `-- name: TermsAcceptanceErase :exec
 UPDATE terms_acceptances SET identity_id = NULL, identity_name = NULL, identity_email = NULL WHERE identity_id = $1
 `
@@ -96,6 +107,51 @@ func (q *Queries) TermsAcceptanceInsert(ctx context.Context, db DBTX, arg TermsA
 		&i.AcceptedAt,
 	)
 	return i, err
+}
+
+const termsAcceptanceListByIdentity = `-- name: TermsAcceptanceListByIdentity :many
+SELECT terms_acceptances.id, terms_acceptances.customer_id, terms_acceptances.terms_id, terms_acceptances.identity_id, terms_acceptances.identity_name, terms_acceptances.identity_email, terms_acceptances.is_first, terms_acceptances.accepted_at, terms.version AS terms_version, terms.sha256 AS document_sha256
+FROM terms_acceptances JOIN terms ON terms.id = terms_acceptances.terms_id
+WHERE terms_acceptances.identity_id = $1 AND terms.version < $2
+ORDER BY terms.version DESC
+LIMIT $3
+`
+
+type TermsAcceptanceListByIdentityRow struct {
+	TermsAcceptance TermsAcceptance
+	TermsVersion    int32
+	DocumentSha256  []byte
+}
+
+func (q *Queries) TermsAcceptanceListByIdentity(ctx context.Context, db DBTX, identityID *uuid.UUID, beforeVersion int32, rowLimit int32) ([]TermsAcceptanceListByIdentityRow, error) {
+	rows, err := db.Query(ctx, termsAcceptanceListByIdentity, identityID, beforeVersion, rowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []TermsAcceptanceListByIdentityRow{}
+	for rows.Next() {
+		var i TermsAcceptanceListByIdentityRow
+		if err := rows.Scan(
+			&i.TermsAcceptance.ID,
+			&i.TermsAcceptance.CustomerID,
+			&i.TermsAcceptance.TermsID,
+			&i.TermsAcceptance.IdentityID,
+			&i.TermsAcceptance.IdentityName,
+			&i.TermsAcceptance.IdentityEmail,
+			&i.TermsAcceptance.IsFirst,
+			&i.TermsAcceptance.AcceptedAt,
+			&i.TermsVersion,
+			&i.DocumentSha256,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const termsAcceptanceListNewestFirst = `-- name: TermsAcceptanceListNewestFirst :many

@@ -573,6 +573,17 @@ type AuthorizationServerMetadata struct {
 	ServiceDocumentation                   string   `json:"service_documentation"`
 }
 
+// CurrentTerms The current terms, as everybody may see them.
+type CurrentTerms struct {
+	Id          openapi_types.UUID `json:"id"`
+	Version     int32              `json:"version"`
+	Title       string             `json:"title"`
+	ContentType string             `json:"content_type"`
+	Size        int64              `json:"size"`
+	Sha256      string             `json:"sha256"`
+	UploadedAt  time.Time          `json:"uploaded_at"`
+}
+
 // Customer defines model for Customer.
 type Customer struct {
 	Id   openapi_types.UUID `json:"id"`
@@ -2493,7 +2504,7 @@ type ServerInterface interface {
 	// PortalSessionDelete End one of one's sessions
 	// (DELETE /v1/portal/sessions/{session_id})
 	PortalSessionDelete(ctx echo.Context, sessionId SessionId) error
-	// PortalTermsAcceptanceList What one's customer has accepted
+	// PortalTermsAcceptanceList What one has accepted
 	// (GET /v1/portal/terms-acceptances)
 	PortalTermsAcceptanceList(ctx echo.Context, params PortalTermsAcceptanceListParams) error
 	// PortalTermsAcceptanceCreate Accept the current terms
@@ -14106,7 +14117,7 @@ type TermsCurrentGetResponseObject interface {
 	VisitTermsCurrentGetResponse(w http.ResponseWriter) error
 }
 
-type TermsCurrentGet200JSONResponse Terms
+type TermsCurrentGet200JSONResponse CurrentTerms
 
 func (response TermsCurrentGet200JSONResponse) VisitTermsCurrentGetResponse(w http.ResponseWriter) error {
 
@@ -15010,7 +15021,7 @@ type StrictServerInterface interface {
 	// PortalSessionDelete End one of one's sessions
 	// (DELETE /v1/portal/sessions/{session_id})
 	PortalSessionDelete(ctx context.Context, request PortalSessionDeleteRequestObject) (PortalSessionDeleteResponseObject, error)
-	// PortalTermsAcceptanceList What one's customer has accepted
+	// PortalTermsAcceptanceList What one has accepted
 	// (GET /v1/portal/terms-acceptances)
 	PortalTermsAcceptanceList(ctx context.Context, request PortalTermsAcceptanceListRequestObject) (PortalTermsAcceptanceListResponseObject, error)
 	// PortalTermsAcceptanceCreate Accept the current terms

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/clientele-api/clientele/gen/db"
+	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/blobs"
 	"github.com/clientele-api/clientele/internal/customers"
 	"github.com/clientele-api/clientele/internal/events"
@@ -150,6 +151,26 @@ func ListAcceptances(
 			return paging.ByTime{CreatedAt: a.TermsAcceptance.AcceptedAt, ID: a.TermsAcceptance.ID}
 		},
 		Count: func() (int64, error) { return db.New().TermsAcceptanceCount(ctx, database, customerID) },
+	})
+}
+
+// ListOwnAcceptances reads a page of what the caller has accepted, the newest version first.
+func ListOwnAcceptances(
+	ctx context.Context, database *postgres.DB, caller *access.Principal, page paging.Request,
+) (paging.Page[Acceptance], error) {
+	return paging.Read(page, paging.Query[Acceptance, int32]{
+		Cursors: paging.CursorsOf("own terms acceptances", caller.ID),
+		Start:   math.MaxInt32,
+		Rows: func(before int32, limit int32) ([]Acceptance, error) {
+			rows, err := db.New().TermsAcceptanceListByIdentity(ctx, database, &caller.ID, before, limit)
+			accepted := make([]Acceptance, len(rows))
+			for i, row := range rows {
+				accepted[i] = Acceptance(row)
+			}
+			return accepted, err
+		},
+		PlaceOf: func(a Acceptance) int32 { return a.TermsVersion },
+		Count:   func() (int64, error) { return db.New().TermsAcceptanceCountByIdentity(ctx, database, &caller.ID) },
 	})
 }
 
