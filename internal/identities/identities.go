@@ -102,6 +102,15 @@ func Insert(ctx context.Context, tx *postgres.Tx, customer db.Customer, input In
 	return Identity{Identity: created}, record(ctx, tx, "created", nil, &created)
 }
 
+// lock reads a login for a change, with its customer locked before it: the links and sessions that the change ends are
+// given out under that lock, so none comes into being beside it for what the login was.
+func lock(ctx context.Context, tx *postgres.Tx, customerID, id uuid.UUID) (db.Identity, error) {
+	if _, err := customers.Lock(ctx, tx, customerID); err != nil {
+		return db.Identity{}, err
+	}
+	return db.New().IdentityGetForNoKeyUpdate(ctx, tx, id, customerID)
+}
+
 // normalize fills in what follows from the other fields.
 func normalize(login *db.Identity) {
 	login.NameKey = textfold.Key(login.Name)
@@ -116,7 +125,7 @@ type Patch struct{ Name, Email, Role *string }
 func Update(
 	ctx context.Context, tx *postgres.Tx, customerID, id uuid.UUID, versions etag.Versions, patch Patch,
 ) (Identity, error) {
-	before, err := db.New().IdentityGetForNoKeyUpdate(ctx, tx, id, customerID)
+	before, err := lock(ctx, tx, customerID, id)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -152,7 +161,7 @@ func Update(
 func SetPassword(
 	ctx context.Context, tx *postgres.Tx, customerID, id uuid.UUID, versions etag.Versions, hash string,
 ) (Identity, error) {
-	before, err := db.New().IdentityGetForNoKeyUpdate(ctx, tx, id, customerID)
+	before, err := lock(ctx, tx, customerID, id)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -168,7 +177,7 @@ func SetPassword(
 // SetOwnPassword replaces a login's password by its owner's wish and ends all its sessions but the one to keep. The owner
 // proved to know the present password by the login as it was read, which must still have it.
 func SetOwnPassword(ctx context.Context, tx *postgres.Tx, read db.Identity, hash string, keep uuid.UUID) error {
-	before, err := db.New().IdentityGetForNoKeyUpdate(ctx, tx, read.ID, read.CustomerID)
+	before, err := lock(ctx, tx, read.CustomerID, read.ID)
 	if err != nil {
 		return err
 	}

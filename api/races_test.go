@@ -1,0 +1,138 @@
+package api_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/clientele-api/clientele/gen/db"
+	"github.com/clientele-api/clientele/gen/openapi"
+	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/apitest"
+	"github.com/clientele-api/clientele/internal/customers"
+	"github.com/clientele-api/clientele/internal/etag"
+	"github.com/clientele-api/clientele/internal/identities"
+	"github.com/clientele-api/clientele/internal/postgres"
+)
+
+var tester = postgres.Change{Actor: postgres.Actor{Kind: access.KindSystem, Name: "test"}}
+
+// holding does something in a transaction, and others beside it, each of which must come to wait for a lock before the
+// next begins. Then the transaction commits, and all go on.
+func holding(t *testing.T, s *apitest.Server, do func(tx *postgres.Tx) error, others ...func()) {
+	t.Helper()
+	var running sync.WaitGroup
+	err := s.DB.Change(t.Context(), tester, func(tx *postgres.Tx) error {
+		if err := do(tx); err != nil {
+			return err
+		}
+		for i, other := range others {
+			running.Go(other)
+			require.Eventually(t, func() bool {
+				var waiting int
+				require.NoError(t, s.DB.QueryRow(t.Context(), `SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted
+					AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())`).Scan(&waiting))
+				return waiting == i+1
+			}, 20*time.Second, 5*time.Millisecond)
+		}
+		return nil
+	})
+	running.Wait()
+	require.NoError(t, err)
+}
+
+// lockRow locks a row as whoever changes it does.
+func lockRow(t *testing.T, table string, id uuid.UUID) func(tx *postgres.Tx) error {
+	t.Helper()
+	return func(tx *postgres.Tx) error {
+		_, err := tx.Exec(t.Context(), "SELECT FROM "+table+" WHERE id = $1 FOR NO KEY UPDATE", id)
+		return err
+	}
+}
+
+// changing makes a change and notes how often it was run: more than once means that PostgreSQL broke off a deadlock.
+func changing(t *testing.T, s *apitest.Server, runs *int, errs *error, do func(tx *postgres.Tx) error) func() {
+	t.Helper()
+	return func() {
+		*errs = s.DB.Change(t.Context(), tester, func(tx *postgres.Tx) error {
+			*runs++
+			return do(tx)
+		})
+	}
+}
+
+// TestPasswordBesideActivation: setting a password and following the link of the same login lock in the same order.
+func TestPasswordBesideActivation(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	customer := contact(t, admin, nil)
+	login := admin.Identity(t, customer.Id, nil)
+	token := tokenOf(t, *prepare(t, admin, customer, "{}").Link)
+	var setRuns, followRuns int
+	var setErr, followErr error
+	holding(t, s, lockRow(t, "identities", login.Id),
+		changing(t, s, &setRuns, &setErr, func(tx *postgres.Tx) error {
+			_, err := identities.SetPassword(t.Context(), tx, customer.Id, login.Id, etag.Versions{}, "a hash")
+			return err
+		}),
+		changing(t, s, &followRuns, &followErr, func(tx *postgres.Tx) error {
+			_, err := s.Options.Activation.Activate(t.Context(), tx, token, "another hash", nil, nil)
+			return err
+		}))
+	require.Equal(t, []int{1, 1}, []int{setRuns, followRuns})
+	require.NoError(t, setErr)
+	require.ErrorContains(t, followErr, "link_revoked")
+}
+
+// TestPasswordBesideDeletion: setting a password and deleting the customer lock in the same order.
+func TestPasswordBesideDeletion(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	me := portalUser(t, s, "member")
+	plan, err := customers.PlanDeletion(t.Context(), s.DB, s.Keyring, me.CustomerID, etag.Versions{})
+	require.NoError(t, err)
+	var session uuid.UUID
+	require.NoError(t, s.DB.QueryRow(t.Context(), "SELECT id FROM sessions WHERE identity_id = $1", me.ID).Scan(&session))
+	var deleteRuns, setRuns int
+	var deleteErr, setErr error
+	holding(t, s, lockRow(t, "sessions", session),
+		changing(t, s, &deleteRuns, &deleteErr, func(tx *postgres.Tx) error {
+			return customers.Delete(t.Context(), tx, s.Keyring, me.CustomerID, etag.Versions{}, plan.Token)
+		}),
+		changing(t, s, &setRuns, &setErr, func(tx *postgres.Tx) error {
+			_, err := identities.SetPassword(t.Context(), tx, me.CustomerID, me.ID, etag.Versions{}, "a hash")
+			return err
+		}))
+	require.Equal(t, []int{1, 1}, []int{deleteRuns, setRuns})
+	require.NoError(t, deleteErr)
+	require.ErrorContains(t, setErr, "not_found")
+}
+
+// TestNoLinkToAFormerAddress: a request that is prepared while the login's email address changes goes to the new one.
+func TestNoLinkToAFormerAddress(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	customer := contact(t, admin, nil)
+	login := admin.Identity(t, customer.Id, nil)
+	address := uuid.NewString() + "@example.com"
+	elsewhere := in(t, admin, "unregistered")
+	var update *apitest.Response
+	var prepared openapi.ActivationRequest
+	// The address is somebody else's for a moment: that holds the change up when it has revoked the links already.
+	holding(t, s, func(tx *postgres.Tx) error {
+		other := admin.Identity(t, elsewhere.Id, apitest.Fields{"email": address})
+		return db.New().IdentityDelete(t.Context(), tx, other.Id)
+	},
+		func() {
+			update = admin.Do(t, "PATCH", identityPath(customer.Id, login.Id), apitest.Fields{"email": address})
+		},
+		func() { prepared = prepare(t, admin, customer, fmt.Sprintf(`{"identity_id": %q}`, login.Id)) })
+	require.Equal(t, 200, update.Status, string(update.Body))
+	require.Equal(t, address, prepared.Message.To)
+}
