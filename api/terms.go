@@ -10,7 +10,6 @@ import (
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/access"
-	"github.com/clientele-api/clientele/internal/identities"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/terms"
 )
@@ -158,13 +157,9 @@ func (s *Server) PortalTermsAcceptanceList(ctx context.Context, request openapi.
 func (s *Server) PortalTermsAcceptanceCreate(ctx context.Context, request openapi.PortalTermsAcceptanceCreateRequestObject) (openapi.PortalTermsAcceptanceCreateResponseObject, error) {
 	caller := callerOf(ctx)
 	return change(ctx, s, func(tx *postgres.Tx) (openapi.PortalTermsAcceptanceCreateResponseObject, error) {
-		login, err := identities.Get(ctx, tx, caller.CustomerID, caller.ID)
+		accepted, isNew, err := terms.Accept(ctx, tx, caller.CustomerID, caller.ID, request.Body.TermsId)
 		if err != nil {
 			return nil, gone(err)
-		}
-		accepted, isNew, err := terms.Accept(ctx, tx, login.Identity, request.Body.TermsId)
-		if err != nil {
-			return nil, err
 		}
 		if isNew {
 			return openapi.PortalTermsAcceptanceCreate201JSONResponse(ToAPITermsAcceptance(accepted)), nil

@@ -140,7 +140,7 @@ func (s *Service) Activate(
 		return Activated{}, err
 	}
 	if acceptTermsID != nil {
-		if _, _, err := terms.Accept(ctx, tx, login, *acceptTermsID); err != nil {
+		if _, _, err := terms.Accept(ctx, tx, customer.ID, login.ID, *acceptTermsID); err != nil {
 			return Activated{}, err
 		}
 	}

@@ -95,11 +95,16 @@ func ErrNotCurrent() error {
 }
 
 // Accept notes that a login accepts the terms, which must be the current ones, for its customer too. Accepting again
-// gives the first acceptance; isNew tells them apart.
+// gives the first acceptance; isNew tells them apart. The login is read under the customer's lock: who it was must not be
+// noted of one that is deleted meanwhile.
 func Accept(
-	ctx context.Context, tx *postgres.Tx, login db.Identity, termsID uuid.UUID,
+	ctx context.Context, tx *postgres.Tx, customerID, identityID, termsID uuid.UUID,
 ) (accepted Acceptance, isNew bool, err error) {
-	if _, err := customers.Lock(ctx, tx, login.CustomerID); err != nil {
+	if _, err := customers.Lock(ctx, tx, customerID); err != nil {
+		return Acceptance{}, false, err
+	}
+	login, err := db.New().IdentityGet(ctx, tx, identityID, customerID)
+	if err != nil {
 		return Acceptance{}, false, err
 	}
 	current, err := Current(ctx, tx)
