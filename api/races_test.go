@@ -136,3 +136,33 @@ func TestNoLinkToAFormerAddress(t *testing.T) {
 	require.Equal(t, 200, update.Status, string(update.Body))
 	require.Equal(t, address, prepared.Message.To)
 }
+
+// TestNothingIsKeptOfALoginThatAccepts: an acceptance that races with the deletion of the login finds it gone.
+func TestNothingIsKeptOfALoginThatAccepts(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	me := portalUser(t, s, "member")
+	published := s.Staff(t, access.Administrator).Terms(t, "First")
+	var answer *apitest.Response
+	holding(t, s, func(tx *postgres.Tx) error {
+		return identities.DeleteAll(t.Context(), tx, me.CustomerID, etag.Versions{})
+	}, func() {
+		answer = me.Do(t, "POST", "/v1/portal/terms-acceptances", apitest.Fields{"terms_id": published.Id})
+	})
+	require.Equal(t, 401, answer.Status, string(answer.Body))
+	var kept int
+	require.NoError(t, s.DB.QueryRow(t.Context(), "SELECT count(*) FROM terms_acceptances WHERE identity_email IS NOT NULL").Scan(&kept))
+	require.Zero(t, kept)
+	require.NoError(t, s.DB.QueryRow(t.Context(), "SELECT count(*) FROM events WHERE actor_kind = 'identity' AND actor_name <> ''").Scan(&kept))
+	require.Zero(t, kept)
+}
+
+// TestResetBesideDeletion: who asks for a reset while the login is deleted is answered as everybody else.
+func TestResetBesideDeletion(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	me := portalUser(t, s, "member")
+	holding(t, s, func(tx *postgres.Tx) error {
+		return identities.DeleteAll(t.Context(), tx, me.CustomerID, etag.Versions{})
+	}, func() { askForReset(t, s, me.Email) })
+}

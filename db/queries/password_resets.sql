@@ -1,9 +1,10 @@
 -- name: PasswordResetInsert :execrows
--- For a login that may sign in; nothing for any other address.
+-- For a login that may sign in; nothing for any other address, nor for a login that is just being deleted.
 INSERT INTO password_resets (id, identity_id, expires_at, created_at)
 SELECT @id::uuid, identities.id, @expires_at::timestamptz, @created_at::timestamptz
 FROM identities JOIN customers ON customers.id = identities.customer_id
-WHERE identities.email_key = @email_key AND identities.password_hash IS NOT NULL AND customers.status = 'active';
+WHERE identities.email_key = @email_key AND identities.password_hash IS NOT NULL AND customers.status = 'active'
+FOR KEY SHARE OF identities;
 
 -- name: PasswordResetGetWithIdentity :one
 SELECT sqlc.embed(password_resets), sqlc.embed(identities), customers.name AS customer_name, customers.locale,

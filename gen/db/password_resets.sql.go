@@ -91,6 +91,7 @@ INSERT INTO password_resets (id, identity_id, expires_at, created_at)
 SELECT $1::uuid, identities.id, $2::timestamptz, $3::timestamptz
 FROM identities JOIN customers ON customers.id = identities.customer_id
 WHERE identities.email_key = $4 AND identities.password_hash IS NOT NULL AND customers.status = 'active'
+FOR KEY SHARE OF identities
 `
 
 type PasswordResetInsertParams struct {
@@ -100,7 +101,7 @@ type PasswordResetInsertParams struct {
 	EmailKey  string
 }
 
-// For a login that may sign in; nothing for any other address.
+// For a login that may sign in; nothing for any other address, nor for a login that is just being deleted.
 func (q *Queries) PasswordResetInsert(ctx context.Context, db DBTX, arg PasswordResetInsertParams) (int64, error) {
 	result, err := db.Exec(ctx, passwordResetInsert,
 		arg.ID,
