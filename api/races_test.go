@@ -32,17 +32,23 @@ func holding(t *testing.T, s *apitest.Server, do func(tx *postgres.Tx) error, ot
 		}
 		for i, other := range others {
 			running.Go(other)
-			require.Eventually(t, func() bool {
-				var waiting int
-				require.NoError(t, s.DB.QueryRow(t.Context(), `SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted
-					AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())`).Scan(&waiting))
-				return waiting == i+1
-			}, 20*time.Second, 5*time.Millisecond)
+			awaitWaiting(t, s, i+1)
 		}
 		return nil
 	})
 	running.Wait()
 	require.NoError(t, err)
+}
+
+// awaitWaiting waits until so many wait for a lock.
+func awaitWaiting(t *testing.T, s *apitest.Server, number int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		var waiting int
+		require.NoError(t, s.DB.QueryRow(t.Context(), `SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted
+			AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())`).Scan(&waiting))
+		return waiting == number
+	}, 20*time.Second, 5*time.Millisecond)
 }
 
 // lockRow locks a row as whoever changes it does.
@@ -165,4 +171,30 @@ func TestResetBesideDeletion(t *testing.T) {
 	holding(t, s, func(tx *postgres.Tx) error {
 		return identities.DeleteAll(t.Context(), tx, me.CustomerID, etag.Versions{})
 	}, func() { askForReset(t, s, me.Email) })
+}
+
+// TestNoResetForAFormerAddress: a reset that is asked for while the login's email address changes does not outlive that.
+func TestNoResetForAFormerAddress(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	me := portalUser(t, s, "member")
+	admin := s.Staff(t, access.Administrator)
+	var running sync.WaitGroup
+	err := s.DB.Change(t.Context(), tester, func(tx *postgres.Tx) error {
+		// This holds up the change of the address, and nothing that only refers to the login.
+		if _, err := tx.Exec(t.Context(), "SELECT FROM identities WHERE id = $1 FOR KEY SHARE", me.ID); err != nil {
+			return err
+		}
+		running.Go(func() {
+			admin.Must(t, 200, "PATCH", identityPath(me.CustomerID, me.ID), apitest.Fields{"email": uuid.NewString() + "@example.com"})
+		})
+		awaitWaiting(t, s, 1)
+		askForReset(t, s, me.Email)
+		return nil
+	})
+	running.Wait()
+	require.NoError(t, err)
+	var open int
+	require.NoError(t, s.DB.QueryRow(t.Context(), "SELECT count(*) FROM password_resets WHERE state = 'open'").Scan(&open))
+	require.Zero(t, open)
 }

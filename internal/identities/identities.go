@@ -146,13 +146,14 @@ func Update(
 	if edited == before {
 		return Get(ctx, tx, customerID, id)
 	}
+	if _, err := update(ctx, tx, before, edited); err != nil {
+		return Identity{}, err
+	}
 	if edited.EmailKey != before.EmailKey {
+		// After the update, which resets that are asked for beside it wait for.
 		if err := revokeLinks(ctx, tx, before); err != nil {
 			return Identity{}, err
 		}
-	}
-	if _, err := update(ctx, tx, before, edited); err != nil {
-		return Identity{}, err
 	}
 	return Get(ctx, tx, customerID, id)
 }
