@@ -298,6 +298,23 @@ func TestLinksThatDoNotWork(t *testing.T) {
 	require.Equal(t, "request_state", admin.Must(t, 409, "POST", requestPath(newer)+"/mark-sent", nil).Problem(t).Code)
 }
 
+// TestFollowingIsOneChange: of the request too, whose login is there already.
+func TestFollowingIsOneChange(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	customer := in(t, admin, "unregistered")
+	login := admin.Identity(t, customer.Id, nil)
+	request := prepare(t, admin, customer, "{}")
+	follow(t, s, tokenOf(t, *request.Link), "")
+	admin.Must(t, 200, "GET", requestPath(request), nil).JSON(t, &request)
+	require.EqualValues(t, "used", request.State)
+	require.EqualValues(t, 2, request.Version)
+	require.Equal(t, login.Id, *request.IdentityId)
+	requireTypes(t, admin, customer, "customer.activated", "identity.updated", "activation_request.used",
+		"activation_request.created", "customer.updated", "identity.created", "customer.created")
+}
+
 // TestOneOfTwoFollowsALink: of those who follow one link at once, on two replicas, exactly one wins.
 func TestOneOfTwoFollowsALink(t *testing.T) {
 	t.Parallel()

@@ -132,11 +132,8 @@ func (s *Service) Activate(
 	if err := move(&edited, use, tx.Now); err != nil {
 		return Activated{}, err
 	}
-	login, err := s.enter(ctx, tx, customer, &edited, hash, name)
+	login, err := enter(ctx, tx, customer, before, edited, hash, name)
 	if err != nil {
-		return Activated{}, err
-	}
-	if _, err := store(ctx, tx, before, edited, "used"); err != nil {
 		return Activated{}, err
 	}
 	if acceptTermsID != nil {
@@ -148,31 +145,46 @@ func (s *Service) Activate(
 	return Activated{Identity: login, Customer: customer}, err
 }
 
-// enter gives the login of a request its password.
-func (s *Service) enter(
-	ctx context.Context, tx *postgres.Tx, customer db.Customer, request *db.ActivationRequest, hash string, name *string,
+// enter stores a request as used and gives its login the password, making the login where there is none yet.
+func enter(
+	ctx context.Context, tx *postgres.Tx, customer db.Customer, before, used db.ActivationRequest, hash string, name *string,
 ) (db.Identity, error) {
-	if request.IdentityID != nil {
-		login, err := db.New().IdentityGetForNoKeyUpdate(ctx, tx, *request.IdentityID, customer.ID)
+	if before.IdentityID == nil {
+		login, err := create(ctx, tx, customer, before.Recipient, hash, name)
 		if err != nil {
-			return db.Identity{}, orUnknown(err)
+			return db.Identity{}, err
 		}
-		tx.Actor = actor(login.ID, login.Name)
-		return identities.SetPasswordByLink(ctx, tx, login, hash, name)
+		used.IdentityID = &login.ID
+		_, err = store(ctx, tx, before, used, "used")
+		return login, err
 	}
-	id := uuid.Must(uuid.NewV7())
-	called := customer.Name
+	login, err := db.New().IdentityGetForNoKeyUpdate(ctx, tx, *before.IdentityID, customer.ID)
+	if err != nil {
+		return db.Identity{}, orUnknown(err)
+	}
+	tx.Actor = actor(login.ID, login.Name)
+	// Before the password, which revokes all links of the login that are open still.
+	if _, err := store(ctx, tx, before, used, "used"); err != nil {
+		return db.Identity{}, err
+	}
+	return identities.SetPasswordByLink(ctx, tx, login, hash, name)
+}
+
+// create makes the login that a link was sent for, called as its owner says or else as the customer.
+func create(
+	ctx context.Context, tx *postgres.Tx, customer db.Customer, email, hash string, name *string,
+) (db.Identity, error) {
+	id, called := uuid.Must(uuid.NewV7()), customer.Name
 	if name != nil {
 		called = *name
 	}
 	tx.Actor = actor(id, called)
 	created, err := identities.Insert(ctx, tx, customer, identities.Input{
-		ID: id, Name: &called, Email: &request.Recipient, PasswordHash: &hash,
+		ID: id, Name: &called, Email: &email, PasswordHash: &hash,
 	})
 	if fault.IsKind(postgres.Translate(err), fault.Conflict) {
 		return db.Identity{}, loginEmailTaken() // by now
 	}
-	request.IdentityID = &id
 	return created.Identity, err
 }
 
