@@ -168,7 +168,8 @@ func (s *Server) ActivationCreate(ctx context.Context, request openapi.Activatio
 	if err != nil {
 		return nil, err
 	}
-	return answer, s.guard.Know(ctx, throttle.Portal, activated.Identity.Email, requestOf(ctx).address)
+	s.know(ctx, activated.Identity)
+	return answer, nil
 }
 
 // PasswordResetCreate has a mail sent by which a login sets its password anew. The answer does not tell whether there is
@@ -203,7 +204,16 @@ func (s *Server) PasswordResetComplete(ctx context.Context, request openapi.Pass
 	if err != nil {
 		return nil, err
 	}
-	return answer, s.guard.Know(ctx, throttle.Portal, identity.Email, requestOf(ctx).address)
+	s.know(ctx, identity)
+	return answer, nil
+}
+
+// know has the owner of a login let in from this address while others guess at it. The password is set already and the link
+// is used up, so a failure is not the caller's to hear of.
+func (s *Server) know(ctx context.Context, identity db.Identity) {
+	if err := s.guard.Know(ctx, throttle.Portal, identity.Email, requestOf(ctx).address); err != nil {
+		s.log.WarnContext(ctx, "an address is not known for its login", "error", err, "request_id", requestOf(ctx).id)
+	}
 }
 
 // toAPIActivationRequest shows a request to who may send it, with its ETag.

@@ -315,6 +315,17 @@ func TestFollowingIsOneChange(t *testing.T) {
 		"activation_request.created", "customer.updated", "identity.created", "customer.created")
 }
 
+// TestWhatComesAfterALinkIsUsed: the link is used up and the password set, so what fails then is not the caller's to hear of.
+func TestWhatComesAfterALinkIsUsed(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	token := tokenOf(t, *prepare(t, admin, contact(t, admin, nil), "{}").Link)
+	_, err := s.DB.Exec(t.Context(), "DROP TABLE known_addresses")
+	require.NoError(t, err)
+	follow(t, s, token, "")
+}
+
 // TestOneOfTwoFollowsALink: of those who follow one link at once, on two replicas, exactly one wins.
 func TestOneOfTwoFollowsALink(t *testing.T) {
 	t.Parallel()
