@@ -298,6 +298,24 @@ func TestLinksThatDoNotWork(t *testing.T) {
 	require.Equal(t, "request_state", admin.Must(t, 409, "POST", requestPath(newer)+"/mark-sent", nil).Problem(t).Code)
 }
 
+// TestTokensAreNotStored: not even when somebody puts one where everybody who lists requests would read it.
+func TestTokensAreNotStored(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	request := prepare(t, admin, contact(t, admin, nil), "{}")
+	token := tokenOf(t, *request.Link)
+	requireFaults(t, admin.Must(t, 422, "PATCH", requestPath(request),
+		apitest.Fields{"subject": "Your link: " + token, "body": *request.Link + " or " + token}),
+		"/body link_misplaced", "/subject link_misplaced")
+	requireFaults(t, admin.Must(t, 422, "PATCH", requestPath(request), apitest.Fields{"body": "Enter " + token}), "/body link_misplaced")
+	admin.Must(t, 200, "PATCH", requestPath(request), apitest.Fields{"subject": "Link", "body": *request.Link})
+	var stored int
+	require.NoError(t, s.DB.QueryRow(t.Context(),
+		"SELECT count(*) FROM activation_requests WHERE subject || body LIKE '%cla_%'").Scan(&stored))
+	require.Zero(t, stored)
+}
+
 // TestFollowingIsOneChange: of the request too, whose login is there already.
 func TestFollowingIsOneChange(t *testing.T) {
 	t.Parallel()

@@ -60,7 +60,11 @@ func (s *Service) Link(request db.ActivationRequest, now time.Time) string {
 }
 
 func (s *Service) requestLink(id uuid.UUID) string {
-	return s.BaseURL + "/activate#token=" + s.Keyring.Token(requestPurpose, requestPrefix, id)
+	return s.BaseURL + "/activate#token=" + s.requestToken(id)
+}
+
+func (s *Service) requestToken(id uuid.UUID) string {
+	return s.Keyring.Token(requestPurpose, requestPrefix, id)
 }
 
 func (s *Service) resetLink(id uuid.UUID) string {

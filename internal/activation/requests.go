@@ -146,16 +146,40 @@ func (s *Service) Update(
 	}
 	if patch.Body != nil {
 		edited.Body = strings.ReplaceAll(*patch.Body, s.requestLink(id), messages.Link)
-		if !strings.Contains(edited.Body, messages.Link) {
-			return before, fault.InvalidBody(fault.Field{
-				Pointer: "/body", Code: "link_missing", Message: "must hold the link, or {{link}} in its place",
-			})
-		}
+	}
+	if err := s.checkTexts(edited); err != nil {
+		return before, err
 	}
 	if edited.Subject == before.Subject && edited.Body == before.Body {
 		return before, nil
 	}
 	return store(ctx, tx, before, edited, "updated")
+}
+
+// checkTexts refuses a body without the link, and a token that would be stored, and that the subject would show to callers
+// who must not see it.
+func (s *Service) checkTexts(request db.ActivationRequest) error {
+	var faults []fault.Field
+	token := s.requestToken(request.ID)
+	if strings.Contains(request.Subject, token) {
+		faults = append(faults, fault.Field{
+			Pointer: "/subject", Code: "link_misplaced", Message: "must not hold the link, whose place is the body",
+		})
+	}
+	switch {
+	case strings.Contains(request.Body, token):
+		faults = append(faults, fault.Field{
+			Pointer: "/body", Code: "link_misplaced", Message: "must hold the token in the whole link only, or {{link}} in its place",
+		})
+	case !strings.Contains(request.Body, messages.Link):
+		faults = append(faults, fault.Field{
+			Pointer: "/body", Code: "link_missing", Message: "must hold the link, or {{link}} in its place",
+		})
+	}
+	if len(faults) > 0 {
+		return fault.InvalidBody(faults...)
+	}
+	return nil
 }
 
 // Send has a request sent by the server, in the background.
