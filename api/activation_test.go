@@ -570,6 +570,14 @@ func TestActivationThatCannotBeSent(t *testing.T) {
 	failed := awaitState(t, admin, draft, "failed")
 	require.Contains(t, *failed.Failure, "No such user here")
 	require.NotNil(t, failed.Link, "the link works nevertheless")
+	// Everybody who lists requests reads the reason.
+	office.refuse(&smtp.SMTPError{Code: 554, Message: "Blocked for " + *draft.Link + " in it"})
+	admin.Must(t, 202, "POST", requestPath(draft)+"/send", nil)
+	require.Eventually(t, func() bool {
+		failed = awaitState(t, admin, draft, "failed")
+		return strings.Contains(*failed.Failure, "Blocked")
+	}, 15*time.Second, 30*time.Millisecond)
+	require.Contains(t, *failed.Failure, "#token=cla_… in it")
 	office.refuse(nil)
 	admin.Must(t, 202, "POST", requestPath(draft)+"/send", nil)
 	require.Nil(t, awaitState(t, admin, draft, "sent").Failure)

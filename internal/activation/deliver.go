@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"regexp"
 	"strings"
 
 	"github.com/google/uuid"
@@ -105,12 +106,23 @@ func conclude(ctx context.Context, tx *postgres.Tx, request db.ActivationRequest
 	return err
 }
 
-// send hands a message to the mail server.
+// tokens are the tokens of links, in a text.
+var tokens = regexp.MustCompile("(" + requestPrefix + "|" + resetPrefix + ")[A-Za-z0-9_-]+")
+
+// send hands a message to the mail server. The reason of a failure is shown and logged, and a server that dislikes a link
+// may quote it: the reason has it without the token.
 func (s *Service) send(ctx context.Context, message mail.Message) error {
 	if s.Sender == nil {
 		return &mail.Error{Permanent: true, Reason: "No mail server is set any more."}
 	}
-	return s.Sender.Send(ctx, message)
+	err := s.Sender.Send(ctx, message)
+	var known *mail.Error
+	if !errors.As(err, &known) {
+		return err
+	}
+	shown := *known
+	shown.Reason = tokens.ReplaceAllString(known.Reason, "$1…")
+	return &shown
 }
 
 // final tells whether there is no use in trying again.
