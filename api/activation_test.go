@@ -601,6 +601,24 @@ func TestActivationThatCannotBeSent(t *testing.T) {
 	require.Zero(t, leaks)
 }
 
+// TestAJobThatWasLost: a request whose job is gone does not stay queued for ever.
+func TestAJobThatWasLost(t *testing.T) {
+	t.Parallel()
+	office := openPostOffice(t)
+	s := apitest.New(t, apitest.Mail(office.sender))
+	admin := s.Staff(t, access.Administrator)
+	draft := prepare(t, admin, contact(t, admin, nil), "{}")
+	admin.Must(t, 202, "POST", requestPath(draft)+"/send", nil)
+	_, err := s.DB.Exec(t.Context(), "DELETE FROM river_job")
+	require.NoError(t, err)
+	s.Clock.Advance(7 * time.Hour)
+	admin = s.Staff(t, access.Administrator)
+	s.Work(t)
+	require.Contains(t, *awaitState(t, admin, draft, "failed").Failure, "not sent in time")
+	admin.Must(t, 202, "POST", requestPath(draft)+"/send", nil)
+	awaitState(t, admin, draft, "sent")
+}
+
 // TestRevokedWhileItIsQueued: what is revoked before it is sent does not go out.
 func TestRevokedWhileItIsQueued(t *testing.T) {
 	t.Parallel()

@@ -49,7 +49,7 @@ CREATE TABLE refresh_tokens (
     CONSTRAINT refresh_tokens_pkey PRIMARY KEY (hash),
     CONSTRAINT refresh_tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES sessions (id) ON DELETE CASCADE
 );
-CREATE INDEX refresh_tokens_session_id_idx ON refresh_tokens (session_id);
+CREATE INDEX refresh_tokens_session_id_idx ON refresh_tokens (session_id, created_at);
 CREATE INDEX refresh_tokens_parent_hash_idx ON refresh_tokens (parent_hash);
 
 -- Access tokens that are refused before they expire: all of a session, or those of a subject before an epoch. Every

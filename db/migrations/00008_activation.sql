@@ -23,6 +23,8 @@ CREATE TABLE activation_requests (
 CREATE INDEX activation_requests_customer_id_idx ON activation_requests (customer_id, created_at, id);
 CREATE INDEX activation_requests_identity_id_idx ON activation_requests (identity_id) WHERE identity_id IS NOT NULL;
 
+CREATE INDEX activation_requests_queued_idx ON activation_requests (updated_at) WHERE state = 'queued';
+
 CREATE TABLE password_resets (
     id          uuid        NOT NULL,
     identity_id uuid        NOT NULL,

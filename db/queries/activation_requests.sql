@@ -30,11 +30,16 @@ WHERE customer_id = @customer_id AND identity_id IS NOT DISTINCT FROM sqlc.narg(
     AND state IN ('draft', 'queued', 'sent', 'failed');
 
 -- name: ActivationRequestErase :many
--- What it says of a login that is deleted.
+-- What it says of a login that is deleted, also where it was to create the login and another one did.
 UPDATE activation_requests SET recipient = '', subject = '', body = '', failure = NULL, updated_at = @updated_at,
     state = CASE WHEN state = 'used' THEN 'used' ELSE 'revoked' END, version = version + 1
 WHERE identity_id = @identity_id
+    OR customer_id = @customer_id AND identity_id IS NULL AND recipient = @recipient AND state <> 'used'
 RETURNING id;
+
+-- name: ActivationRequestListStuck :many
+-- Queued for longer than sending is tried: its job is gone.
+SELECT * FROM activation_requests WHERE state = 'queued' AND updated_at < @queued_before ORDER BY updated_at LIMIT 100;
 
 -- name: ActivationRequestListNewestFirst :many
 SELECT * FROM activation_requests

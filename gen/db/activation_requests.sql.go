@@ -27,12 +27,25 @@ const activationRequestErase = `-- name: ActivationRequestErase :many
 UPDATE activation_requests SET recipient = '', subject = '', body = '', failure = NULL, updated_at = $1,
     state = CASE WHEN state = 'used' THEN 'used' ELSE 'revoked' END, version = version + 1
 WHERE identity_id = $2
+    OR customer_id = $3 AND identity_id IS NULL AND recipient = $4 AND state <> 'used'
 RETURNING id
 `
 
-// What it says of a login that is deleted.
-func (q *Queries) ActivationRequestErase(ctx context.Context, db DBTX, updatedAt time.Time, identityID *uuid.UUID) ([]uuid.UUID, error) {
-	rows, err := db.Query(ctx, activationRequestErase, updatedAt, identityID)
+type ActivationRequestEraseParams struct {
+	UpdatedAt  time.Time
+	IdentityID *uuid.UUID
+	CustomerID uuid.UUID
+	Recipient  string
+}
+
+// What it says of a login that is deleted, also where it was to create the login and another one did.
+func (q *Queries) ActivationRequestErase(ctx context.Context, db DBTX, arg ActivationRequestEraseParams) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, activationRequestErase,
+		arg.UpdatedAt,
+		arg.IdentityID,
+		arg.CustomerID,
+		arg.Recipient,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -194,6 +207,45 @@ func (q *Queries) ActivationRequestListNewestFirst(ctx context.Context, db DBTX,
 		arg.BeforeID,
 		arg.RowLimit,
 	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ActivationRequest{}
+	for rows.Next() {
+		var i ActivationRequest
+		if err := rows.Scan(
+			&i.ID,
+			&i.CustomerID,
+			&i.IdentityID,
+			&i.State,
+			&i.Recipient,
+			&i.Subject,
+			&i.Body,
+			&i.Failure,
+			&i.ExpiresAt,
+			&i.SentAt,
+			&i.Version,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const activationRequestListStuck = `-- name: ActivationRequestListStuck :many
+SELECT id, customer_id, identity_id, state, recipient, subject, body, failure, expires_at, sent_at, version, created_at, updated_at FROM activation_requests WHERE state = 'queued' AND updated_at < $1 ORDER BY updated_at LIMIT 100
+`
+
+// Queued for longer than sending is tried: its job is gone.
+func (q *Queries) ActivationRequestListStuck(ctx context.Context, db DBTX, queuedBefore time.Time) ([]ActivationRequest, error) {
+	rows, err := db.Query(ctx, activationRequestListStuck, queuedBefore)
 	if err != nil {
 		return nil, err
 	}

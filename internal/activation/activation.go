@@ -132,6 +132,9 @@ type State string
 // move takes a locked request through the table.
 func move(request *db.ActivationRequest, next step, now time.Time) error {
 	state := StateAt(*request, now)
+	if next == deliver || next == giveUp {
+		state = request.State // it was on its way before its time had passed
+	}
 	to, allowed := moves[next][state]
 	if !allowed {
 		return &fault.Error{

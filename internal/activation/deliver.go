@@ -3,9 +3,11 @@ package activation
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -106,6 +108,26 @@ func conclude(ctx context.Context, tx *postgres.Tx, request db.ActivationRequest
 	return err
 }
 
+// stuckAfter is when a request that is queued has no job any more: later than the last attempt.
+const stuckAfter = 6 * time.Hour
+
+var errStuck = errors.New("It was not sent in time. Send it again.")
+
+// failStuck gives up requests whose job was lost, such as by a process that died in the last attempt.
+func failStuck(ctx context.Context, database *postgres.DB) error {
+	stuck, err := db.New().ActivationRequestListStuck(ctx, database, database.Now().Add(-stuckAfter))
+	if err != nil {
+		return fmt.Errorf("looking for requests that are stuck: %w", err)
+	}
+	for _, request := range stuck {
+		err := database.Change(ctx, system, func(tx *postgres.Tx) error { return conclude(ctx, tx, request, errStuck) })
+		if err != nil && !errors.Is(err, errOvertaken) {
+			return err
+		}
+	}
+	return nil
+}
+
 // tokens are the tokens of links, in a text.
 var tokens = regexp.MustCompile("(" + requestPrefix + "|" + resetPrefix + ")[A-Za-z0-9_-]+")
 
@@ -160,7 +182,9 @@ func (w *SendResetWorker) Work(ctx context.Context, job *river.Job[SendResetArgs
 		Subject: subject, Body: strings.ReplaceAll(body, messages.Link, w.Service.resetLink(row.PasswordReset.ID)),
 	})
 	if failure != nil && final(failure, job.Attempt, job.MaxAttempts) {
-		w.Log.WarnContext(ctx, "a mail to set a password anew was not sent", "reason", failure.Error(),
+		// A log outlives whoever it is about.
+		reason := strings.ReplaceAll(failure.Error(), row.Identity.Email, "the recipient")
+		w.Log.WarnContext(ctx, "a mail to set a password anew was not sent", "reason", reason,
 			"password_reset_id", row.PasswordReset.ID)
 		return nil
 	}

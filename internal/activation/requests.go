@@ -93,7 +93,7 @@ func invited(ctx context.Context, tx *postgres.Tx, customer db.Customer, id *uui
 			return nil, err
 		}
 	}
-	return nil, conflict("identity_id_required", "The customer has several logins. Name one as identity_id.")
+	return nil, conflict("identity_id_required", "The customer is active or has several logins. Name one as identity_id.")
 }
 
 // newLoginEmail gives the email address of a login that a link is to create.

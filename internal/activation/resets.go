@@ -2,6 +2,7 @@ package activation
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -95,10 +96,10 @@ func (s *Service) Reset(ctx context.Context, tx *postgres.Tx, token, hash string
 	return identities.SetPasswordByLink(ctx, tx, login, hash, nil)
 }
 
-// Sweep deletes resets that have long expired.
+// Sweep deletes resets that have long expired, and gives up requests whose job was lost.
 func Sweep(ctx context.Context, database *postgres.DB) error {
 	_, err := db.New().PasswordResetDeleteOld(ctx, database, database.Now().Add(-30*24*time.Hour))
-	return err
+	return errors.Join(err, failStuck(ctx, database))
 }
 
 // resetText gives what the mail of a reset says, without its link.

@@ -306,7 +306,9 @@ func erase(ctx context.Context, tx *postgres.Tx, login db.Identity) error {
 	if err := sessions.EndAllOfIdentity(ctx, tx, login.ID, nil); err != nil {
 		return err
 	}
-	requests, err := db.New().ActivationRequestErase(ctx, tx, tx.Now, &login.ID)
+	requests, err := db.New().ActivationRequestErase(ctx, tx, db.ActivationRequestEraseParams{
+		UpdatedAt: tx.Now, IdentityID: &login.ID, CustomerID: login.CustomerID, Recipient: login.Email,
+	})
 	if err != nil {
 		return err
 	}
