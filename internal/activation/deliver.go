@@ -111,7 +111,7 @@ func conclude(ctx context.Context, tx *postgres.Tx, request db.ActivationRequest
 // stuckAfter is when a request that is queued has no job any more: later than the last attempt.
 const stuckAfter = 6 * time.Hour
 
-var errStuck = errors.New("It was not sent in time. Send it again.")
+var errStuck = &mail.Error{Permanent: true, Reason: "It was not sent in time. Send it again."}
 
 // failStuck gives up requests whose job was lost, such as by a process that died in the last attempt.
 func failStuck(ctx context.Context, database *postgres.DB) error {
