@@ -73,6 +73,11 @@ func List(
 	return list.Read(ctx, database, filter, filter.where, sort, page)
 }
 
+// Reader reads all the customers that are meant, in batches of that size.
+func Reader(database postgres.Querier, filter Filter, sort string, size int) (*listing.Reader[Customer], error) {
+	return list.Reader(database, filter.where, sort, size)
+}
+
 func (f Filter) where() postgres.Where {
 	var where postgres.Where
 	if f.Query != "" {

@@ -18,6 +18,7 @@ import (
 type Filter struct {
 	Query            string     `json:"q,omitempty"`
 	CustomerID       *uuid.UUID `json:"customer_id,omitempty"`
+	Descendants      bool       `json:"descendants,omitempty"` // of that customer, whose domains are meant too
 	Host             *string    `json:"host,omitempty"`
 	Scheme           *string    `json:"scheme,omitempty"`
 	SSLExpiresBefore *time.Time `json:"ssl_expires_before,omitempty"`
@@ -33,7 +34,13 @@ func (f Filter) where() postgres.Where {
 			where.And("false")
 		}
 	}
-	if f.CustomerID != nil {
+	if f.CustomerID != nil && f.Descendants {
+		where.And(`customer_id IN (WITH RECURSIVE tree AS (
+			SELECT ` + where.Arg(*f.CustomerID) + `::uuid AS id
+			UNION ALL
+			SELECT child.id FROM customers child JOIN tree ON child.parent_id = tree.id
+		) SELECT id FROM tree)`)
+	} else if f.CustomerID != nil {
 		where.And("customer_id = " + where.Arg(*f.CustomerID))
 	}
 	if f.Host != nil {
@@ -52,17 +59,41 @@ func (f Filter) where() postgres.Where {
 	return where
 }
 
+const listedColumns = `id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection,
+	ssl_expires_at, tls_protocol, waf_configuration, version, created_at, updated_at, '' AS search_text`
+
 // list is the list of domains, in the orders of the contract.
 var list = listing.List[db.Domain]{
+	Resource: "domains", From: "domains", Columns: listedColumns,
+	ID:     func(d db.Domain) uuid.UUID { return d.ID },
+	Orders: orders(func(d db.Domain) db.Domain { return d }),
+}
+
+// Named is a domain with the name of its customer.
+type Named struct {
+	db.Domain
+	CustomerName string
+}
+
+// named is the same list with the names.
+var named = listing.List[Named]{
 	Resource: "domains", From: "domains",
-	Columns: `id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection,
-		ssl_expires_at, tls_protocol, waf_configuration, version, created_at, updated_at, '' AS search_text`,
-	ID: func(d db.Domain) uuid.UUID { return d.ID },
-	Orders: map[string]listing.Order[db.Domain]{
-		"host":       {Column: "host", Text: func(d db.Domain) string { return d.Host }},
-		"created_at": {Column: "created_at", Time: func(d db.Domain) time.Time { return d.CreatedAt }},
-		"updated_at": {Column: "updated_at", Time: func(d db.Domain) time.Time { return d.UpdatedAt }},
-	},
+	Columns: listedColumns + `, (SELECT name FROM customers WHERE customers.id = domains.customer_id) AS customer_name`,
+	ID:      func(d Named) uuid.UUID { return d.ID },
+	Orders:  orders(func(d Named) db.Domain { return d.Domain }),
+}
+
+func orders[Row any](domain func(Row) db.Domain) map[string]listing.Order[Row] {
+	return map[string]listing.Order[Row]{
+		"host":       {Column: "host", Text: func(row Row) string { return domain(row).Host }},
+		"created_at": {Column: "created_at", Time: func(row Row) time.Time { return domain(row).CreatedAt }},
+		"updated_at": {Column: "updated_at", Time: func(row Row) time.Time { return domain(row).UpdatedAt }},
+	}
+}
+
+// Reader reads all the domains that are meant, in batches of that size.
+func Reader(database postgres.Querier, filter Filter, sort string, size int) (*listing.Reader[Named], error) {
+	return named.Reader(database, filter.where, sort, size)
 }
 
 // List reads a page of the domains that are meant. Sort names an order, with a minus before it to turn it round.

@@ -41,12 +41,11 @@ type place struct {
 // Read reads a page of the rows that the filter lets through; where gives the filter as predicates, and filter is the
 // same as a value that tells one list from another. Sort names an order, with a minus before it to turn it round.
 func (l List[Row]) Read(
-	ctx context.Context, database *postgres.DB, filter any, where func() postgres.Where, sort string, page paging.Request,
+	ctx context.Context, database postgres.Querier, filter any, where func() postgres.Where, sort string, page paging.Request,
 ) (paging.Page[Row], error) {
-	name, desc := strings.CutPrefix(sort, "-")
-	order, known := l.Orders[name]
-	if !known {
-		return paging.Page[Row]{}, fmt.Errorf("%s are not sorted by %q", l.Resource, name)
+	order, desc, err := l.order(sort)
+	if err != nil {
+		return paging.Page[Row]{}, err
 	}
 	cursors := paging.CursorsOf(l.Resource, filter, sort)
 	query := postgres.Select{
@@ -66,7 +65,7 @@ func (l List[Row]) Read(
 	result := paging.Page[Row]{Rows: rows}
 	if more {
 		last := rows[len(rows)-1]
-		next := cursors.Encode(place{Value: order.value(last), ID: l.ID(last)})
+		next := cursors.Encode(place{Value: order.encode(last), ID: l.ID(last)})
 		result.Next = &next
 	}
 	if page.Total {
@@ -79,14 +78,24 @@ func (l List[Row]) Read(
 	return result, nil
 }
 
-func (o Order[Row]) value(row Row) json.RawMessage {
-	var value any
-	if o.Time != nil {
-		value = o.Time(row)
-	} else {
-		value = o.Text(row)
+func (l List[Row]) order(sort string) (order Order[Row], desc bool, err error) {
+	name, desc := strings.CutPrefix(sort, "-")
+	order, known := l.Orders[name]
+	if !known {
+		return order, desc, fmt.Errorf("%s are not sorted by %q", l.Resource, name)
 	}
-	encoded, _ := json.Marshal(value) // a time or a text
+	return order, desc, nil
+}
+
+func (o Order[Row]) value(row Row) any {
+	if o.Time != nil {
+		return o.Time(row)
+	}
+	return o.Text(row)
+}
+
+func (o Order[Row]) encode(row Row) json.RawMessage {
+	encoded, _ := json.Marshal(o.value(row)) // a time or a text
 	return encoded
 }
 

@@ -15,6 +15,12 @@ import (
 // predicates (… IS NULL OR …) cost it its indexes as soon as PostgreSQL keeps a generic plan. Here a query has the
 // predicates that are asked for and no other. Values are always arguments, never text.
 
+// Querier reads: a pool or a transaction.
+type Querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
 // Where is the filter of a list. The zero value lets every row through.
 type Where struct {
 	predicates []string
@@ -91,7 +97,7 @@ type Select struct {
 const searchLimit = 2000
 
 // Rows reads a page into structs, by the names of the columns, and tells whether there are more rows after it.
-func Rows[T any](ctx context.Context, db *DB, query Select) (rows []T, more bool, err error) {
+func Rows[T any](ctx context.Context, db Querier, query Select) (rows []T, more bool, err error) {
 	if query.After != nil {
 		query.Where.predicates = append(slices.Clone(query.Where.predicates), query.keyset(&query.Where))
 	}
@@ -116,7 +122,7 @@ func Rows[T any](ctx context.Context, db *DB, query Select) (rows []T, more bool
 	}
 }
 
-func read[T any](ctx context.Context, db *DB, query Select) ([]T, error) {
+func read[T any](ctx context.Context, db Querier, query Select) ([]T, error) {
 	sql := fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s LIMIT %d",
 		query.Columns, query.From, query.Where.sql(), query.order(), query.Limit)
 	found, err := db.Query(ctx, sql, query.Where.planned()...)
@@ -133,7 +139,7 @@ func read[T any](ctx context.Context, db *DB, query Select) ([]T, error) {
 // narrow finds the ids of the page by way of the filter's index and gives a query for just these, unless that finds too
 // many rows to sort. Left to itself the planner would rather walk the order's index and filter, which reads the whole
 // table when it misjudges how rare the rows are.
-func (s *Select) narrow(ctx context.Context, db *DB) (narrowed Select, more bool, err error) {
+func (s *Select) narrow(ctx context.Context, db Querier) (narrowed Select, more bool, err error) {
 	where := s.Where.narrowed()
 	sql := fmt.Sprintf(`WITH found AS MATERIALIZED (SELECT id, %[1]s FROM %[2]s%[3]s LIMIT %[4]d)
 		SELECT id, (SELECT count(*) FROM found) FROM found ORDER BY %[5]s LIMIT %[6]d`,
@@ -166,7 +172,7 @@ func (s *Select) narrow(ctx context.Context, db *DB) (narrowed Select, more bool
 }
 
 // Count counts the rows that the filter lets through.
-func Count(ctx context.Context, db *DB, from string, where Where) (int64, error) {
+func Count(ctx context.Context, db Querier, from string, where Where) (int64, error) {
 	where = where.narrowed()
 	var count int64
 	query := "SELECT count(*) FROM " + from + where.sql()
