@@ -1,0 +1,32 @@
+package exports
+
+import "strings"
+
+// formulaStarts are the characters that make a spreadsheet take a cell for a formula when it begins with one. CR and tab
+// are skipped by some of them on their way to what comes next.
+const formulaStarts = "=+-@\t\r"
+
+// disarmed is what stands before a cell that would be a formula. Spreadsheets take it as the sign of a text.
+const disarmed = "'"
+
+// Disarm gives the cell in a form that no spreadsheet runs: one that begins like a formula gets an apostrophe in front.
+// So does one that begins with an apostrophe already, so that Rearm knows whose it is.
+func Disarm(cell string) string {
+	if beginsArmed(cell) {
+		return disarmed + cell
+	}
+	return cell
+}
+
+// Rearm undoes Disarm, for whoever reads such a cell. It takes off one apostrophe, and only where Disarm would have put
+// one.
+func Rearm(cell string) string {
+	if rest, found := strings.CutPrefix(cell, disarmed); found && beginsArmed(rest) {
+		return rest
+	}
+	return cell
+}
+
+func beginsArmed(cell string) bool {
+	return strings.IndexAny(cell, formulaStarts+disarmed) == 0
+}
