@@ -53,14 +53,17 @@ var permissions = map[string]string{
 	"portalTermsAcceptanceList":   anyIdentity,
 	"portalTermsAcceptanceCreate": anyIdentity,
 
-	"portalDomainList": anyIdentity,
+	"portalDomainList":   anyIdentity,
+	"portalDomainExport": anyIdentity,
 
-	"domainList":         "domains:read",
-	"customerDomainList": "domains:read",
-	"domainGet":          "domains:read",
-	"domainCreate":       "domains:write",
-	"domainUpdate":       "domains:write",
-	"domainDelete":       "domains:write",
+	"domainExport":         "domains:read",
+	"customerDomainExport": "domains:read",
+	"domainList":           "domains:read",
+	"customerDomainList":   "domains:read",
+	"domainGet":            "domains:read",
+	"domainCreate":         "domains:write",
+	"domainUpdate":         "domains:write",
+	"domainDelete":         "domains:write",
 
 	"termsList":                   "terms:read",
 	"termsGet":                    "terms:read",
@@ -70,6 +73,7 @@ var permissions = map[string]string{
 
 	"customerList":            "customers:read",
 	"customerGet":             "customers:read",
+	"customerExport":          "customers:read",
 	"noteList":                "customers:read",
 	"customerCreate":          "customers:write",
 	"customerUpdate":          "customers:write",

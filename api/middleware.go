@@ -34,6 +34,7 @@ func (s *Server) withRequest(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		c.Response().Header().Set(requestIDHeader, id)
 		known := &request{id: id, address: c.RealIP(), controller: http.NewResponseController(c.Response()), operation: s.contract.Operation(r.Method, c.Path())}
+		known.head, _ = r.Context().Value(headKey{}).(bool)
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, known))
 		known.http = r
 		c.SetRequest(r)

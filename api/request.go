@@ -15,6 +15,7 @@ type request struct {
 	id         string
 	address    string // of the peer, or of who a trusted proxy says it is
 	http       *http.Request
+	head       bool // whether only the header of the answer is wanted
 	controller *http.ResponseController
 	operation  *contract.Operation // nil outside the contract
 	caller     *access.Principal   // nil for public operations

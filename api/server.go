@@ -16,6 +16,7 @@ import (
 	"github.com/clientele-api/clientele/internal/activation"
 	"github.com/clientele-api/clientele/internal/blobs"
 	"github.com/clientele-api/clientele/internal/contract"
+	"github.com/clientele-api/clientele/internal/exports"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/secrets"
@@ -32,6 +33,7 @@ type Options struct {
 	Hasher         *passwords.Hasher
 	Activation     *activation.Service
 	Blobs          *blobs.Store
+	Exports        *exports.Snapshots
 	TermsRequired  bool // whether customers' people must have accepted the current terms
 	TrustedProxies []netip.Prefix
 	Metrics        *Metrics // nil for none
@@ -48,6 +50,7 @@ type Server struct {
 	guard         *throttle.Guard
 	activation    *activation.Service
 	blobs         *blobs.Store
+	exports       *exports.Snapshots
 	termsRequired bool
 	contract      *contract.Contract
 	log           *slog.Logger
@@ -64,7 +67,7 @@ func New(options Options) (http.Handler, error) {
 	}
 	s := &Server{
 		db: options.DB, authority: options.Authority, keyring: options.Keyring, hasher: options.Hasher,
-		activation: options.Activation, blobs: options.Blobs, termsRequired: options.TermsRequired,
+		activation: options.Activation, blobs: options.Blobs, exports: options.Exports, termsRequired: options.TermsRequired,
 		contract: loaded, log: options.Log,
 	}
 	s.guard = throttle.New(options.DB, options.Keyring)
@@ -104,12 +107,15 @@ func checkRoutes(e *echo.Echo, loaded *contract.Contract, pages []string) error 
 	return nil
 }
 
+// headKey marks the context of a request that was a HEAD.
+type headKey struct{}
+
 // withHead answers HEAD wherever GET is (RFC 9110, 9.3.2). net/http leaves the body out, since it sees the request as
 // it came.
 func withHead(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead {
-			r = r.Clone(r.Context())
+			r = r.Clone(context.WithValue(r.Context(), headKey{}, true))
 			r.Method = http.MethodGet
 		}
 		next.ServeHTTP(w, r)

@@ -24,6 +24,8 @@ const (
 	mediaJSON       = "application/json"
 	mediaMergePatch = "application/merge-patch+json"
 	mediaMail       = "message/rfc822"
+	mediaCSV        = "text/csv"
+	mediaLines      = "application/x-ndjson"
 	mediaForm       = "application/x-www-form-urlencoded"
 )
 

@@ -307,6 +307,36 @@ func (e CustomerListParamsSort) Valid() bool {
 	}
 }
 
+// Defines values for CustomerExportParamsSort.
+const (
+	CustomerExportParamsSortCreatedAt      CustomerExportParamsSort = "created_at"
+	CustomerExportParamsSortMinusCreatedAt CustomerExportParamsSort = "-created_at"
+	CustomerExportParamsSortMinusName      CustomerExportParamsSort = "-name"
+	CustomerExportParamsSortMinusUpdatedAt CustomerExportParamsSort = "-updated_at"
+	CustomerExportParamsSortName           CustomerExportParamsSort = "name"
+	CustomerExportParamsSortUpdatedAt      CustomerExportParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the CustomerExportParamsSort enum.
+func (e CustomerExportParamsSort) Valid() bool {
+	switch e {
+	case CustomerExportParamsSortCreatedAt:
+		return true
+	case CustomerExportParamsSortMinusCreatedAt:
+		return true
+	case CustomerExportParamsSortMinusName:
+		return true
+	case CustomerExportParamsSortMinusUpdatedAt:
+		return true
+	case CustomerExportParamsSortName:
+		return true
+	case CustomerExportParamsSortUpdatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CustomerDomainListParamsSort.
 const (
 	CustomerDomainListParamsSortCreatedAt      CustomerDomainListParamsSort = "created_at"
@@ -337,6 +367,36 @@ func (e CustomerDomainListParamsSort) Valid() bool {
 	}
 }
 
+// Defines values for CustomerDomainExportParamsSort.
+const (
+	CustomerDomainExportParamsSortCreatedAt      CustomerDomainExportParamsSort = "created_at"
+	CustomerDomainExportParamsSortHost           CustomerDomainExportParamsSort = "host"
+	CustomerDomainExportParamsSortMinusCreatedAt CustomerDomainExportParamsSort = "-created_at"
+	CustomerDomainExportParamsSortMinusHost      CustomerDomainExportParamsSort = "-host"
+	CustomerDomainExportParamsSortMinusUpdatedAt CustomerDomainExportParamsSort = "-updated_at"
+	CustomerDomainExportParamsSortUpdatedAt      CustomerDomainExportParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the CustomerDomainExportParamsSort enum.
+func (e CustomerDomainExportParamsSort) Valid() bool {
+	switch e {
+	case CustomerDomainExportParamsSortCreatedAt:
+		return true
+	case CustomerDomainExportParamsSortHost:
+		return true
+	case CustomerDomainExportParamsSortMinusCreatedAt:
+		return true
+	case CustomerDomainExportParamsSortMinusHost:
+		return true
+	case CustomerDomainExportParamsSortMinusUpdatedAt:
+		return true
+	case CustomerDomainExportParamsSortUpdatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DomainListParamsSort.
 const (
 	DomainListParamsSortCreatedAt      DomainListParamsSort = "created_at"
@@ -361,6 +421,36 @@ func (e DomainListParamsSort) Valid() bool {
 	case DomainListParamsSortMinusUpdatedAt:
 		return true
 	case DomainListParamsSortUpdatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DomainExportParamsSort.
+const (
+	DomainExportParamsSortCreatedAt      DomainExportParamsSort = "created_at"
+	DomainExportParamsSortHost           DomainExportParamsSort = "host"
+	DomainExportParamsSortMinusCreatedAt DomainExportParamsSort = "-created_at"
+	DomainExportParamsSortMinusHost      DomainExportParamsSort = "-host"
+	DomainExportParamsSortMinusUpdatedAt DomainExportParamsSort = "-updated_at"
+	DomainExportParamsSortUpdatedAt      DomainExportParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the DomainExportParamsSort enum.
+func (e DomainExportParamsSort) Valid() bool {
+	switch e {
+	case DomainExportParamsSortCreatedAt:
+		return true
+	case DomainExportParamsSortHost:
+		return true
+	case DomainExportParamsSortMinusCreatedAt:
+		return true
+	case DomainExportParamsSortMinusHost:
+		return true
+	case DomainExportParamsSortMinusUpdatedAt:
+		return true
+	case DomainExportParamsSortUpdatedAt:
 		return true
 	default:
 		return false
@@ -430,6 +520,36 @@ func (e PortalDomainListParamsSort) Valid() bool {
 	case PortalDomainListParamsSortMinusUpdatedAt:
 		return true
 	case PortalDomainListParamsSortUpdatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PortalDomainExportParamsSort.
+const (
+	PortalDomainExportParamsSortCreatedAt      PortalDomainExportParamsSort = "created_at"
+	PortalDomainExportParamsSortHost           PortalDomainExportParamsSort = "host"
+	PortalDomainExportParamsSortMinusCreatedAt PortalDomainExportParamsSort = "-created_at"
+	PortalDomainExportParamsSortMinusHost      PortalDomainExportParamsSort = "-host"
+	PortalDomainExportParamsSortMinusUpdatedAt PortalDomainExportParamsSort = "-updated_at"
+	PortalDomainExportParamsSortUpdatedAt      PortalDomainExportParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the PortalDomainExportParamsSort enum.
+func (e PortalDomainExportParamsSort) Valid() bool {
+	switch e {
+	case PortalDomainExportParamsSortCreatedAt:
+		return true
+	case PortalDomainExportParamsSortHost:
+		return true
+	case PortalDomainExportParamsSortMinusCreatedAt:
+		return true
+	case PortalDomainExportParamsSortMinusHost:
+		return true
+	case PortalDomainExportParamsSortMinusUpdatedAt:
+		return true
+	case PortalDomainExportParamsSortUpdatedAt:
 		return true
 	default:
 		return false
@@ -1852,6 +1972,76 @@ type CustomerListParams struct {
 // CustomerListParamsSort defines parameters for CustomerList.
 type CustomerListParamsSort string
 
+// CustomerExportParams defines parameters for CustomerExport.
+type CustomerExportParams struct {
+	// Q Text to look for in name, email, company, phone and external id. It is found anywhere inside them, without
+	// regard to case or accents; with fewer than three characters, at the start of words. Phone numbers are also
+	// found by their digits alone.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Status Only customers in this status.
+	Status *CustomerStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// ParentId Only direct children of this customer.
+	ParentId *openapi_types.UUID `form:"parent_id,omitempty" json:"parent_id,omitempty"`
+
+	// AncestorId Only descendants of this customer, at any depth. The customer itself is not among them.
+	AncestorId *openapi_types.UUID `form:"ancestor_id,omitempty" json:"ancestor_id,omitempty"`
+
+	// Email Only customers with exactly this email address, without regard to case.
+	Email *string `form:"email,omitempty" json:"email,omitempty"`
+
+	// ExternalId Only the customer with exactly this external id.
+	ExternalId *string `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Module Only customers that may use this module.
+	Module *string `form:"module,omitempty" json:"module,omitempty"`
+
+	// CreatedBefore Only customers created before this moment.
+	CreatedBefore *time.Time `form:"created_before,omitempty" json:"created_before,omitempty"`
+
+	// CreatedAfter Only customers created after this moment.
+	CreatedAfter *time.Time `form:"created_after,omitempty" json:"created_after,omitempty"`
+
+	// UpdatedBefore Only customers that nobody changed at or after this moment.
+	UpdatedBefore *time.Time `form:"updated_before,omitempty" json:"updated_before,omitempty"`
+
+	// NoActivitySince Only customers that were not active at or after this moment: their `last_activity_at` is before it or, where
+	// there was none, their `created_at`.
+	NoActivitySince *time.Time `form:"no_activity_since,omitempty" json:"no_activity_since,omitempty"`
+
+	// NeverSignedIn With `true` only customers that nobody has ever signed in for, with `false` only the others.
+	NeverSignedIn *bool `form:"never_signed_in,omitempty" json:"never_signed_in,omitempty"`
+
+	// Invited With `true` only customers with an `invited_at`, with `false` only those without.
+	Invited *bool `form:"invited,omitempty" json:"invited,omitempty"`
+
+	// ExpiredInvitation With `true` only customers that were invited, did not follow the link in time and have no other link that
+	// still works; with `false` only the others.
+	ExpiredInvitation *bool `form:"expired_invitation,omitempty" json:"expired_invitation,omitempty"`
+
+	// TermsAccepted With `true` only customers that have accepted the current terms, with `false` only those that have not.
+	TermsAccepted *bool `form:"terms_accepted,omitempty" json:"terms_accepted,omitempty"`
+
+	// Properties `properties[key]=value`: only customers with this property. The value matches a string, a number or a
+	// boolean that is written so, and a list that contains one. Up to ten keys.
+	Properties *map[string]string `json:"properties,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *CustomerExportParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Columns The columns of the CSV file and their order: names of fields and `properties.<key>`, with commas between them. A
+	// name with a comma goes into quotes, as in CSV. Without it, all fields but `properties`. Lines of JSON have all
+	// fields.
+	Columns *string `form:"columns,omitempty" json:"columns,omitempty"`
+
+	// Bom With `false` CSV comes without the byte order mark by which spreadsheets know that it is UTF-8.
+	Bom *bool `form:"bom,omitempty" json:"bom,omitempty"`
+}
+
+// CustomerExportParamsSort defines parameters for CustomerExport.
+type CustomerExportParamsSort string
+
 // CustomerDeleteParams defines parameters for CustomerDelete.
 type CustomerDeleteParams struct {
 	// Confirm The `confirmation_token` of the plan.
@@ -1974,6 +2164,37 @@ type CustomerDomainListParams struct {
 // CustomerDomainListParamsSort defines parameters for CustomerDomainList.
 type CustomerDomainListParamsSort string
 
+// CustomerDomainExportParams defines parameters for CustomerDomainExport.
+type CustomerDomainExportParams struct {
+	// IncludeDescendants With `true` also the domains of all customers below, at any depth.
+	IncludeDescendants *bool `form:"include_descendants,omitempty" json:"include_descendants,omitempty"`
+
+	// Q Text to look for in host (in both of its forms) and origin, anywhere inside them, without regard to case or accents;
+	// with fewer than three characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Host Only the domain with exactly this host, in either of its forms.
+	Host *string `form:"host,omitempty" json:"host,omitempty"`
+
+	// Scheme Only domains with this scheme.
+	Scheme *DomainScheme `form:"scheme,omitempty" json:"scheme,omitempty"`
+
+	// SslExpiresBefore Only domains whose certificate expires before this moment.
+	SslExpiresBefore *time.Time `form:"ssl_expires_before,omitempty" json:"ssl_expires_before,omitempty"`
+
+	// TlsProtocol Only domains with this protocol.
+	TlsProtocol *TlsProtocol `form:"tls_protocol,omitempty" json:"tls_protocol,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *CustomerDomainExportParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Bom With `false` CSV comes without the byte order mark by which spreadsheets know that it is UTF-8.
+	Bom *bool `form:"bom,omitempty" json:"bom,omitempty"`
+}
+
+// CustomerDomainExportParamsSort defines parameters for CustomerDomainExport.
+type CustomerDomainExportParamsSort string
+
 // CustomerEventListParams defines parameters for CustomerEventList.
 type CustomerEventListParams struct {
 	// Limit How many entries a page has at most.
@@ -2095,6 +2316,37 @@ type DomainListParams struct {
 // DomainListParamsSort defines parameters for DomainList.
 type DomainListParamsSort string
 
+// DomainExportParams defines parameters for DomainExport.
+type DomainExportParams struct {
+	// CustomerId Only domains of this customer.
+	CustomerId *openapi_types.UUID `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+
+	// Q Text to look for in host (in both of its forms) and origin, anywhere inside them, without regard to case or accents;
+	// with fewer than three characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Host Only the domain with exactly this host, in either of its forms.
+	Host *string `form:"host,omitempty" json:"host,omitempty"`
+
+	// Scheme Only domains with this scheme.
+	Scheme *DomainScheme `form:"scheme,omitempty" json:"scheme,omitempty"`
+
+	// SslExpiresBefore Only domains whose certificate expires before this moment.
+	SslExpiresBefore *time.Time `form:"ssl_expires_before,omitempty" json:"ssl_expires_before,omitempty"`
+
+	// TlsProtocol Only domains with this protocol.
+	TlsProtocol *TlsProtocol `form:"tls_protocol,omitempty" json:"tls_protocol,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *DomainExportParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Bom With `false` CSV comes without the byte order mark by which spreadsheets know that it is UTF-8.
+	Bom *bool `form:"bom,omitempty" json:"bom,omitempty"`
+}
+
+// DomainExportParamsSort defines parameters for DomainExport.
+type DomainExportParamsSort string
+
 // DomainDeleteParams defines parameters for DomainDelete.
 type DomainDeleteParams struct {
 	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
@@ -2200,6 +2452,34 @@ type PortalDomainListParams struct {
 
 // PortalDomainListParamsSort defines parameters for PortalDomainList.
 type PortalDomainListParamsSort string
+
+// PortalDomainExportParams defines parameters for PortalDomainExport.
+type PortalDomainExportParams struct {
+	// Q Text to look for in host (in both of its forms) and origin, anywhere inside them, without regard to case or accents;
+	// with fewer than three characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Host Only the domain with exactly this host, in either of its forms.
+	Host *string `form:"host,omitempty" json:"host,omitempty"`
+
+	// Scheme Only domains with this scheme.
+	Scheme *DomainScheme `form:"scheme,omitempty" json:"scheme,omitempty"`
+
+	// SslExpiresBefore Only domains whose certificate expires before this moment.
+	SslExpiresBefore *time.Time `form:"ssl_expires_before,omitempty" json:"ssl_expires_before,omitempty"`
+
+	// TlsProtocol Only domains with this protocol.
+	TlsProtocol *TlsProtocol `form:"tls_protocol,omitempty" json:"tls_protocol,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *PortalDomainExportParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Bom With `false` CSV comes without the byte order mark by which spreadsheets know that it is UTF-8.
+	Bom *bool `form:"bom,omitempty" json:"bom,omitempty"`
+}
+
+// PortalDomainExportParamsSort defines parameters for PortalDomainExport.
+type PortalDomainExportParamsSort string
 
 // PortalProfileGetParams defines parameters for PortalProfileGet.
 type PortalProfileGetParams struct {
@@ -2883,6 +3163,14 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/customers (the `CustomerCreate` operationId).
 	CustomerCreate(ctx context.Context, body CustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CustomerExport Download customers as CSV
+	//
+	// A CSV file that spreadsheets open as it is or, with `Accept: application/x-ndjson`, one customer of the list a line.
+	// All rows are of one moment. An answer that is broken off before its end is not complete.
+	//
+	// Corresponds with GET /v1/customers.csv (the `CustomerExport` operationId).
+	CustomerExport(ctx context.Context, params *CustomerExportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CustomerDelete Delete a customer
 	//
 	// Deletion is for good and takes two calls. The first, without `confirm`, is answered with 428, the plan of what
@@ -3057,6 +3345,14 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/customers/{customer_id}/domains (the `DomainCreate` operationId).
 	DomainCreate(ctx context.Context, customerId CustomerId, body DomainCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CustomerDomainExport Download a customer's domains as CSV
+	//
+	// A CSV file that spreadsheets open as it is or, with `Accept: application/x-ndjson`, one domain of the list a line.
+	// All rows are of one moment. An answer that is broken off before its end is not complete.
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/domains.csv (the `CustomerDomainExport` operationId).
+	CustomerDomainExport(ctx context.Context, customerId CustomerId, params *CustomerDomainExportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CustomerEventList A customer's history
 	//
 	// What happened to a customer and to what belongs to it, the newest first. Complete the moment a change is
@@ -3197,6 +3493,14 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/domains (the `DomainList` operationId).
 	DomainList(ctx context.Context, params *DomainListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DomainExport Download the domains of all customers as CSV
+	//
+	// A CSV file that spreadsheets open as it is or, with `Accept: application/x-ndjson`, one domain of the list a line.
+	// All rows are of one moment. An answer that is broken off before its end is not complete.
+	//
+	// Corresponds with GET /v1/domains.csv (the `DomainExport` operationId).
+	DomainExport(ctx context.Context, params *DomainExportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// DomainDelete Delete a domain
 	//
 	// Corresponds with DELETE /v1/domains/{domain_id} (the `DomainDelete` operationId).
@@ -3310,6 +3614,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/portal/domains (the `PortalDomainList` operationId).
 	PortalDomainList(ctx context.Context, params *PortalDomainListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PortalDomainExport Download the domains of one's customer as CSV
+	//
+	// A CSV file that spreadsheets open as it is or, with `Accept: application/x-ndjson`, one domain of the list a line.
+	// All rows are of one moment. An answer that is broken off before its end is not complete.
+	//
+	// Corresponds with GET /v1/portal/domains.csv (the `PortalDomainExport` operationId).
+	PortalDomainExport(ctx context.Context, params *PortalDomainExportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PortalPasswordUpdateWithBody Change one's own password
 	//
@@ -3792,6 +4104,24 @@ func (c *Client) CustomerCreate(ctx context.Context, body CustomerCreateJSONRequ
 	return c.Client.Do(req)
 }
 
+// CustomerExport Download customers as CSV
+//
+// A CSV file that spreadsheets open as it is or, with `Accept: application/x-ndjson`, one customer of the list a line.
+// All rows are of one moment. An answer that is broken off before its end is not complete.
+//
+// Corresponds with GET /v1/customers.csv (the `CustomerExport` operationId).
+func (c *Client) CustomerExport(ctx context.Context, params *CustomerExportParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomerExportRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CustomerDelete Delete a customer
 //
 // Deletion is for good and takes two calls. The first, without `confirm`, is answered with 428, the plan of what
@@ -4156,6 +4486,24 @@ func (c *Client) DomainCreate(ctx context.Context, customerId CustomerId, body D
 	return c.Client.Do(req)
 }
 
+// CustomerDomainExport Download a customer's domains as CSV
+//
+// A CSV file that spreadsheets open as it is or, with `Accept: application/x-ndjson`, one domain of the list a line.
+// All rows are of one moment. An answer that is broken off before its end is not complete.
+//
+// Corresponds with GET /v1/customers/{customer_id}/domains.csv (the `CustomerDomainExport` operationId).
+func (c *Client) CustomerDomainExport(ctx context.Context, customerId CustomerId, params *CustomerDomainExportParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomerDomainExportRequest(c.Server, customerId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CustomerEventList A customer's history
 //
 // What happened to a customer and to what belongs to it, the newest first. Complete the moment a change is
@@ -4466,6 +4814,24 @@ func (c *Client) DomainList(ctx context.Context, params *DomainListParams, reqEd
 	return c.Client.Do(req)
 }
 
+// DomainExport Download the domains of all customers as CSV
+//
+// A CSV file that spreadsheets open as it is or, with `Accept: application/x-ndjson`, one domain of the list a line.
+// All rows are of one moment. An answer that is broken off before its end is not complete.
+//
+// Corresponds with GET /v1/domains.csv (the `DomainExport` operationId).
+func (c *Client) DomainExport(ctx context.Context, params *DomainExportParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDomainExportRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // DomainDelete Delete a domain
 //
 // Corresponds with DELETE /v1/domains/{domain_id} (the `DomainDelete` operationId).
@@ -4710,6 +5076,24 @@ func (c *Client) PasswordResetComplete(ctx context.Context, body PasswordResetCo
 // Corresponds with GET /v1/portal/domains (the `PortalDomainList` operationId).
 func (c *Client) PortalDomainList(ctx context.Context, params *PortalDomainListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPortalDomainListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PortalDomainExport Download the domains of one's customer as CSV
+//
+// A CSV file that spreadsheets open as it is or, with `Accept: application/x-ndjson`, one domain of the list a line.
+// All rows are of one moment. An answer that is broken off before its end is not complete.
+//
+// Corresponds with GET /v1/portal/domains.csv (the `PortalDomainExport` operationId).
+func (c *Client) PortalDomainExport(ctx context.Context, params *PortalDomainExportParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalDomainExportRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5716,6 +6100,276 @@ func NewCustomerCreateRequestWithBody(server string, contentType string, body io
 	return req, nil
 }
 
+// NewCustomerExportRequest constructs an http.Request for the CustomerExport method
+func NewCustomerExportRequest(server string, params *CustomerExportParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers.csv")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ParentId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "parent_id", *params.ParentId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.AncestorId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ancestor_id", *params.AncestorId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Email != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "email", *params.Email, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExternalId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "external_id", *params.ExternalId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Module != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "module", *params.Module, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_before", *params.CreatedBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedAfter != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_after", *params.CreatedAfter, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.UpdatedBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "updated_before", *params.UpdatedBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.NoActivitySince != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "no_activity_since", *params.NoActivitySince, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.NeverSignedIn != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "never_signed_in", *params.NeverSignedIn, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Invited != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "invited", *params.Invited, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExpiredInvitation != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expired_invitation", *params.ExpiredInvitation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TermsAccepted != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "terms_accepted", *params.TermsAccepted, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Properties != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("deepObject", true, "properties", *params.Properties, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "object", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Columns != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "columns", *params.Columns, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Bom != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "bom", *params.Bom, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewCustomerDeleteRequest constructs an http.Request for the CustomerDelete method
 func NewCustomerDeleteRequest(server string, customerId CustomerId, params *CustomerDeleteParams) (*http.Request, error) {
 	var err error
@@ -6676,6 +7330,151 @@ func NewDomainCreateRequestWithBody(server string, customerId CustomerId, conten
 	return req, nil
 }
 
+// NewCustomerDomainExportRequest constructs an http.Request for the CustomerDomainExport method
+func NewCustomerDomainExportRequest(server string, customerId CustomerId, params *CustomerDomainExportParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/domains.csv", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.IncludeDescendants != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_descendants", *params.IncludeDescendants, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Host != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "host", *params.Host, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "host-name"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Scheme != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scheme", *params.Scheme, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SslExpiresBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ssl_expires_before", *params.SslExpiresBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TlsProtocol != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tls_protocol", *params.TlsProtocol, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Bom != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "bom", *params.Bom, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewCustomerEventListRequest constructs an http.Request for the CustomerEventList method
 func NewCustomerEventListRequest(server string, customerId CustomerId, params *CustomerEventListParams) (*http.Request, error) {
 	var err error
@@ -7600,6 +8399,144 @@ func NewDomainListRequest(server string, params *DomainListParams) (*http.Reques
 	return req, nil
 }
 
+// NewDomainExportRequest constructs an http.Request for the DomainExport method
+func NewDomainExportRequest(server string, params *DomainExportParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/domains.csv")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.CustomerId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_id", *params.CustomerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Host != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "host", *params.Host, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "host-name"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Scheme != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scheme", *params.Scheme, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SslExpiresBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ssl_expires_before", *params.SslExpiresBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TlsProtocol != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tls_protocol", *params.TlsProtocol, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Bom != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "bom", *params.Bom, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewDomainDeleteRequest constructs an http.Request for the DomainDelete method
 func NewDomainDeleteRequest(server string, domainId DomainId, params *DomainDeleteParams) (*http.Request, error) {
 	var err error
@@ -8262,6 +9199,132 @@ func NewPortalDomainListRequest(server string, params *PortalDomainListParams) (
 		if params.IncludeTotal != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_total", *params.IncludeTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPortalDomainExportRequest constructs an http.Request for the PortalDomainExport method
+func NewPortalDomainExportRequest(server string, params *PortalDomainExportParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/domains.csv")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Host != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "host", *params.Host, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "host-name"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Scheme != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scheme", *params.Scheme, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SslExpiresBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ssl_expires_before", *params.SslExpiresBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TlsProtocol != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tls_protocol", *params.TlsProtocol, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Bom != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "bom", *params.Bom, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -9442,6 +10505,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/customers (the `CustomerCreate` operationId).
 	CustomerCreateWithResponse(ctx context.Context, body CustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*CustomerCreateResponse, error)
 
+	// CustomerExportWithResponse Download customers as CSV
+	//
+	// A CSV file that spreadsheets open as it is or, with `Accept: application/x-ndjson`, one customer of the list a line.
+	// All rows are of one moment. An answer that is broken off before its end is not complete.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/customers.csv (the `CustomerExport` operationId).
+	CustomerExportWithResponse(ctx context.Context, params *CustomerExportParams, reqEditors ...RequestEditorFn) (*CustomerExportResponse, error)
+
 	// CustomerDeleteWithResponse Delete a customer
 	//
 	// Deletion is for good and takes two calls. The first, without `confirm`, is answered with 428, the plan of what
@@ -9638,6 +10711,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/customers/{customer_id}/domains (the `DomainCreate` operationId).
 	DomainCreateWithResponse(ctx context.Context, customerId CustomerId, body DomainCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*DomainCreateResponse, error)
 
+	// CustomerDomainExportWithResponse Download a customer's domains as CSV
+	//
+	// A CSV file that spreadsheets open as it is or, with `Accept: application/x-ndjson`, one domain of the list a line.
+	// All rows are of one moment. An answer that is broken off before its end is not complete.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/domains.csv (the `CustomerDomainExport` operationId).
+	CustomerDomainExportWithResponse(ctx context.Context, customerId CustomerId, params *CustomerDomainExportParams, reqEditors ...RequestEditorFn) (*CustomerDomainExportResponse, error)
+
 	// CustomerEventListWithResponse A customer's history
 	//
 	// What happened to a customer and to what belongs to it, the newest first. Complete the moment a change is
@@ -9796,6 +10879,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/domains (the `DomainList` operationId).
 	DomainListWithResponse(ctx context.Context, params *DomainListParams, reqEditors ...RequestEditorFn) (*DomainListResponse, error)
 
+	// DomainExportWithResponse Download the domains of all customers as CSV
+	//
+	// A CSV file that spreadsheets open as it is or, with `Accept: application/x-ndjson`, one domain of the list a line.
+	// All rows are of one moment. An answer that is broken off before its end is not complete.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/domains.csv (the `DomainExport` operationId).
+	DomainExportWithResponse(ctx context.Context, params *DomainExportParams, reqEditors ...RequestEditorFn) (*DomainExportResponse, error)
+
 	// DomainDeleteWithResponse Delete a domain
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -9921,6 +11014,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/portal/domains (the `PortalDomainList` operationId).
 	PortalDomainListWithResponse(ctx context.Context, params *PortalDomainListParams, reqEditors ...RequestEditorFn) (*PortalDomainListResponse, error)
+
+	// PortalDomainExportWithResponse Download the domains of one's customer as CSV
+	//
+	// A CSV file that spreadsheets open as it is or, with `Accept: application/x-ndjson`, one domain of the list a line.
+	// All rows are of one moment. An answer that is broken off before its end is not complete.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/portal/domains.csv (the `PortalDomainExport` operationId).
+	PortalDomainExportWithResponse(ctx context.Context, params *PortalDomainExportParams, reqEditors ...RequestEditorFn) (*PortalDomainExportResponse, error)
 
 	// PortalPasswordUpdateWithBodyWithResponse Change one's own password
 	//
@@ -11040,6 +12143,104 @@ func (r CustomerCreateResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CustomerCreateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CustomerExportResponse200Headers the declared response headers of an HTTP 200 response for CustomerExport
+type CustomerExportResponse200Headers struct {
+	ContentDisposition string
+	Vary               string
+}
+
+// CustomerExportResponse401Headers the declared response headers of an HTTP 401 response for CustomerExport
+type CustomerExportResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// CustomerExportResponse403Headers the declared response headers of an HTTP 403 response for CustomerExport
+type CustomerExportResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// CustomerExportResponse503Headers the declared response headers of an HTTP 503 response for CustomerExport
+type CustomerExportResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type CustomerExportResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CustomerExportResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CustomerExportResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CustomerExportResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CustomerExportResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CustomerExportResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CustomerExportResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CustomerExportResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CustomerExportResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CustomerExportResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CustomerExportResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CustomerExportResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CustomerExportResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CustomerExportResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -12918,6 +14119,111 @@ func (r DomainCreateResponse) ContentType() string {
 	return ""
 }
 
+// CustomerDomainExportResponse200Headers the declared response headers of an HTTP 200 response for CustomerDomainExport
+type CustomerDomainExportResponse200Headers struct {
+	ContentDisposition string
+	Vary               string
+}
+
+// CustomerDomainExportResponse401Headers the declared response headers of an HTTP 401 response for CustomerDomainExport
+type CustomerDomainExportResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// CustomerDomainExportResponse403Headers the declared response headers of an HTTP 403 response for CustomerDomainExport
+type CustomerDomainExportResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// CustomerDomainExportResponse503Headers the declared response headers of an HTTP 503 response for CustomerDomainExport
+type CustomerDomainExportResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type CustomerDomainExportResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CustomerDomainExportResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CustomerDomainExportResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CustomerDomainExportResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CustomerDomainExportResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CustomerDomainExportResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CustomerDomainExportResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CustomerDomainExportResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CustomerDomainExportResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CustomerDomainExportResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CustomerDomainExportResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CustomerDomainExportResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CustomerDomainExportResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CustomerDomainExportResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CustomerDomainExportResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // CustomerEventListResponse200Headers the declared response headers of an HTTP 200 response for CustomerEventList
 type CustomerEventListResponse200Headers struct {
 	Link *string
@@ -14453,6 +15759,104 @@ func (r DomainListResponse) ContentType() string {
 	return ""
 }
 
+// DomainExportResponse200Headers the declared response headers of an HTTP 200 response for DomainExport
+type DomainExportResponse200Headers struct {
+	ContentDisposition string
+	Vary               string
+}
+
+// DomainExportResponse401Headers the declared response headers of an HTTP 401 response for DomainExport
+type DomainExportResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// DomainExportResponse403Headers the declared response headers of an HTTP 403 response for DomainExport
+type DomainExportResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// DomainExportResponse503Headers the declared response headers of an HTTP 503 response for DomainExport
+type DomainExportResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type DomainExportResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *DomainExportResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DomainExportResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DomainExportResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DomainExportResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DomainExportResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DomainExportResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DomainExportResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DomainExportResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DomainExportResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DomainExportResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DomainExportResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DomainExportResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DomainExportResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // DomainDeleteResponse401Headers the declared response headers of an HTTP 401 response for DomainDelete
 type DomainDeleteResponse401Headers struct {
 	WWWAuthenticate string
@@ -15550,6 +16954,104 @@ func (r PortalDomainListResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r PortalDomainListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PortalDomainExportResponse200Headers the declared response headers of an HTTP 200 response for PortalDomainExport
+type PortalDomainExportResponse200Headers struct {
+	ContentDisposition string
+	Vary               string
+}
+
+// PortalDomainExportResponse401Headers the declared response headers of an HTTP 401 response for PortalDomainExport
+type PortalDomainExportResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// PortalDomainExportResponse403Headers the declared response headers of an HTTP 403 response for PortalDomainExport
+type PortalDomainExportResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// PortalDomainExportResponse503Headers the declared response headers of an HTTP 503 response for PortalDomainExport
+type PortalDomainExportResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type PortalDomainExportResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PortalDomainExportResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PortalDomainExportResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PortalDomainExportResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PortalDomainExportResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PortalDomainExportResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PortalDomainExportResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PortalDomainExportResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PortalDomainExportResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PortalDomainExportResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PortalDomainExportResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PortalDomainExportResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PortalDomainExportResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PortalDomainExportResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -17852,6 +19354,22 @@ func (c *ClientWithResponses) CustomerCreateWithResponse(ctx context.Context, bo
 	return ParseCustomerCreateResponse(rsp)
 }
 
+// CustomerExportWithResponse Download customers as CSV
+//
+// A CSV file that spreadsheets open as it is or, with `Accept: application/x-ndjson`, one customer of the list a line.
+// All rows are of one moment. An answer that is broken off before its end is not complete.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/customers.csv (the `CustomerExport` operationId).
+func (c *ClientWithResponses) CustomerExportWithResponse(ctx context.Context, params *CustomerExportParams, reqEditors ...RequestEditorFn) (*CustomerExportResponse, error) {
+	rsp, err := c.CustomerExport(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCustomerExportResponse(rsp)
+}
+
 // CustomerDeleteWithResponse Delete a customer
 //
 // Deletion is for good and takes two calls. The first, without `confirm`, is answered with 428, the plan of what
@@ -18162,6 +19680,22 @@ func (c *ClientWithResponses) DomainCreateWithResponse(ctx context.Context, cust
 	return ParseDomainCreateResponse(rsp)
 }
 
+// CustomerDomainExportWithResponse Download a customer's domains as CSV
+//
+// A CSV file that spreadsheets open as it is or, with `Accept: application/x-ndjson`, one domain of the list a line.
+// All rows are of one moment. An answer that is broken off before its end is not complete.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/customers/{customer_id}/domains.csv (the `CustomerDomainExport` operationId).
+func (c *ClientWithResponses) CustomerDomainExportWithResponse(ctx context.Context, customerId CustomerId, params *CustomerDomainExportParams, reqEditors ...RequestEditorFn) (*CustomerDomainExportResponse, error) {
+	rsp, err := c.CustomerDomainExport(ctx, customerId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCustomerDomainExportResponse(rsp)
+}
+
 // CustomerEventListWithResponse A customer's history
 //
 // What happened to a customer and to what belongs to it, the newest first. Complete the moment a change is
@@ -18422,6 +19956,22 @@ func (c *ClientWithResponses) DomainListWithResponse(ctx context.Context, params
 	return ParseDomainListResponse(rsp)
 }
 
+// DomainExportWithResponse Download the domains of all customers as CSV
+//
+// A CSV file that spreadsheets open as it is or, with `Accept: application/x-ndjson`, one domain of the list a line.
+// All rows are of one moment. An answer that is broken off before its end is not complete.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/domains.csv (the `DomainExport` operationId).
+func (c *ClientWithResponses) DomainExportWithResponse(ctx context.Context, params *DomainExportParams, reqEditors ...RequestEditorFn) (*DomainExportResponse, error) {
+	rsp, err := c.DomainExport(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDomainExportResponse(rsp)
+}
+
 // DomainDeleteWithResponse Delete a domain
 //
 // Returns a wrapper object for the known response body format(s).
@@ -18630,6 +20180,22 @@ func (c *ClientWithResponses) PortalDomainListWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParsePortalDomainListResponse(rsp)
+}
+
+// PortalDomainExportWithResponse Download the domains of one's customer as CSV
+//
+// A CSV file that spreadsheets open as it is or, with `Accept: application/x-ndjson`, one domain of the list a line.
+// All rows are of one moment. An answer that is broken off before its end is not complete.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/portal/domains.csv (the `PortalDomainExport` operationId).
+func (c *ClientWithResponses) PortalDomainExportWithResponse(ctx context.Context, params *PortalDomainExportParams, reqEditors ...RequestEditorFn) (*PortalDomainExportResponse, error) {
+	rsp, err := c.PortalDomainExport(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalDomainExportResponse(rsp)
 }
 
 // PortalPasswordUpdateWithBodyWithResponse Change one's own password
@@ -19826,6 +21392,110 @@ func ParseCustomerCreateResponse(rsp *http.Response) (*CustomerCreateResponse, e
 		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerCreateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCustomerExportResponse parses an HTTP response from a CustomerExportWithResponse call
+func ParseCustomerExportResponse(rsp *http.Response) (*CustomerExportResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CustomerExportResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CustomerExportResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = value
+		}
+		if values := rsp.Header.Values("Vary"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Vary", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Vary = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CustomerExportResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CustomerExportResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers CustomerExportResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
@@ -21747,6 +23417,117 @@ func ParseDomainCreateResponse(rsp *http.Response) (*DomainCreateResponse, error
 	return response, nil
 }
 
+// ParseCustomerDomainExportResponse parses an HTTP response from a CustomerDomainExportWithResponse call
+func ParseCustomerDomainExportResponse(rsp *http.Response) (*CustomerDomainExportResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CustomerDomainExportResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CustomerDomainExportResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = value
+		}
+		if values := rsp.Header.Values("Vary"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Vary", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Vary = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CustomerDomainExportResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CustomerDomainExportResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers CustomerDomainExportResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseCustomerEventListResponse parses an HTTP response from a CustomerEventListWithResponse call
 func ParseCustomerEventListResponse(rsp *http.Response) (*CustomerEventListResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -23291,6 +25072,110 @@ func ParseDomainListResponse(rsp *http.Response) (*DomainListResponse, error) {
 	return response, nil
 }
 
+// ParseDomainExportResponse parses an HTTP response from a DomainExportWithResponse call
+func ParseDomainExportResponse(rsp *http.Response) (*DomainExportResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DomainExportResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers DomainExportResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = value
+		}
+		if values := rsp.Header.Values("Vary"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Vary", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Vary = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers DomainExportResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DomainExportResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers DomainExportResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseDomainDeleteResponse parses an HTTP response from a DomainDeleteWithResponse call
 func ParseDomainDeleteResponse(rsp *http.Response) (*DomainDeleteResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -24375,6 +26260,110 @@ func ParsePortalDomainListResponse(rsp *http.Response) (*PortalDomainListRespons
 		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalDomainListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePortalDomainExportResponse parses an HTTP response from a PortalDomainExportWithResponse call
+func ParsePortalDomainExportResponse(rsp *http.Response) (*PortalDomainExportResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PortalDomainExportResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PortalDomainExportResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = value
+		}
+		if values := rsp.Header.Values("Vary"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Vary", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Vary = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers PortalDomainExportResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PortalDomainExportResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers PortalDomainExportResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {

@@ -279,6 +279,36 @@ func (e CustomerListParamsSort) Valid() bool {
 	}
 }
 
+// Defines values for CustomerExportParamsSort.
+const (
+	CustomerExportParamsSortCreatedAt      CustomerExportParamsSort = "created_at"
+	CustomerExportParamsSortMinusCreatedAt CustomerExportParamsSort = "-created_at"
+	CustomerExportParamsSortMinusName      CustomerExportParamsSort = "-name"
+	CustomerExportParamsSortMinusUpdatedAt CustomerExportParamsSort = "-updated_at"
+	CustomerExportParamsSortName           CustomerExportParamsSort = "name"
+	CustomerExportParamsSortUpdatedAt      CustomerExportParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the CustomerExportParamsSort enum.
+func (e CustomerExportParamsSort) Valid() bool {
+	switch e {
+	case CustomerExportParamsSortCreatedAt:
+		return true
+	case CustomerExportParamsSortMinusCreatedAt:
+		return true
+	case CustomerExportParamsSortMinusName:
+		return true
+	case CustomerExportParamsSortMinusUpdatedAt:
+		return true
+	case CustomerExportParamsSortName:
+		return true
+	case CustomerExportParamsSortUpdatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CustomerDomainListParamsSort.
 const (
 	CustomerDomainListParamsSortCreatedAt      CustomerDomainListParamsSort = "created_at"
@@ -309,6 +339,36 @@ func (e CustomerDomainListParamsSort) Valid() bool {
 	}
 }
 
+// Defines values for CustomerDomainExportParamsSort.
+const (
+	CustomerDomainExportParamsSortCreatedAt      CustomerDomainExportParamsSort = "created_at"
+	CustomerDomainExportParamsSortHost           CustomerDomainExportParamsSort = "host"
+	CustomerDomainExportParamsSortMinusCreatedAt CustomerDomainExportParamsSort = "-created_at"
+	CustomerDomainExportParamsSortMinusHost      CustomerDomainExportParamsSort = "-host"
+	CustomerDomainExportParamsSortMinusUpdatedAt CustomerDomainExportParamsSort = "-updated_at"
+	CustomerDomainExportParamsSortUpdatedAt      CustomerDomainExportParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the CustomerDomainExportParamsSort enum.
+func (e CustomerDomainExportParamsSort) Valid() bool {
+	switch e {
+	case CustomerDomainExportParamsSortCreatedAt:
+		return true
+	case CustomerDomainExportParamsSortHost:
+		return true
+	case CustomerDomainExportParamsSortMinusCreatedAt:
+		return true
+	case CustomerDomainExportParamsSortMinusHost:
+		return true
+	case CustomerDomainExportParamsSortMinusUpdatedAt:
+		return true
+	case CustomerDomainExportParamsSortUpdatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DomainListParamsSort.
 const (
 	DomainListParamsSortCreatedAt      DomainListParamsSort = "created_at"
@@ -333,6 +393,36 @@ func (e DomainListParamsSort) Valid() bool {
 	case DomainListParamsSortMinusUpdatedAt:
 		return true
 	case DomainListParamsSortUpdatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DomainExportParamsSort.
+const (
+	DomainExportParamsSortCreatedAt      DomainExportParamsSort = "created_at"
+	DomainExportParamsSortHost           DomainExportParamsSort = "host"
+	DomainExportParamsSortMinusCreatedAt DomainExportParamsSort = "-created_at"
+	DomainExportParamsSortMinusHost      DomainExportParamsSort = "-host"
+	DomainExportParamsSortMinusUpdatedAt DomainExportParamsSort = "-updated_at"
+	DomainExportParamsSortUpdatedAt      DomainExportParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the DomainExportParamsSort enum.
+func (e DomainExportParamsSort) Valid() bool {
+	switch e {
+	case DomainExportParamsSortCreatedAt:
+		return true
+	case DomainExportParamsSortHost:
+		return true
+	case DomainExportParamsSortMinusCreatedAt:
+		return true
+	case DomainExportParamsSortMinusHost:
+		return true
+	case DomainExportParamsSortMinusUpdatedAt:
+		return true
+	case DomainExportParamsSortUpdatedAt:
 		return true
 	default:
 		return false
@@ -402,6 +492,36 @@ func (e PortalDomainListParamsSort) Valid() bool {
 	case PortalDomainListParamsSortMinusUpdatedAt:
 		return true
 	case PortalDomainListParamsSortUpdatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PortalDomainExportParamsSort.
+const (
+	PortalDomainExportParamsSortCreatedAt      PortalDomainExportParamsSort = "created_at"
+	PortalDomainExportParamsSortHost           PortalDomainExportParamsSort = "host"
+	PortalDomainExportParamsSortMinusCreatedAt PortalDomainExportParamsSort = "-created_at"
+	PortalDomainExportParamsSortMinusHost      PortalDomainExportParamsSort = "-host"
+	PortalDomainExportParamsSortMinusUpdatedAt PortalDomainExportParamsSort = "-updated_at"
+	PortalDomainExportParamsSortUpdatedAt      PortalDomainExportParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the PortalDomainExportParamsSort enum.
+func (e PortalDomainExportParamsSort) Valid() bool {
+	switch e {
+	case PortalDomainExportParamsSortCreatedAt:
+		return true
+	case PortalDomainExportParamsSortHost:
+		return true
+	case PortalDomainExportParamsSortMinusCreatedAt:
+		return true
+	case PortalDomainExportParamsSortMinusHost:
+		return true
+	case PortalDomainExportParamsSortMinusUpdatedAt:
+		return true
+	case PortalDomainExportParamsSortUpdatedAt:
 		return true
 	default:
 		return false
@@ -1819,6 +1939,76 @@ type CustomerListParams struct {
 // CustomerListParamsSort defines parameters for CustomerList.
 type CustomerListParamsSort string
 
+// CustomerExportParams defines parameters for CustomerExport.
+type CustomerExportParams struct {
+	// Q Text to look for in name, email, company, phone and external id. It is found anywhere inside them, without
+	// regard to case or accents; with fewer than three characters, at the start of words. Phone numbers are also
+	// found by their digits alone.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Status Only customers in this status.
+	Status *CustomerStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// ParentId Only direct children of this customer.
+	ParentId *openapi_types.UUID `form:"parent_id,omitempty" json:"parent_id,omitempty"`
+
+	// AncestorId Only descendants of this customer, at any depth. The customer itself is not among them.
+	AncestorId *openapi_types.UUID `form:"ancestor_id,omitempty" json:"ancestor_id,omitempty"`
+
+	// Email Only customers with exactly this email address, without regard to case.
+	Email *string `form:"email,omitempty" json:"email,omitempty"`
+
+	// ExternalId Only the customer with exactly this external id.
+	ExternalId *string `form:"external_id,omitempty" json:"external_id,omitempty"`
+
+	// Module Only customers that may use this module.
+	Module *string `form:"module,omitempty" json:"module,omitempty"`
+
+	// CreatedBefore Only customers created before this moment.
+	CreatedBefore *time.Time `form:"created_before,omitempty" json:"created_before,omitempty"`
+
+	// CreatedAfter Only customers created after this moment.
+	CreatedAfter *time.Time `form:"created_after,omitempty" json:"created_after,omitempty"`
+
+	// UpdatedBefore Only customers that nobody changed at or after this moment.
+	UpdatedBefore *time.Time `form:"updated_before,omitempty" json:"updated_before,omitempty"`
+
+	// NoActivitySince Only customers that were not active at or after this moment: their `last_activity_at` is before it or, where
+	// there was none, their `created_at`.
+	NoActivitySince *time.Time `form:"no_activity_since,omitempty" json:"no_activity_since,omitempty"`
+
+	// NeverSignedIn With `true` only customers that nobody has ever signed in for, with `false` only the others.
+	NeverSignedIn *bool `form:"never_signed_in,omitempty" json:"never_signed_in,omitempty"`
+
+	// Invited With `true` only customers with an `invited_at`, with `false` only those without.
+	Invited *bool `form:"invited,omitempty" json:"invited,omitempty"`
+
+	// ExpiredInvitation With `true` only customers that were invited, did not follow the link in time and have no other link that
+	// still works; with `false` only the others.
+	ExpiredInvitation *bool `form:"expired_invitation,omitempty" json:"expired_invitation,omitempty"`
+
+	// TermsAccepted With `true` only customers that have accepted the current terms, with `false` only those that have not.
+	TermsAccepted *bool `form:"terms_accepted,omitempty" json:"terms_accepted,omitempty"`
+
+	// Properties `properties[key]=value`: only customers with this property. The value matches a string, a number or a
+	// boolean that is written so, and a list that contains one. Up to ten keys.
+	Properties *map[string]string `json:"properties,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *CustomerExportParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Columns The columns of the CSV file and their order: names of fields and `properties.<key>`, with commas between them. A
+	// name with a comma goes into quotes, as in CSV. Without it, all fields but `properties`. Lines of JSON have all
+	// fields.
+	Columns *string `form:"columns,omitempty" json:"columns,omitempty"`
+
+	// Bom With `false` CSV comes without the byte order mark by which spreadsheets know that it is UTF-8.
+	Bom *bool `form:"bom,omitempty" json:"bom,omitempty"`
+}
+
+// CustomerExportParamsSort defines parameters for CustomerExport.
+type CustomerExportParamsSort string
+
 // CustomerDeleteParams defines parameters for CustomerDelete.
 type CustomerDeleteParams struct {
 	// Confirm The `confirmation_token` of the plan.
@@ -1941,6 +2131,37 @@ type CustomerDomainListParams struct {
 // CustomerDomainListParamsSort defines parameters for CustomerDomainList.
 type CustomerDomainListParamsSort string
 
+// CustomerDomainExportParams defines parameters for CustomerDomainExport.
+type CustomerDomainExportParams struct {
+	// IncludeDescendants With `true` also the domains of all customers below, at any depth.
+	IncludeDescendants *bool `form:"include_descendants,omitempty" json:"include_descendants,omitempty"`
+
+	// Q Text to look for in host (in both of its forms) and origin, anywhere inside them, without regard to case or accents;
+	// with fewer than three characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Host Only the domain with exactly this host, in either of its forms.
+	Host *string `form:"host,omitempty" json:"host,omitempty"`
+
+	// Scheme Only domains with this scheme.
+	Scheme *DomainScheme `form:"scheme,omitempty" json:"scheme,omitempty"`
+
+	// SslExpiresBefore Only domains whose certificate expires before this moment.
+	SslExpiresBefore *time.Time `form:"ssl_expires_before,omitempty" json:"ssl_expires_before,omitempty"`
+
+	// TlsProtocol Only domains with this protocol.
+	TlsProtocol *TlsProtocol `form:"tls_protocol,omitempty" json:"tls_protocol,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *CustomerDomainExportParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Bom With `false` CSV comes without the byte order mark by which spreadsheets know that it is UTF-8.
+	Bom *bool `form:"bom,omitempty" json:"bom,omitempty"`
+}
+
+// CustomerDomainExportParamsSort defines parameters for CustomerDomainExport.
+type CustomerDomainExportParamsSort string
+
 // CustomerEventListParams defines parameters for CustomerEventList.
 type CustomerEventListParams struct {
 	// Limit How many entries a page has at most.
@@ -2062,6 +2283,37 @@ type DomainListParams struct {
 // DomainListParamsSort defines parameters for DomainList.
 type DomainListParamsSort string
 
+// DomainExportParams defines parameters for DomainExport.
+type DomainExportParams struct {
+	// CustomerId Only domains of this customer.
+	CustomerId *openapi_types.UUID `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+
+	// Q Text to look for in host (in both of its forms) and origin, anywhere inside them, without regard to case or accents;
+	// with fewer than three characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Host Only the domain with exactly this host, in either of its forms.
+	Host *string `form:"host,omitempty" json:"host,omitempty"`
+
+	// Scheme Only domains with this scheme.
+	Scheme *DomainScheme `form:"scheme,omitempty" json:"scheme,omitempty"`
+
+	// SslExpiresBefore Only domains whose certificate expires before this moment.
+	SslExpiresBefore *time.Time `form:"ssl_expires_before,omitempty" json:"ssl_expires_before,omitempty"`
+
+	// TlsProtocol Only domains with this protocol.
+	TlsProtocol *TlsProtocol `form:"tls_protocol,omitempty" json:"tls_protocol,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *DomainExportParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Bom With `false` CSV comes without the byte order mark by which spreadsheets know that it is UTF-8.
+	Bom *bool `form:"bom,omitempty" json:"bom,omitempty"`
+}
+
+// DomainExportParamsSort defines parameters for DomainExport.
+type DomainExportParamsSort string
+
 // DomainDeleteParams defines parameters for DomainDelete.
 type DomainDeleteParams struct {
 	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
@@ -2167,6 +2419,34 @@ type PortalDomainListParams struct {
 
 // PortalDomainListParamsSort defines parameters for PortalDomainList.
 type PortalDomainListParamsSort string
+
+// PortalDomainExportParams defines parameters for PortalDomainExport.
+type PortalDomainExportParams struct {
+	// Q Text to look for in host (in both of its forms) and origin, anywhere inside them, without regard to case or accents;
+	// with fewer than three characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Host Only the domain with exactly this host, in either of its forms.
+	Host *string `form:"host,omitempty" json:"host,omitempty"`
+
+	// Scheme Only domains with this scheme.
+	Scheme *DomainScheme `form:"scheme,omitempty" json:"scheme,omitempty"`
+
+	// SslExpiresBefore Only domains whose certificate expires before this moment.
+	SslExpiresBefore *time.Time `form:"ssl_expires_before,omitempty" json:"ssl_expires_before,omitempty"`
+
+	// TlsProtocol Only domains with this protocol.
+	TlsProtocol *TlsProtocol `form:"tls_protocol,omitempty" json:"tls_protocol,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *PortalDomainExportParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Bom With `false` CSV comes without the byte order mark by which spreadsheets know that it is UTF-8.
+	Bom *bool `form:"bom,omitempty" json:"bom,omitempty"`
+}
+
+// PortalDomainExportParamsSort defines parameters for PortalDomainExport.
+type PortalDomainExportParamsSort string
 
 // PortalProfileGetParams defines parameters for PortalProfileGet.
 type PortalProfileGetParams struct {
@@ -2375,6 +2655,9 @@ type ServerInterface interface {
 	// CustomerCreate Create a customer
 	// (POST /v1/customers)
 	CustomerCreate(ctx echo.Context) error
+	// CustomerExport Download customers as CSV
+	// (GET /v1/customers.csv)
+	CustomerExport(ctx echo.Context, params CustomerExportParams) error
 	// CustomerDelete Delete a customer
 	// (DELETE /v1/customers/{customer_id})
 	CustomerDelete(ctx echo.Context, customerId CustomerId, params CustomerDeleteParams) error
@@ -2420,6 +2703,9 @@ type ServerInterface interface {
 	// DomainCreate Add a domain to a customer
 	// (POST /v1/customers/{customer_id}/domains)
 	DomainCreate(ctx echo.Context, customerId CustomerId) error
+	// CustomerDomainExport Download a customer's domains as CSV
+	// (GET /v1/customers/{customer_id}/domains.csv)
+	CustomerDomainExport(ctx echo.Context, customerId CustomerId, params CustomerDomainExportParams) error
 	// CustomerEventList A customer's history
 	// (GET /v1/customers/{customer_id}/events)
 	CustomerEventList(ctx echo.Context, customerId CustomerId, params CustomerEventListParams) error
@@ -2459,6 +2745,9 @@ type ServerInterface interface {
 	// DomainList List the domains of all customers
 	// (GET /v1/domains)
 	DomainList(ctx echo.Context, params DomainListParams) error
+	// DomainExport Download the domains of all customers as CSV
+	// (GET /v1/domains.csv)
+	DomainExport(ctx echo.Context, params DomainExportParams) error
 	// DomainDelete Delete a domain
 	// (DELETE /v1/domains/{domain_id})
 	DomainDelete(ctx echo.Context, domainId DomainId, params DomainDeleteParams) error
@@ -2489,6 +2778,9 @@ type ServerInterface interface {
 	// PortalDomainList List the domains of one's customer
 	// (GET /v1/portal/domains)
 	PortalDomainList(ctx echo.Context, params PortalDomainListParams) error
+	// PortalDomainExport Download the domains of one's customer as CSV
+	// (GET /v1/portal/domains.csv)
+	PortalDomainExport(ctx echo.Context, params PortalDomainExportParams) error
 	// PortalPasswordUpdate Change one's own password
 	// (PUT /v1/portal/password)
 	PortalPasswordUpdate(ctx echo.Context) error
@@ -2779,6 +3071,150 @@ func (w *ServerInterfaceWrapper) CustomerCreate(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CustomerCreate(ctx)
+	return err
+}
+
+// CustomerExport converts echo context to params.
+func (w *ServerInterfaceWrapper) CustomerExport(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CustomerExportParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "parent_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "parent_id", ctx.QueryParams(), &params.ParentId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter parent_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "ancestor_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ancestor_id", ctx.QueryParams(), &params.AncestorId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter ancestor_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "email" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "email", ctx.QueryParams(), &params.Email, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter email: %s", err))
+	}
+
+	// ------------- Optional query parameter "external_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "external_id", ctx.QueryParams(), &params.ExternalId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter external_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "module" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "module", ctx.QueryParams(), &params.Module, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter module: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_before", ctx.QueryParams(), &params.CreatedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_after", ctx.QueryParams(), &params.CreatedAfter, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_after: %s", err))
+	}
+
+	// ------------- Optional query parameter "updated_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "updated_before", ctx.QueryParams(), &params.UpdatedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter updated_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "no_activity_since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "no_activity_since", ctx.QueryParams(), &params.NoActivitySince, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter no_activity_since: %s", err))
+	}
+
+	// ------------- Optional query parameter "never_signed_in" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "never_signed_in", ctx.QueryParams(), &params.NeverSignedIn, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter never_signed_in: %s", err))
+	}
+
+	// ------------- Optional query parameter "invited" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "invited", ctx.QueryParams(), &params.Invited, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter invited: %s", err))
+	}
+
+	// ------------- Optional query parameter "expired_invitation" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "expired_invitation", ctx.QueryParams(), &params.ExpiredInvitation, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter expired_invitation: %s", err))
+	}
+
+	// ------------- Optional query parameter "terms_accepted" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "terms_accepted", ctx.QueryParams(), &params.TermsAccepted, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter terms_accepted: %s", err))
+	}
+
+	// ------------- Optional query parameter "properties" -------------
+
+	err = runtime.BindQueryParameterWithOptions("deepObject", true, false, "properties", ctx.QueryParams(), &params.Properties, runtime.BindQueryParameterOptions{Type: "object", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter properties: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "columns" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "columns", ctx.QueryParams(), &params.Columns, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter columns: %s", err))
+	}
+
+	// ------------- Optional query parameter "bom" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "bom", ctx.QueryParams(), &params.Bom, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter bom: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CustomerExport(ctx, params)
 	return err
 }
 
@@ -3363,6 +3799,80 @@ func (w *ServerInterfaceWrapper) DomainCreate(ctx echo.Context) error {
 	return err
 }
 
+// CustomerDomainExport converts echo context to params.
+func (w *ServerInterfaceWrapper) CustomerDomainExport(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CustomerDomainExportParams
+	// ------------- Optional query parameter "include_descendants" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_descendants", ctx.QueryParams(), &params.IncludeDescendants, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_descendants: %s", err))
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "host" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "host", ctx.QueryParams(), &params.Host, runtime.BindQueryParameterOptions{Type: "string", Format: "host-name"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter host: %s", err))
+	}
+
+	// ------------- Optional query parameter "scheme" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scheme", ctx.QueryParams(), &params.Scheme, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheme: %s", err))
+	}
+
+	// ------------- Optional query parameter "ssl_expires_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ssl_expires_before", ctx.QueryParams(), &params.SslExpiresBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter ssl_expires_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "tls_protocol" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tls_protocol", ctx.QueryParams(), &params.TlsProtocol, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tls_protocol: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "bom" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "bom", ctx.QueryParams(), &params.Bom, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter bom: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CustomerDomainExport(ctx, customerId, params)
+	return err
+}
+
 // CustomerEventList converts echo context to params.
 func (w *ServerInterfaceWrapper) CustomerEventList(ctx echo.Context) error {
 	var err error
@@ -3861,6 +4371,73 @@ func (w *ServerInterfaceWrapper) DomainList(ctx echo.Context) error {
 	return err
 }
 
+// DomainExport converts echo context to params.
+func (w *ServerInterfaceWrapper) DomainExport(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DomainExportParams
+	// ------------- Optional query parameter "customer_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_id", ctx.QueryParams(), &params.CustomerId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "host" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "host", ctx.QueryParams(), &params.Host, runtime.BindQueryParameterOptions{Type: "string", Format: "host-name"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter host: %s", err))
+	}
+
+	// ------------- Optional query parameter "scheme" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scheme", ctx.QueryParams(), &params.Scheme, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheme: %s", err))
+	}
+
+	// ------------- Optional query parameter "ssl_expires_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ssl_expires_before", ctx.QueryParams(), &params.SslExpiresBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter ssl_expires_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "tls_protocol" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tls_protocol", ctx.QueryParams(), &params.TlsProtocol, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tls_protocol: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "bom" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "bom", ctx.QueryParams(), &params.Bom, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter bom: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DomainExport(ctx, params)
+	return err
+}
+
 // DomainDelete converts echo context to params.
 func (w *ServerInterfaceWrapper) DomainDelete(ctx echo.Context) error {
 	var err error
@@ -4182,6 +4759,66 @@ func (w *ServerInterfaceWrapper) PortalDomainList(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PortalDomainList(ctx, params)
+	return err
+}
+
+// PortalDomainExport converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalDomainExport(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PortalDomainExportParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "host" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "host", ctx.QueryParams(), &params.Host, runtime.BindQueryParameterOptions{Type: "string", Format: "host-name"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter host: %s", err))
+	}
+
+	// ------------- Optional query parameter "scheme" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scheme", ctx.QueryParams(), &params.Scheme, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheme: %s", err))
+	}
+
+	// ------------- Optional query parameter "ssl_expires_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ssl_expires_before", ctx.QueryParams(), &params.SslExpiresBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter ssl_expires_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "tls_protocol" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tls_protocol", ctx.QueryParams(), &params.TlsProtocol, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tls_protocol: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "bom" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "bom", ctx.QueryParams(), &params.Bom, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter bom: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalDomainExport(ctx, params)
 	return err
 }
 
@@ -4717,6 +5354,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/activations/preview", wrapper.ActivationPreview, options.OperationMiddlewares["activationPreview"]...)
 	router.GET(options.BaseURL+"/v1/customers", wrapper.CustomerList, options.OperationMiddlewares["customerList"]...)
 	router.POST(options.BaseURL+"/v1/customers", wrapper.CustomerCreate, options.OperationMiddlewares["customerCreate"]...)
+	router.GET(options.BaseURL+"/v1/customers.csv", wrapper.CustomerExport, options.OperationMiddlewares["customerExport"]...)
 	router.DELETE(options.BaseURL+"/v1/customers/:customer_id", wrapper.CustomerDelete, options.OperationMiddlewares["customerDelete"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id", wrapper.CustomerGet, options.OperationMiddlewares["customerGet"]...)
 	router.PATCH(options.BaseURL+"/v1/customers/:customer_id", wrapper.CustomerUpdate, options.OperationMiddlewares["customerUpdate"]...)
@@ -4732,6 +5370,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/deletion-plan", wrapper.CustomerDeletionPlanGet, options.OperationMiddlewares["customerDeletionPlanGet"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/domains", wrapper.CustomerDomainList, options.OperationMiddlewares["customerDomainList"]...)
 	router.POST(options.BaseURL+"/v1/customers/:customer_id/domains", wrapper.DomainCreate, options.OperationMiddlewares["domainCreate"]...)
+	router.GET(options.BaseURL+"/v1/customers/:customer_id/domains.csv", wrapper.CustomerDomainExport, options.OperationMiddlewares["customerDomainExport"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/events", wrapper.CustomerEventList, options.OperationMiddlewares["customerEventList"]...)
 	router.DELETE(options.BaseURL+"/v1/customers/:customer_id/identities", wrapper.IdentityDeleteAll, options.OperationMiddlewares["identityDeleteAll"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/identities", wrapper.CustomerIdentityList, options.OperationMiddlewares["customerIdentityList"]...)
@@ -4745,6 +5384,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/v1/customers/:customer_id/notes/:note_id", wrapper.NoteDelete, options.OperationMiddlewares["noteDelete"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/terms-acceptances", wrapper.CustomerTermsAcceptanceList, options.OperationMiddlewares["customerTermsAcceptanceList"]...)
 	router.GET(options.BaseURL+"/v1/domains", wrapper.DomainList, options.OperationMiddlewares["domainList"]...)
+	router.GET(options.BaseURL+"/v1/domains.csv", wrapper.DomainExport, options.OperationMiddlewares["domainExport"]...)
 	router.DELETE(options.BaseURL+"/v1/domains/:domain_id", wrapper.DomainDelete, options.OperationMiddlewares["domainDelete"]...)
 	router.GET(options.BaseURL+"/v1/domains/:domain_id", wrapper.DomainGet, options.OperationMiddlewares["domainGet"]...)
 	router.PATCH(options.BaseURL+"/v1/domains/:domain_id", wrapper.DomainUpdate, options.OperationMiddlewares["domainUpdate"]...)
@@ -4755,6 +5395,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/password-resets", wrapper.PasswordResetCreate, options.OperationMiddlewares["passwordResetCreate"]...)
 	router.POST(options.BaseURL+"/v1/password-resets/complete", wrapper.PasswordResetComplete, options.OperationMiddlewares["passwordResetComplete"]...)
 	router.GET(options.BaseURL+"/v1/portal/domains", wrapper.PortalDomainList, options.OperationMiddlewares["portalDomainList"]...)
+	router.GET(options.BaseURL+"/v1/portal/domains.csv", wrapper.PortalDomainExport, options.OperationMiddlewares["portalDomainExport"]...)
 	router.PUT(options.BaseURL+"/v1/portal/password", wrapper.PortalPasswordUpdate, options.OperationMiddlewares["portalPasswordUpdate"]...)
 	router.GET(options.BaseURL+"/v1/portal/profile", wrapper.PortalProfileGet, options.OperationMiddlewares["portalProfileGet"]...)
 	router.PATCH(options.BaseURL+"/v1/portal/profile", wrapper.PortalProfileUpdate, options.OperationMiddlewares["portalProfileUpdate"]...)
@@ -6006,6 +6647,175 @@ type CustomerCreate503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CustomerCreate503ApplicationProblemPlusJSONResponse) VisitCustomerCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerExportRequestObject struct {
+	Params CustomerExportParams
+}
+
+type CustomerExportResponseObject interface {
+	VisitCustomerExportResponse(w http.ResponseWriter) error
+}
+
+type CustomerExport200ResponseHeaders struct {
+	ContentDisposition string
+	Vary               string
+}
+
+type CustomerExport200ApplicationxNdjsonResponse struct {
+	Body          io.Reader
+	Headers       CustomerExport200ResponseHeaders
+	ContentLength int64
+}
+
+func (response CustomerExport200ApplicationxNdjsonResponse) VisitCustomerExportResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Vary", fmt.Sprint(response.Headers.Vary))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type CustomerExport200TextcsvResponse struct {
+	Body          io.Reader
+	Headers       CustomerExport200ResponseHeaders
+	ContentLength int64
+}
+
+func (response CustomerExport200TextcsvResponse) VisitCustomerExportResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Vary", fmt.Sprint(response.Headers.Vary))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type CustomerExport400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerExport400ApplicationProblemPlusJSONResponse) VisitCustomerExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerExport401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerExport401ApplicationProblemPlusJSONResponse) VisitCustomerExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerExport403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerExport403ApplicationProblemPlusJSONResponse) VisitCustomerExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerExport500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerExport500ApplicationProblemPlusJSONResponse) VisitCustomerExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerExport503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerExport503ApplicationProblemPlusJSONResponse) VisitCustomerExportResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8562,6 +9372,192 @@ func (response DomainCreate503ApplicationProblemPlusJSONResponse) VisitDomainCre
 	return err
 }
 
+type CustomerDomainExportRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	Params     CustomerDomainExportParams
+}
+
+type CustomerDomainExportResponseObject interface {
+	VisitCustomerDomainExportResponse(w http.ResponseWriter) error
+}
+
+type CustomerDomainExport200ResponseHeaders struct {
+	ContentDisposition string
+	Vary               string
+}
+
+type CustomerDomainExport200ApplicationxNdjsonResponse struct {
+	Body          io.Reader
+	Headers       CustomerDomainExport200ResponseHeaders
+	ContentLength int64
+}
+
+func (response CustomerDomainExport200ApplicationxNdjsonResponse) VisitCustomerDomainExportResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Vary", fmt.Sprint(response.Headers.Vary))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type CustomerDomainExport200TextcsvResponse struct {
+	Body          io.Reader
+	Headers       CustomerDomainExport200ResponseHeaders
+	ContentLength int64
+}
+
+func (response CustomerDomainExport200TextcsvResponse) VisitCustomerDomainExportResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Vary", fmt.Sprint(response.Headers.Vary))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type CustomerDomainExport400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDomainExport400ApplicationProblemPlusJSONResponse) VisitCustomerDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDomainExport401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDomainExport401ApplicationProblemPlusJSONResponse) VisitCustomerDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDomainExport403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDomainExport403ApplicationProblemPlusJSONResponse) VisitCustomerDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDomainExport404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDomainExport404ApplicationProblemPlusJSONResponse) VisitCustomerDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDomainExport500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDomainExport500ApplicationProblemPlusJSONResponse) VisitCustomerDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDomainExport503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDomainExport503ApplicationProblemPlusJSONResponse) VisitCustomerDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CustomerEventListRequestObject struct {
 	CustomerId CustomerId `json:"customer_id"`
 	Params     CustomerEventListParams
@@ -10583,6 +11579,175 @@ func (response DomainList503ApplicationProblemPlusJSONResponse) VisitDomainListR
 	return err
 }
 
+type DomainExportRequestObject struct {
+	Params DomainExportParams
+}
+
+type DomainExportResponseObject interface {
+	VisitDomainExportResponse(w http.ResponseWriter) error
+}
+
+type DomainExport200ResponseHeaders struct {
+	ContentDisposition string
+	Vary               string
+}
+
+type DomainExport200ApplicationxNdjsonResponse struct {
+	Body          io.Reader
+	Headers       DomainExport200ResponseHeaders
+	ContentLength int64
+}
+
+func (response DomainExport200ApplicationxNdjsonResponse) VisitDomainExportResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Vary", fmt.Sprint(response.Headers.Vary))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type DomainExport200TextcsvResponse struct {
+	Body          io.Reader
+	Headers       DomainExport200ResponseHeaders
+	ContentLength int64
+}
+
+func (response DomainExport200TextcsvResponse) VisitDomainExportResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Vary", fmt.Sprint(response.Headers.Vary))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type DomainExport400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DomainExport400ApplicationProblemPlusJSONResponse) VisitDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainExport401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DomainExport401ApplicationProblemPlusJSONResponse) VisitDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainExport403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DomainExport403ApplicationProblemPlusJSONResponse) VisitDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainExport500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DomainExport500ApplicationProblemPlusJSONResponse) VisitDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainExport503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DomainExport503ApplicationProblemPlusJSONResponse) VisitDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DomainDeleteRequestObject struct {
 	DomainId DomainId `json:"domain_id"`
 	Params   DomainDeleteParams
@@ -11980,6 +13145,175 @@ type PortalDomainList503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PortalDomainList503ApplicationProblemPlusJSONResponse) VisitPortalDomainListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalDomainExportRequestObject struct {
+	Params PortalDomainExportParams
+}
+
+type PortalDomainExportResponseObject interface {
+	VisitPortalDomainExportResponse(w http.ResponseWriter) error
+}
+
+type PortalDomainExport200ResponseHeaders struct {
+	ContentDisposition string
+	Vary               string
+}
+
+type PortalDomainExport200ApplicationxNdjsonResponse struct {
+	Body          io.Reader
+	Headers       PortalDomainExport200ResponseHeaders
+	ContentLength int64
+}
+
+func (response PortalDomainExport200ApplicationxNdjsonResponse) VisitPortalDomainExportResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Vary", fmt.Sprint(response.Headers.Vary))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type PortalDomainExport200TextcsvResponse struct {
+	Body          io.Reader
+	Headers       PortalDomainExport200ResponseHeaders
+	ContentLength int64
+}
+
+func (response PortalDomainExport200TextcsvResponse) VisitPortalDomainExportResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Vary", fmt.Sprint(response.Headers.Vary))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type PortalDomainExport400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalDomainExport400ApplicationProblemPlusJSONResponse) VisitPortalDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalDomainExport401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalDomainExport401ApplicationProblemPlusJSONResponse) VisitPortalDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalDomainExport403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalDomainExport403ApplicationProblemPlusJSONResponse) VisitPortalDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalDomainExport500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalDomainExport500ApplicationProblemPlusJSONResponse) VisitPortalDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalDomainExport503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalDomainExport503ApplicationProblemPlusJSONResponse) VisitPortalDomainExportResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -14892,6 +16226,9 @@ type StrictServerInterface interface {
 	// CustomerCreate Create a customer
 	// (POST /v1/customers)
 	CustomerCreate(ctx context.Context, request CustomerCreateRequestObject) (CustomerCreateResponseObject, error)
+	// CustomerExport Download customers as CSV
+	// (GET /v1/customers.csv)
+	CustomerExport(ctx context.Context, request CustomerExportRequestObject) (CustomerExportResponseObject, error)
 	// CustomerDelete Delete a customer
 	// (DELETE /v1/customers/{customer_id})
 	CustomerDelete(ctx context.Context, request CustomerDeleteRequestObject) (CustomerDeleteResponseObject, error)
@@ -14937,6 +16274,9 @@ type StrictServerInterface interface {
 	// DomainCreate Add a domain to a customer
 	// (POST /v1/customers/{customer_id}/domains)
 	DomainCreate(ctx context.Context, request DomainCreateRequestObject) (DomainCreateResponseObject, error)
+	// CustomerDomainExport Download a customer's domains as CSV
+	// (GET /v1/customers/{customer_id}/domains.csv)
+	CustomerDomainExport(ctx context.Context, request CustomerDomainExportRequestObject) (CustomerDomainExportResponseObject, error)
 	// CustomerEventList A customer's history
 	// (GET /v1/customers/{customer_id}/events)
 	CustomerEventList(ctx context.Context, request CustomerEventListRequestObject) (CustomerEventListResponseObject, error)
@@ -14976,6 +16316,9 @@ type StrictServerInterface interface {
 	// DomainList List the domains of all customers
 	// (GET /v1/domains)
 	DomainList(ctx context.Context, request DomainListRequestObject) (DomainListResponseObject, error)
+	// DomainExport Download the domains of all customers as CSV
+	// (GET /v1/domains.csv)
+	DomainExport(ctx context.Context, request DomainExportRequestObject) (DomainExportResponseObject, error)
 	// DomainDelete Delete a domain
 	// (DELETE /v1/domains/{domain_id})
 	DomainDelete(ctx context.Context, request DomainDeleteRequestObject) (DomainDeleteResponseObject, error)
@@ -15006,6 +16349,9 @@ type StrictServerInterface interface {
 	// PortalDomainList List the domains of one's customer
 	// (GET /v1/portal/domains)
 	PortalDomainList(ctx context.Context, request PortalDomainListRequestObject) (PortalDomainListResponseObject, error)
+	// PortalDomainExport Download the domains of one's customer as CSV
+	// (GET /v1/portal/domains.csv)
+	PortalDomainExport(ctx context.Context, request PortalDomainExportRequestObject) (PortalDomainExportResponseObject, error)
 	// PortalPasswordUpdate Change one's own password
 	// (PUT /v1/portal/password)
 	PortalPasswordUpdate(ctx context.Context, request PortalPasswordUpdateRequestObject) (PortalPasswordUpdateResponseObject, error)
@@ -15389,6 +16735,31 @@ func (sh *strictHandler) CustomerCreate(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(CustomerCreateResponseObject); ok {
 		return validResponse.VisitCustomerCreateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CustomerExport operation middleware
+func (sh *strictHandler) CustomerExport(ctx echo.Context, params CustomerExportParams) error {
+	var request CustomerExportRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CustomerExport(ctx.Request().Context(), request.(CustomerExportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CustomerExport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CustomerExportResponseObject); ok {
+		return validResponse.VisitCustomerExportResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -15879,6 +17250,32 @@ func (sh *strictHandler) DomainCreate(ctx echo.Context, customerId CustomerId) e
 	return nil
 }
 
+// CustomerDomainExport operation middleware
+func (sh *strictHandler) CustomerDomainExport(ctx echo.Context, customerId CustomerId, params CustomerDomainExportParams) error {
+	var request CustomerDomainExportRequestObject
+
+	request.CustomerId = customerId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CustomerDomainExport(ctx.Request().Context(), request.(CustomerDomainExportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CustomerDomainExport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CustomerDomainExportResponseObject); ok {
+		return validResponse.VisitCustomerDomainExportResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // CustomerEventList operation middleware
 func (sh *strictHandler) CustomerEventList(ctx echo.Context, customerId CustomerId, params CustomerEventListParams) error {
 	var request CustomerEventListRequestObject
@@ -16310,6 +17707,31 @@ func (sh *strictHandler) DomainList(ctx echo.Context, params DomainListParams) e
 	return nil
 }
 
+// DomainExport operation middleware
+func (sh *strictHandler) DomainExport(ctx echo.Context, params DomainExportParams) error {
+	var request DomainExportRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DomainExport(ctx.Request().Context(), request.(DomainExportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DomainExport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DomainExportResponseObject); ok {
+		return validResponse.VisitDomainExportResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // DomainDelete operation middleware
 func (sh *strictHandler) DomainDelete(ctx echo.Context, domainId DomainId, params DomainDeleteParams) error {
 	var request DomainDeleteRequestObject
@@ -16641,6 +18063,31 @@ func (sh *strictHandler) PortalDomainList(ctx echo.Context, params PortalDomainL
 		return err
 	} else if validResponse, ok := response.(PortalDomainListResponseObject); ok {
 		return validResponse.VisitPortalDomainListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalDomainExport operation middleware
+func (sh *strictHandler) PortalDomainExport(ctx echo.Context, params PortalDomainExportParams) error {
+	var request PortalDomainExportRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalDomainExport(ctx.Request().Context(), request.(PortalDomainExportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalDomainExport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalDomainExportResponseObject); ok {
+		return validResponse.VisitPortalDomainExportResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

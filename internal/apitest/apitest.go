@@ -28,6 +28,7 @@ import (
 	"github.com/clientele-api/clientele/internal/contract"
 	"github.com/clientele-api/clientele/internal/dbtest"
 	"github.com/clientele-api/clientele/internal/events"
+	"github.com/clientele-api/clientele/internal/exports"
 	"github.com/clientele-api/clientele/internal/mail"
 	"github.com/clientele-api/clientele/internal/messages"
 	"github.com/clientele-api/clientele/internal/passwords"
@@ -40,6 +41,9 @@ import (
 
 // Password is the password of the accounts that tests sign in with.
 const Password = "four words are better"
+
+// ExportConns is how many exports a server runs at a time.
+const ExportConns = 2
 
 // hashed is made once: hashing takes as long as it should.
 var hashed = sync.OnceValue(func() string {
@@ -138,6 +142,8 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 	require.NoError(t, err)
 	upkeep, err := postgres.Open(ctx, databaseURL, s.Clock.Now, postgres.Conns(2))
 	require.NoError(t, err)
+	exporting, err := postgres.Open(ctx, databaseURL, s.Clock.Now, postgres.Conns(ExportConns))
+	require.NoError(t, err)
 	s.Keyring, err = secrets.Parse("a secret key that is only for tests")
 	require.NoError(t, err)
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -156,7 +162,7 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 	s.Queue = work.Queue
 	s.Options = api.Options{
 		DB: s.DB, Authority: s.Authority, Keyring: s.Keyring, Hasher: s.Hasher, Activation: work.Activation,
-		Blobs: store, TermsRequired: chosen.termsRequired, Log: log,
+		Blobs: store, Exports: exports.NewSnapshots(exporting, 500*time.Millisecond), TermsRequired: chosen.termsRequired, Log: log,
 	}
 	listener.Config.Handler, err = api.New(s.Options)
 	require.NoError(t, err)
@@ -168,6 +174,7 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 		stop()
 		running.Wait()
 		upkeep.Close()
+		exporting.Close()
 		require.NoError(t, store.Close())
 		s.DB.Close()
 	})

@@ -21,6 +21,7 @@ import (
 	"github.com/clientele-api/clientele/internal/background"
 	"github.com/clientele-api/clientele/internal/blobs"
 	"github.com/clientele-api/clientele/internal/events"
+	"github.com/clientele-api/clientele/internal/exports"
 	"github.com/clientele-api/clientele/internal/messages"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
@@ -62,7 +63,7 @@ func newProduct(b testing.TB, databaseURL string, tracer pgx.QueryTracer) *produ
 	must(b, err)
 	handler, err := api.New(api.Options{
 		DB: p.db, Authority: p.authority, Keyring: keyring, Hasher: passwords.NewHasher(),
-		Activation: work.Activation, Blobs: store, Log: log,
+		Activation: work.Activation, Blobs: store, Exports: exports.NewSnapshots(p.db, 5*time.Second), Log: log,
 	})
 	must(b, err)
 	running.Go(func() { p.authority.Follow(ctx) })

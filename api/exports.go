@@ -1,0 +1,234 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/google/uuid"
+	"github.com/munnerz/goautoneg"
+
+	"github.com/clientele-api/clientele/gen/db"
+	"github.com/clientele-api/clientele/gen/openapi"
+	"github.com/clientele-api/clientele/internal/customers"
+	"github.com/clientele-api/clientele/internal/domains"
+	"github.com/clientele-api/clientele/internal/exports"
+	"github.com/clientele-api/clientele/internal/listing"
+)
+
+// CustomerExport downloads customers.
+func (s *Server) CustomerExport(ctx context.Context, request openapi.CustomerExportRequestObject) (openapi.CustomerExportResponseObject, error) {
+	table, err := exports.Customers(orEmpty(request.Params.Columns))
+	if err != nil {
+		return nil, err
+	}
+	filter := FromAPICustomerFilter(listParams(request.Params), deepObject(ctx, "properties"), s.db.Now())
+	sort := orDefault((*string)(request.Params.Sort), string(openapi.CustomerListParamsSortMinusCreatedAt))
+	return beginExport(ctx, s, exportOf[customers.Customer]{
+		table: table, show: func(c customers.Customer) any { return ToAPICustomer(c) }, bom: request.Params.Bom,
+		open: func(_ context.Context, snapshot *exports.Snapshot) (string, *listing.Reader[customers.Customer], error) {
+			rows, err := customers.Reader(snapshot, filter, sort, exports.BatchSize)
+			return "customers", rows, err
+		},
+	})
+}
+
+// DomainExport downloads the domains of all customers.
+func (s *Server) DomainExport(ctx context.Context, request openapi.DomainExportRequestObject) (openapi.DomainExportResponseObject, error) {
+	params := request.Params
+	return s.domainExport(ctx, domains.Filter{
+		Query: orEmpty(params.Q), CustomerID: params.CustomerId, Host: params.Host, Scheme: (*string)(params.Scheme),
+		SSLExpiresBefore: params.SslExpiresBefore, TLSProtocol: (*string)(params.TlsProtocol),
+	}, (*string)(params.Sort), params.Bom, nil)
+}
+
+// CustomerDomainExport downloads the domains of a customer.
+func (s *Server) CustomerDomainExport(ctx context.Context, request openapi.CustomerDomainExportRequestObject) (openapi.CustomerDomainExportResponseObject, error) {
+	params := request.Params
+	return s.domainExport(ctx, domains.Filter{
+		Query: orEmpty(params.Q), Host: params.Host, Scheme: (*string)(params.Scheme),
+		SSLExpiresBefore: params.SslExpiresBefore, TLSProtocol: (*string)(params.TlsProtocol),
+		Descendants: params.IncludeDescendants != nil && *params.IncludeDescendants,
+	}, (*string)(params.Sort), params.Bom, &request.CustomerId)
+}
+
+// PortalDomainExport downloads the domains of the caller's customer.
+func (s *Server) PortalDomainExport(ctx context.Context, request openapi.PortalDomainExportRequestObject) (openapi.PortalDomainExportResponseObject, error) {
+	params := request.Params
+	found, err := s.domainExport(ctx, domains.Filter{
+		Query: orEmpty(params.Q), Host: params.Host, Scheme: (*string)(params.Scheme),
+		SSLExpiresBefore: params.SslExpiresBefore, TLSProtocol: (*string)(params.TlsProtocol),
+	}, (*string)(params.Sort), params.Bom, &callerOf(ctx).CustomerID)
+	if err != nil {
+		return nil, gone(err)
+	}
+	return found, nil
+}
+
+// domainExport begins an export of the domains that are meant: those of the customer, which must be there, or with nil
+// of all customers.
+func (s *Server) domainExport(ctx context.Context, filter domains.Filter, sort *string, bom *bool, of *uuid.UUID) (*export, error) {
+	return beginExport(ctx, s, exportOf[domains.Named]{
+		table: exports.Domains(), show: func(d domains.Named) any { return ToAPIDomain(d.Domain) }, bom: bom,
+		open: func(ctx context.Context, snapshot *exports.Snapshot) (string, *listing.Reader[domains.Named], error) {
+			title := "domains"
+			if of != nil {
+				filter.CustomerID = of
+				customer, err := db.New().CustomerGet(ctx, snapshot, *of)
+				if err != nil {
+					return "", nil, err
+				}
+				title = customer.Name + " domains"
+			}
+			rows, err := domains.Reader(snapshot, filter, orDefault(sort, defaultDomainOrder), exports.BatchSize)
+			return title, rows, err
+		},
+	})
+}
+
+// exportOf is what an export needs: how its rows are shown as CSV and as JSON, and what to read from a snapshot, with the
+// title of the file.
+type exportOf[Row any] struct {
+	table exports.Table[Row]
+	show  func(Row) any
+	bom   *bool
+	open  func(ctx context.Context, snapshot *exports.Snapshot) (title string, rows *listing.Reader[Row], err error)
+}
+
+// export is an export as an answer. It holds a snapshot until it is served.
+type export struct {
+	request   *request
+	mediaType string
+	fileName  string
+	until     time.Time
+	write     func(to io.Writer) error
+	end       func()
+}
+
+// beginExport takes a snapshot and reads the first rows from it, so that what goes wrong until then is still a problem.
+func beginExport[Row any](ctx context.Context, s *Server, of exportOf[Row]) (*export, error) {
+	started := &export{request: requestOf(ctx), until: time.Now().Add(exports.TimeLimit), mediaType: mediaCSV}
+	ending := ".csv"
+	if goautoneg.Negotiate(started.request.http.Header.Get("Accept"), []string{mediaCSV, mediaLines}) == mediaLines {
+		started.mediaType, ending = mediaLines, ".ndjson"
+	}
+	ctx, cancel := context.WithDeadline(ctx, started.until)
+	snapshot, err := s.exports.Open(ctx)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	started.end = func() {
+		cancel()
+		snapshot.Close()
+	}
+	title, rows, err := of.open(ctx, snapshot)
+	if err != nil {
+		started.end()
+		return nil, err
+	}
+	stream, err := exports.Begin(ctx, rows)
+	if err != nil {
+		started.end()
+		return nil, err
+	}
+	started.fileName = fileName(title + " " + s.db.Now().Format(time.DateOnly) + ending)
+	started.write = func(to io.Writer) error {
+		writer := exports.NewLines(to, of.show)
+		if started.mediaType == mediaCSV {
+			writer = exports.NewCSV(to, of.table, of.bom == nil || *of.bom)
+		}
+		return stream.Write(ctx, writer)
+	}
+	return started, nil
+}
+
+// VisitCustomerExportResponse writes the export.
+func (e *export) VisitCustomerExportResponse(w http.ResponseWriter) error { return e.serve(w) }
+
+// VisitDomainExportResponse writes the export.
+func (e *export) VisitDomainExportResponse(w http.ResponseWriter) error { return e.serve(w) }
+
+// VisitCustomerDomainExportResponse writes the export.
+func (e *export) VisitCustomerDomainExportResponse(w http.ResponseWriter) error { return e.serve(w) }
+
+// VisitPortalDomainExportResponse writes the export.
+func (e *export) VisitPortalDomainExportResponse(w http.ResponseWriter) error { return e.serve(w) }
+
+func (e *export) serve(w http.ResponseWriter) error {
+	defer e.end()
+	header := w.Header()
+	header.Set("Content-Type", e.mediaType)
+	if e.mediaType == mediaCSV {
+		header.Set("Content-Type", mediaCSV+"; charset=utf-8")
+	}
+	header.Set("Vary", "Accept")
+	header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": e.fileName}))
+	w.WriteHeader(http.StatusOK)
+	if e.request.head {
+		return nil
+	}
+	// The end of the time for reading requests would pass for the caller's hanging up.
+	_ = e.request.controller.SetReadDeadline(time.Time{})
+	buffer := bufio.NewWriterSize(&pieceWriter{to: w, controller: e.request.controller, until: e.until}, exportPiece)
+	err := e.write(buffer)
+	if err == nil {
+		err = buffer.Flush()
+	}
+	if err != nil {
+		// Ended as if it were whole it would pass for all there is.
+		panic(fmt.Errorf("%w: %w", http.ErrAbortHandler, err))
+	}
+	return nil
+}
+
+// exportPiece is how many bytes of an export are sent at once.
+const exportPiece = 32 << 10
+
+// pieceWriter gives each piece its time, and all of them together theirs.
+type pieceWriter struct {
+	to         io.Writer
+	controller *http.ResponseController
+	until      time.Time
+}
+
+func (p *pieceWriter) Write(piece []byte) (int, error) {
+	deadline := time.Now().Add(pieceTime)
+	if deadline.After(p.until) {
+		deadline = p.until
+	}
+	_ = p.controller.SetWriteDeadline(deadline)
+	return p.to.Write(piece)
+}
+
+// fileName makes a name for a file of a text: without what file systems do not take, and without the invisible characters
+// by which one name passes for another.
+func fileName(text string) string {
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case strings.ContainsRune(`/\:*?"<>|`, r):
+			return '-'
+		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == unicode.ReplacementChar:
+			return -1
+		}
+		return r
+	}, text)
+	return strings.TrimLeft(name, ". ")
+}
+
+// listParams gives the parameters of the list that the export is of.
+func listParams(params openapi.CustomerExportParams) openapi.CustomerListParams {
+	return openapi.CustomerListParams{
+		Q: params.Q, Status: params.Status, ParentId: params.ParentId, AncestorId: params.AncestorId, Email: params.Email,
+		ExternalId: params.ExternalId, Module: params.Module, CreatedBefore: params.CreatedBefore,
+		CreatedAfter: params.CreatedAfter, UpdatedBefore: params.UpdatedBefore, NoActivitySince: params.NoActivitySince,
+		NeverSignedIn: params.NeverSignedIn, Invited: params.Invited, ExpiredInvitation: params.ExpiredInvitation,
+		TermsAccepted: params.TermsAccepted,
+	}
+}
