@@ -18,6 +18,7 @@ import (
 	"github.com/clientele-api/clientele/internal/blobs"
 	"github.com/clientele-api/clientele/internal/config"
 	"github.com/clientele-api/clientele/internal/events"
+	"github.com/clientele-api/clientele/internal/exports"
 	"github.com/clientele-api/clientele/internal/mail"
 	"github.com/clientele-api/clientele/internal/messages"
 	"github.com/clientele-api/clientele/internal/passwords"
@@ -31,6 +32,12 @@ const shutdownTimeout = 15 * time.Second
 
 // upkeepConns is how many connections are kept from requests: one to follow revocations, one to put events in order.
 const upkeepConns = 2
+
+// exportConns is how many exports are under way at a time, exportWait how long another one waits for its turn.
+const (
+	exportConns = 4
+	exportWait  = 5 * time.Second
+)
 
 func serve(ctx context.Context, env Environment, args []string) (err error) {
 	flags := newFlags("serve")
@@ -66,6 +73,11 @@ func serve(ctx context.Context, env Environment, args []string) (err error) {
 		return err
 	}
 	defer upkeep.Close()
+	exporting, err := postgres.Open(ctx, found.url, time.Now, postgres.Conns(exportConns))
+	if err != nil {
+		return err
+	}
+	defer exporting.Close()
 	store, err := blobs.New(ctx, database, cmp.Or(settings.BlobURL, blobs.FileURL(filepath.Join(settings.DataDir, "blobs"))))
 	if err != nil {
 		return err
@@ -80,8 +92,8 @@ func serve(ctx context.Context, env Environment, args []string) (err error) {
 		return err
 	}
 	s := &server{
-		settings: settings, log: log, database: database, upkeep: upkeep, url: found.url, store: store,
-		letters: letters, ended: found.ended(),
+		settings: settings, log: log, database: database, upkeep: upkeep, exporting: exporting, url: found.url,
+		store: store, letters: letters, ended: found.ended(),
 	}
 	return s.run(ctx, listener, func(url string) {
 		ready := fmt.Sprintf("Clientele is ready at %s, its documentation at %s/docs.", url, url)
@@ -94,14 +106,15 @@ func serve(ctx context.Context, env Environment, args []string) (err error) {
 
 // server is what runs while the API is served.
 type server struct {
-	settings config.Config
-	log      *slog.Logger
-	database *postgres.DB
-	upkeep   *postgres.DB // for what must go on though requests keep every connection of the other pool busy
-	url      string       // of the database, for the connections of the queue
-	store    *blobs.Store
-	letters  letters
-	ended    <-chan struct{} // closed when the embedded database ends by itself
+	settings  config.Config
+	log       *slog.Logger
+	database  *postgres.DB
+	upkeep    *postgres.DB // for what must go on though requests keep every connection of the other pool busy
+	exporting *postgres.DB // for exports, which slow readers hold for long
+	url       string       // of the database, for the connections of the queue
+	store     *blobs.Store
+	letters   letters
+	ended     <-chan struct{} // closed when the embedded database ends by itself
 }
 
 // run serves until the context ends or something fails that cannot be done without.
@@ -210,7 +223,7 @@ func (s *server) handler(
 ) (handler, metrics http.Handler, err error) {
 	options := api.Options{
 		DB: s.database, Authority: authority, Keyring: keyring, Hasher: passwords.NewHasher(),
-		Activation: work.Activation, Blobs: s.store,
+		Activation: work.Activation, Blobs: s.store, Exports: exports.NewSnapshots(s.exporting, exportWait),
 		TermsRequired: s.settings.TermsRequired, TrustedProxies: s.settings.TrustedProxies, Log: s.log,
 	}
 	if s.settings.MetricsAddr != "" {
