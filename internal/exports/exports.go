@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -105,22 +106,30 @@ func Begin[Row any](ctx context.Context, rows *listing.Reader[Row]) (*Stream[Row
 	return &Stream[Row]{rows: rows, first: first}, nil
 }
 
-// Write writes all rows. After an error what was written is not the whole.
+// Write writes all rows, and reads each batch while the one before is written. After an error what was written is not the
+// whole. Once it returns nothing is read any more.
 func (s *Stream[Row]) Write(ctx context.Context, to Writer[Row]) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	defer cancel()
 	if err := to.Start(); err != nil {
 		return err
 	}
 	batch := s.first
 	s.first = nil
 	for len(batch) > 0 {
+		var next []Row
+		var readErr error
+		reading.Go(func() { next, readErr = s.rows.Next(ctx) })
 		for _, row := range batch {
 			if err := to.Row(row); err != nil {
 				return err
 			}
 		}
-		next, err := s.rows.Next(ctx)
-		if err != nil {
-			return err
+		reading.Wait()
+		if readErr != nil {
+			return readErr
 		}
 		batch = next
 	}
