@@ -50,7 +50,7 @@ func (s *Server) writeError(err error, c echo.Context) {
 			slog.String("request_id", requestOf(ctx).id), slog.String("path", c.Request().URL.Path))
 	}
 	if c.Response().Committed {
-		return // too late to tell the caller
+		panic(http.ErrAbortHandler) // too late to say so: but what is broken off does not pass for the whole
 	}
 	header := c.Response().Header()
 	if known.RetryAfter > 0 {

@@ -64,6 +64,8 @@ func (d download) serve(w http.ResponseWriter) error {
 		header.Set("Content-Security-Policy", pdfPolicy)
 	}
 	header.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": d.fileName}))
+	// The time for reading goes on while the answer is written, and would end it.
+	_ = requestOf(d.ctx).controller.SetReadDeadline(time.Time{})
 	content := &downloadReader{Reader: d.reader, controller: requestOf(d.ctx).controller}
 	http.ServeContent(w, requestOf(d.ctx).http, "", time.Time{}, content)
 	if content.failed != nil {
