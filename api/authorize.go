@@ -70,7 +70,7 @@ func admit(caller *access.Principal, requirements []contract.Requirement) error 
 	if refused == nil {
 		refused = &fault.Error{
 			Kind: fault.Forbidden, Code: "wrong_kind_of_caller",
-			Detail: fmt.Sprintf("A %s token does not reach this operation.", caller.Kind),
+			Detail: fmt.Sprintf("Tokens of the kind %s do not reach this operation.", caller.Kind),
 		}
 	}
 	return refused

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -118,7 +119,7 @@ func (s *Server) document(ctx context.Context, of db.Terms) (*termsDocument, err
 		contentType += "; charset=utf-8"
 	}
 	return &termsDocument{download{
-		ctx: ctx, reader: reader, contentType: contentType, fileName: of.Title + endings[of.ContentType],
+		ctx: ctx, reader: reader, contentType: contentType, fileName: strings.TrimSuffix(of.Title, endings[of.ContentType]) + endings[of.ContentType],
 		digest: hex.EncodeToString(of.Sha256),
 	}}, nil
 }

@@ -106,6 +106,8 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 		"text that says it is HTML":  {"text/html", "just text", "document_invalid", 422},
 		"HTML that says it is a PDF": {"application/pdf", "<html></html>", "document_invalid", 422},
 		"nothing":                    {"text/markdown", "", "document_invalid", 422},
+		"nothing but white space":    {"text/markdown", " \n\t", "document_invalid", 422},
+		"another charset":            {"text/markdown; charset=iso-8859-2", "abc", "document_invalid", 422},
 		"NUL":                        {"text/markdown", "a\x00b", "document_invalid", 422},
 		"not UTF-8":                  {"text/html", "<p>\xff\xfe", "document_invalid", 422},
 		"half a character":           {"text/markdown", "abc\xc5", "document_invalid", 422},

@@ -48,10 +48,10 @@ type download struct {
 }
 
 // What browsers may do with a document: show it, with its own styles and images, in an origin of its own. A PDF is shown
-// by a program of the browser's that a sandbox keeps from starting.
+// by a program of the browser's that a sandbox, or a policy that has no word for it, keeps from starting.
 const (
 	documentPolicy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-	pdfPolicy      = "default-src 'none'"
+	pdfPolicy      = "script-src 'none'"
 )
 
 func (d download) serve(w http.ResponseWriter) error {

@@ -79,8 +79,8 @@ async function start() {
   form.hidden = false;
 }
 
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
+// submit sets the password, once at a time.
+async function submit() {
   const password = element("password").value;
   if (password !== element("again").value) return message(say.differ);
   if (terms && !element("terms").checked) return message(say.must);
@@ -88,9 +88,35 @@ form.addEventListener("submit", async (event) => {
   if (activating && element("name").value.trim()) body.name = element("name").value.trim();
   if (terms) body.accept_terms_id = terms.id;
   const done = await call(activating ? "/v1/activations" : "/v1/password-resets/complete", body);
-  if (!done) return;
+  if (!done) {
+    if (terms && !form.hidden) await renewTerms();
+    return;
+  }
   form.hidden = true;
   message(say.done);
+}
+
+// renewTerms looks whether there are newer terms, which have to be accepted instead.
+async function renewTerms() {
+  const said = element("message").textContent;
+  const preview = await call("/v1/activations/preview", { token });
+  if (preview && preview.terms && preview.terms.id !== terms.id) {
+    terms = preview.terms;
+    element("terms").checked = false;
+    message(say.must);
+  } else if (preview) message(said);
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const button = form.querySelector("button");
+  if (button.disabled) return;
+  button.disabled = true;
+  await submit();
+  button.disabled = false;
 });
+
+// A link that is pasted into the page that is open changes nothing but what stands after the #.
+addEventListener("hashchange", () => location.reload());
 
 start();

@@ -52,6 +52,7 @@ type SendWorker struct {
 	river.WorkerDefaults[SendArgs]
 	Service *Service
 	DB      *postgres.DB
+	Log     *slog.Logger
 }
 
 // system is who notes that a mail went out, or did not.
@@ -73,6 +74,11 @@ func (w *SendWorker) Work(ctx context.Context, job *river.Job[SendArgs]) error {
 	failure := w.Service.send(ctx, w.Service.Message(request, now))
 	if failure != nil && !final(failure, job.Attempt, job.MaxAttempts) {
 		return failure
+	}
+	if failure != nil {
+		// A log outlives whoever it is about.
+		reason := strings.ReplaceAll(failure.Error(), request.Recipient, "the recipient")
+		w.Log.WarnContext(ctx, "an activation request was not sent", "reason", reason, "activation_request_id", request.ID)
 	}
 	err = w.DB.Change(ctx, system, func(tx *postgres.Tx) error { return conclude(ctx, tx, request, failure) })
 	if errors.Is(err, errOvertaken) {

@@ -49,7 +49,7 @@ func New(options Options) (Work, error) {
 	service := activation.New(activation.Options{
 		Keyring: options.Keyring, Texts: options.Texts, Sender: options.Sender, BaseURL: options.BaseURL, Queue: q,
 	})
-	queue.AddWorker(q, &activation.SendWorker{Service: service, DB: options.DB})
+	queue.AddWorker(q, &activation.SendWorker{Service: service, DB: options.DB, Log: options.Log})
 	queue.AddWorker(q, &activation.SendResetWorker{Service: service, DB: options.DB, Log: options.Log})
 	queue.AddWorker(q, newSweeper(
 		func(ctx context.Context) error { return sessions.Sweep(ctx, options.DB) },

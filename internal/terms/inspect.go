@@ -7,6 +7,8 @@ import (
 	"io"
 	"mime"
 	"slices"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/clientele-api/clientele/internal/fault"
@@ -27,6 +29,7 @@ const headLength = 1024
 type inspector struct {
 	from        io.Reader
 	contentType string
+	written     bool   // of text, whether there is more than white space
 	carried     []byte // of text, the start of a character that has not come whole
 	tail        []byte // of a PDF
 }
@@ -42,7 +45,10 @@ func inspect(declared string, content io.Reader) (*inspector, error) {
 		return nil, invalid("The document is empty.")
 	}
 	found := detect(head)
-	media, _, err := mime.ParseMediaType(declared)
+	media, parameters, err := mime.ParseMediaType(declared)
+	if charset := parameters["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return nil, invalid("A document that is text has to be in UTF-8.")
+	}
 	if declared == "" {
 		media, err = "application/octet-stream", nil
 	}
@@ -107,6 +113,7 @@ func (i *inspector) judge(part []byte) error {
 		if char == utf8.RuneError && size == 1 || char == 0 {
 			return invalid("The document is not text in UTF-8.")
 		}
+		i.written = i.written || !unicode.IsSpace(char)
 		text = text[size:]
 	}
 	i.carried = text
@@ -120,6 +127,9 @@ func (i *inspector) conclude() error {
 	}
 	if len(i.carried) > 0 {
 		return invalid("The document is not text in UTF-8.")
+	}
+	if i.contentType != pdf && !i.written {
+		return invalid("The document is empty.")
 	}
 	return nil
 }
