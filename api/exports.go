@@ -20,11 +20,12 @@ import (
 	"github.com/clientele-api/clientele/internal/domains"
 	"github.com/clientele-api/clientele/internal/exports"
 	"github.com/clientele-api/clientele/internal/listing"
+	"github.com/clientele-api/clientele/internal/sheets"
 )
 
 // CustomerExport downloads customers.
 func (s *Server) CustomerExport(ctx context.Context, request openapi.CustomerExportRequestObject) (openapi.CustomerExportResponseObject, error) {
-	table, err := exports.Customers(orEmpty(request.Params.Columns))
+	table, err := sheets.Customers(orEmpty(request.Params.Columns))
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +76,7 @@ func (s *Server) PortalDomainExport(ctx context.Context, request openapi.PortalD
 // of all customers.
 func (s *Server) domainExport(ctx context.Context, filter domains.Filter, sort *string, bom *bool, of *uuid.UUID) (*export, error) {
 	return beginExport(ctx, s, exportOf[domains.Named]{
-		table: exports.Domains(), show: func(d domains.Named) any { return ToAPIDomain(d.Domain) }, bom: bom,
+		table: sheets.Domains(), show: func(d domains.Named) any { return ToAPIDomain(d.Domain) }, bom: bom,
 		open: func(ctx context.Context, snapshot *exports.Snapshot) (string, *listing.Reader[domains.Named], error) {
 			title := "domains"
 			if of != nil {
@@ -95,7 +96,7 @@ func (s *Server) domainExport(ctx context.Context, filter domains.Filter, sort *
 // exportOf is what an export needs: how its rows are shown as CSV and as JSON, and what to read from a snapshot, with the
 // title of the file.
 type exportOf[Row any] struct {
-	table exports.Table[Row]
+	table sheets.Table[Row]
 	show  func(Row) any
 	bom   *bool
 	open  func(ctx context.Context, snapshot *exports.Snapshot) (title string, rows *listing.Reader[Row], err error)

@@ -21,7 +21,7 @@ import (
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/apitest"
-	"github.com/clientele-api/clientele/internal/exports"
+	"github.com/clientele-api/clientele/internal/sheets"
 )
 
 const domainHeader = "Host,HTTP Ports,Scheme,Customer Name,Origin,Origin Port,Cache Configuration,Redirection," +
@@ -41,7 +41,7 @@ func readCSV(t *testing.T, caller *apitest.Caller, at string) [][]string {
 	for _, line := range lines {
 		for i, cell := range line {
 			require.False(t, strings.IndexAny(cell, "=+-@\t\r") == 0, "a spreadsheet would run %q", cell)
-			line[i] = exports.Rearm(cell)
+			line[i] = sheets.Rearm(cell)
 		}
 	}
 	return lines

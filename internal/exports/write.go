@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+
+	"github.com/clientele-api/clientele/internal/sheets"
 )
 
 // Writer writes rows in one format.
@@ -14,17 +16,11 @@ type Writer[Row any] interface {
 	Row(row Row) error
 }
 
-// Table is what the rows are as CSV: the names of the columns, and the cells of a row, appended to the ones that are there.
-type Table[Row any] struct {
-	Header []string
-	Cells  func(cells []string, row Row) []string
-}
-
 // byteOrderMark tells spreadsheets that a file is UTF-8.
 const byteOrderMark = "\ufeff"
 
 // NewCSV writes rows as CSV (RFC 4180), with cells that no spreadsheet runs, and a byte order mark where it is wanted.
-func NewCSV[Row any](to io.Writer, table Table[Row], mark bool) Writer[Row] {
+func NewCSV[Row any](to io.Writer, table sheets.Table[Row], mark bool) Writer[Row] {
 	w := &csvWriter[Row]{to: to, table: table, mark: mark}
 	w.csv = csv.NewWriter(&w.line)
 	return w
@@ -32,7 +28,7 @@ func NewCSV[Row any](to io.Writer, table Table[Row], mark bool) Writer[Row] {
 
 type csvWriter[Row any] struct {
 	to    io.Writer
-	table Table[Row]
+	table sheets.Table[Row]
 	mark  bool
 	csv   *csv.Writer
 	line  bytes.Buffer
@@ -55,7 +51,7 @@ func (w *csvWriter[Row]) Row(row Row) error {
 // cells, and drop a CR that has no LF.
 func (w *csvWriter[Row]) write(cells []string) error {
 	for i, cell := range cells {
-		cells[i] = Disarm(cell)
+		cells[i] = sheets.Disarm(cell)
 	}
 	if len(cells) == 1 && cells[0] == "" {
 		w.line.WriteString("\"\"\n") // an empty line would be none

@@ -1,4 +1,4 @@
-package exports_test
+package sheets_test
 
 import (
 	"math/rand/v2"
@@ -7,13 +7,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/clientele-api/clientele/internal/exports"
+	"github.com/clientele-api/clientele/internal/sheets"
 )
 
 func checkDisarmed(t *testing.T, cell string) {
 	t.Helper()
-	disarmed := exports.Disarm(cell)
-	require.Equal(t, cell, exports.Rearm(disarmed), "%q", disarmed)
+	disarmed := sheets.Disarm(cell)
+	require.Equal(t, cell, sheets.Rearm(disarmed), "%q", disarmed)
 	require.False(t, disarmed != "" && strings.ContainsAny(disarmed[:1], "=+-@\t\r"), "%q", disarmed)
 }
 
@@ -24,10 +24,10 @@ func TestDisarm(t *testing.T) {
 		"\t=1": "'\t=1", "\r=1": "'\r=1", "'": "''", "'s-Hertogenbosch": "''s-Hertogenbosch", "''=": "'''=", "a=1": "a=1",
 		"５": "５", "ł": "ł",
 	} {
-		require.Equal(t, expected, exports.Disarm(cell))
+		require.Equal(t, expected, sheets.Disarm(cell))
 		checkDisarmed(t, cell)
 	}
-	require.Equal(t, "'a", exports.Rearm("'a"), "an apostrophe that Disarm cannot have put there")
+	require.Equal(t, "'a", sheets.Rearm("'a"), "an apostrophe that Disarm cannot have put there")
 }
 
 // TestDisarmIsUndone tries texts that are made of little but what matters.
