@@ -58,37 +58,44 @@ type lacking []access.Scope
 
 // admit lets the caller in when one of the requirements is met: its token is of that scheme and has all the scopes.
 func admit(caller *access.Principal, requirements []contract.Requirement) error {
-	var refused error
+	var alternatives [][]access.Scope
 	for _, requirement := range requirements {
 		if requirement.Scheme != caller.Kind {
 			continue
 		}
-		if refused = demand(caller, requirement.Scopes); refused == nil {
+		if demand(caller, requirement.Scopes) == nil {
 			return nil
 		}
+		alternatives = append(alternatives, requirement.Scopes)
 	}
-	if refused == nil {
-		refused = &fault.Error{
-			Kind: fault.Forbidden, Code: "wrong_kind_of_caller",
-			Detail: fmt.Sprintf("Tokens of the kind %s do not reach this operation.", caller.Kind),
-		}
-	}
-	return refused
-}
-
-// demand refuses a caller whose token lacks one of the scopes.
-func demand(caller *access.Principal, scopes []access.Scope) error {
-	missing := slices.DeleteFunc(slices.Clone(scopes), caller.Has)
-	if len(missing) == 0 {
-		return nil
-	}
-	noun := "scope "
-	if len(missing) > 1 {
-		noun = "scopes "
+	if len(alternatives) > 0 {
+		return demand(caller, alternatives...)
 	}
 	return &fault.Error{
-		Kind: fault.Forbidden, Code: "insufficient_scope", About: lacking(scopes),
-		Detail: "The token lacks the " + noun + tokens.JoinScopes(missing) + ".",
+		Kind: fault.Forbidden, Code: "wrong_kind_of_caller",
+		Detail: fmt.Sprintf("Tokens of the kind %s do not reach this operation.", caller.Kind),
+	}
+}
+
+// demand refuses a caller whose token lacks one of the scopes, of each of the alternatives.
+func demand(caller *access.Principal, alternatives ...[]access.Scope) error {
+	var asked lacking
+	var lacks []string
+	for _, scopes := range alternatives {
+		missing := slices.DeleteFunc(slices.Clone(scopes), caller.Has)
+		if len(missing) == 0 {
+			return nil
+		}
+		noun := "scope "
+		if len(missing) > 1 {
+			noun = "scopes "
+		}
+		asked = append(asked, scopes...)
+		lacks = append(lacks, noun+tokens.JoinScopes(missing))
+	}
+	return &fault.Error{
+		Kind: fault.Forbidden, Code: "insufficient_scope", About: asked,
+		Detail: "The token lacks the " + strings.Join(lacks, " or the ") + ".",
 	}
 }
 

@@ -124,7 +124,7 @@ func (s *Server) CustomerDeactivate(ctx context.Context, request openapi.Custome
 // CustomerDelete deletes a customer once it is confirmed, or says what that would do.
 func (s *Server) CustomerDelete(ctx context.Context, request openapi.CustomerDeleteRequestObject) (openapi.CustomerDeleteResponseObject, error) {
 	versions := etag.IfMatch(request.Params.IfMatch)
-	if request.Params.DryRun != nil && *request.Params.DryRun {
+	if isSet(request.Params.DryRun) {
 		plan, err := customers.PlanDeletion(ctx, s.db, s.keyring, request.CustomerId, versions)
 		if err != nil {
 			return nil, err
@@ -174,10 +174,7 @@ func ToAPIActions(actions []customers.Action) []string {
 // ToAPIDeletionPlan shows what deleting a customer would do.
 func ToAPIDeletionPlan(plan customers.DeletionPlan) openapi.DeletionPlan {
 	shown := openapi.DeletionPlan{
-		Counts: openapi.DeletionCounts{
-			Identities: plan.Counts.Identities, Sessions: plan.Counts.Sessions,
-			Domains: plan.Counts.Domains, Notes: plan.Counts.Notes,
-		},
+		Counts: toAPIDeletionCounts(plan.Counts),
 		Blockers: convert(plan.Blockers, func(b customers.Blocker) openapi.DeletionBlocker {
 			return openapi.DeletionBlocker{
 				Code: b.Code, Message: b.Message, Resource: openapi.ResourceRef{Kind: b.Kind, Id: b.ResourceID},
@@ -192,6 +189,12 @@ func ToAPIDeletionPlan(plan customers.DeletionPlan) openapi.DeletionPlan {
 		shown.ConfirmationToken = &plan.Token
 	}
 	return shown
+}
+
+func toAPIDeletionCounts(counts customers.Counts) openapi.DeletionCounts {
+	return openapi.DeletionCounts{
+		Identities: counts.Identities, Sessions: counts.Sessions, Domains: counts.Domains, Notes: counts.Notes,
+	}
 }
 
 // FromAPICustomerFilter gives which customers are meant.

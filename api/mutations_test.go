@@ -67,6 +67,7 @@ func targets(t *testing.T, s *apitest.Server) []target {
 			"domain_id":             admin.Domain(t, customer.Id, nil).Id.String(),
 			"terms_id":              admin.Terms(t, "Terms").Id.String(),
 			"customer_id":           customer.Id.String(),
+			"operation_id":          admin.Import(t, customersImport, "name\n").Id.String(),
 			"note_id":               admin.Note(t, customer.Id, "text").Id.String(),
 			"identity_id":           admin.Identity(t, customer.Id, nil).Id.String(),
 			"session_id":            uuid.NewString(), // its owner is somebody else

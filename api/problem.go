@@ -15,6 +15,7 @@ import (
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/activation"
+	"github.com/clientele-api/clientele/internal/cleanup"
 	"github.com/clientele-api/clientele/internal/customers"
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/postgres"
@@ -154,6 +155,9 @@ func toProblem(known *fault.Error, status int, path, requestID string) openapi.P
 	case terms.Missing:
 		acceptURL := "/v1/portal/terms-acceptances"
 		problem.TermsId, problem.AcceptUrl = &about.TermsID, &acceptURL
+	case cleanup.Plan:
+		plan := ToAPIBulkDeletionPlan(about)
+		problem.BulkDeletionPlan, problem.ConfirmationToken = &plan, plan.ConfirmationToken
 	case customers.DeletionPlan:
 		plan := ToAPIDeletionPlan(about)
 		problem.DeletionPlan, problem.ConfirmationToken = &plan, plan.ConfirmationToken

@@ -15,8 +15,10 @@ import (
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/activation"
 	"github.com/clientele-api/clientele/internal/blobs"
+	"github.com/clientele-api/clientele/internal/cleanup"
 	"github.com/clientele-api/clientele/internal/contract"
 	"github.com/clientele-api/clientele/internal/exports"
+	"github.com/clientele-api/clientele/internal/operations"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/secrets"
@@ -32,11 +34,13 @@ type Options struct {
 	Keyring        *secrets.Keyring
 	Hasher         *passwords.Hasher
 	Activation     *activation.Service
+	Operations     *operations.Service
 	Blobs          *blobs.Store
 	Exports        *exports.Snapshots
 	TermsRequired  bool // whether customers' people must have accepted the current terms
 	TrustedProxies []netip.Prefix
 	Metrics        *Metrics // nil for none
+	Contract       *contract.Contract
 	Log            *slog.Logger
 }
 
@@ -49,6 +53,8 @@ type Server struct {
 	hasher        *passwords.Hasher
 	guard         *throttle.Guard
 	activation    *activation.Service
+	operations    *operations.Service
+	cleanup       *cleanup.Service
 	blobs         *blobs.Store
 	exports       *exports.Snapshots
 	termsRequired bool
@@ -61,15 +67,12 @@ var _ openapi.StrictServerInterface = (*Server)(nil)
 // New makes the HTTP handler of the whole API: every operation of the contract, behind one chain of middleware, and the
 // pages that show the contract itself.
 func New(options Options) (http.Handler, error) {
-	loaded, err := contract.Load(openapi.Spec)
-	if err != nil {
-		return nil, err
-	}
 	s := &Server{
 		db: options.DB, authority: options.Authority, keyring: options.Keyring, hasher: options.Hasher,
 		activation: options.Activation, blobs: options.Blobs, exports: options.Exports, termsRequired: options.TermsRequired,
-		contract: loaded, log: options.Log,
+		operations: options.Operations, contract: options.Contract, log: options.Log,
 	}
+	s.cleanup = cleanup.New(options.DB, options.Keyring, options.Operations)
 	s.guard = throttle.New(options.DB, options.Keyring)
 	s.sessions = sessions.New(options.DB, options.Authority, options.Hasher, s.guard)
 	e := echo.New()
@@ -83,7 +86,7 @@ func New(options Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkRoutes(e, loaded, pages); err != nil {
+	if err := checkRoutes(e, s.contract, pages); err != nil {
 		return nil, err
 	}
 	return withHead(e), nil

@@ -96,9 +96,7 @@ func readBody(c echo.Context) ([]byte, error) {
 		return nil, tooLarge()
 	}
 	if err != nil {
-		return nil, &fault.Error{
-			Kind: fault.Malformed, Code: "body_incomplete", Detail: "The body ended before it was complete.", Cause: err,
-		}
+		return nil, fault.BodyIncomplete(err)
 	}
 	return body, nil
 }

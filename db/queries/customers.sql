@@ -32,9 +32,6 @@ UPDATE customers SET name = @name, email = @email, phone = @phone, company = @co
 WHERE id = @id
 RETURNING *;
 
--- name: CustomerDelete :exec
-DELETE FROM customers WHERE id = $1;
-
 -- name: CustomerChildIDs :many
 SELECT id FROM customers WHERE parent_id = $1 ORDER BY id LIMIT $2;
 
@@ -85,3 +82,54 @@ RETURNING *;
 INSERT INTO customer_activity (customer_id, last_activity_at) VALUES ($1, $2)
 ON CONFLICT ON CONSTRAINT customer_activity_pkey
 DO UPDATE SET last_activity_at = greatest(customer_activity.last_activity_at, excluded.last_activity_at);
+
+-- name: CustomerCopy :copyfrom
+INSERT INTO customers (id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id,
+    locale, status, created_at, updated_at, name_key, email_key, search_text, search_grams)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19);
+
+-- name: CustomerFindByKeys :many
+-- Those that have one of the ids or of the external ids.
+SELECT id, external_id FROM customers WHERE id = ANY (@ids::uuid[])
+UNION
+SELECT id, external_id FROM customers WHERE external_id = ANY (@external_ids::text[]);
+
+-- name: CustomerListForNoKeyUpdate :many
+SELECT * FROM customers WHERE id = ANY (@ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
+
+-- name: CustomerListForUpdate :many
+SELECT * FROM customers WHERE id = ANY (@ids::uuid[]) ORDER BY id FOR UPDATE;
+
+-- name: CustomerLevels :many
+-- On which level of the hierarchy each of the customers is, those at the top on the first.
+WITH RECURSIVE line AS (
+    SELECT customers.id AS start, customers.parent_id, 1 AS level FROM customers WHERE customers.id = ANY (@ids::uuid[])
+    UNION ALL
+    SELECT line.start, above.parent_id, line.level + 1 FROM customers above JOIN line ON above.id = line.parent_id
+)
+SELECT start AS id, max(level)::integer AS level FROM line GROUP BY start;
+
+-- name: CustomerDeleteAll :exec
+DELETE FROM customers WHERE id = ANY (@ids::uuid[]);
+
+-- name: CustomerParentsWithOthers :many
+-- Those of the customers that have children who are not among them, with one of these.
+SELECT DISTINCT ON (parent_id) parent_id::uuid AS parent_id, id FROM customers
+WHERE parent_id = ANY (@ids::uuid[]) AND id <> ALL (@ids::uuid[]) ORDER BY parent_id, id;
+
+-- name: CustomerActiveAfter :many
+-- Those of the customers whose people were active after the moment.
+SELECT customer_id FROM customer_activity
+WHERE customer_id = ANY (@ids::uuid[]) AND last_activity_at > @after::timestamptz;
+
+-- name: CustomerMovedAfter :many
+-- Those of the customers that have somebody between themselves and the ancestor who was changed, and so may have been
+-- moved, after the moment.
+WITH RECURSIVE line AS (
+    SELECT customers.id AS start, customers.parent_id FROM customers WHERE customers.id = ANY (@ids::uuid[])
+    UNION ALL
+    SELECT line.start, above.parent_id FROM customers above JOIN line ON above.id = line.parent_id
+    WHERE above.id <> @ancestor_id::uuid
+)
+SELECT DISTINCT line.start AS id FROM line JOIN customers above ON above.id = line.parent_id
+WHERE above.id <> @ancestor_id::uuid AND above.updated_at > @after::timestamptz;

@@ -24,3 +24,14 @@ DELETE FROM domains WHERE id = $1;
 
 -- name: DomainCountByCustomer :one
 SELECT count(*) FROM domains WHERE customer_id = $1;
+
+-- name: DomainCopy :copyfrom
+INSERT INTO domains (id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection,
+    ssl_expires_at, tls_protocol, waf_configuration, created_at, updated_at, search_text)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15);
+
+-- name: DomainFindByHosts :many
+SELECT id, customer_id, host FROM domains WHERE host = ANY (@hosts::text[]);
+
+-- name: DomainListForUpdate :many
+SELECT * FROM domains WHERE id = ANY (@ids::uuid[]) ORDER BY id FOR UPDATE;

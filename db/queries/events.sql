@@ -19,13 +19,13 @@ LIMIT @row_limit;
 -- name: EventLastPosition :one
 SELECT coalesce(max(position), 0)::bigint FROM events;
 
--- name: EventEraseCustomer :exec
--- Nothing personal stays of a deleted customer, in its own events or in those of what belonged to it: neither what
--- changed nor what its people were called.
+-- name: EventEraseCustomers :exec
+-- Nothing personal stays of deleted customers, in their own events or in those of what belonged to them: neither what
+-- changed nor what their people were called.
 UPDATE events SET data = NULL,
     actor_name = CASE WHEN actor_kind = 'identity' THEN '' ELSE actor_name END,
     request_id = CASE WHEN actor_kind = 'identity' THEN NULL ELSE request_id END
-WHERE customer_id = $1 AND (data IS NOT NULL OR actor_kind = 'identity');
+WHERE customer_id = ANY (@customer_ids::uuid[]) AND (data IS NOT NULL OR actor_kind = 'identity');
 
 -- name: EventEraseResource :exec
 UPDATE events SET data = NULL
@@ -54,3 +54,8 @@ WITH unplaced AS (
 UPDATE events SET position = last.position + unplaced.place
 FROM unplaced, last
 WHERE events.sequence = unplaced.sequence;
+
+-- name: EventCopy :copyfrom
+INSERT INTO events (id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name,
+    request_id, at, data)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);

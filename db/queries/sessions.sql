@@ -23,10 +23,10 @@ UPDATE sessions SET revoked_at = @revoked_at
 WHERE identity_id = @identity_id AND revoked_at IS NULL AND id IS DISTINCT FROM sqlc.narg(keep_id)
 RETURNING id;
 
--- name: SessionRevokeByCustomer :many
--- Ends the sessions of all the logins of a customer.
+-- name: SessionRevokeByCustomers :many
+-- Ends the sessions of all the logins of these customers.
 UPDATE sessions SET revoked_at = @revoked_at
-WHERE identity_id IN (SELECT identities.id FROM identities WHERE identities.customer_id = @customer_id)
+WHERE identity_id IN (SELECT identities.id FROM identities WHERE identities.customer_id = ANY (@customer_ids::uuid[]))
     AND revoked_at IS NULL
 RETURNING id;
 

@@ -103,6 +103,33 @@ func (e DomainCreateTlsProtocol) Valid() bool {
 	}
 }
 
+// Defines values for DomainImportRowTlsProtocol.
+const (
+	DomainImportRowTlsProtocolLessThannil DomainImportRowTlsProtocol = "<nil>"
+	DomainImportRowTlsProtocolTLSv10      DomainImportRowTlsProtocol = "TLSv1.0"
+	DomainImportRowTlsProtocolTLSv11      DomainImportRowTlsProtocol = "TLSv1.1"
+	DomainImportRowTlsProtocolTLSv12      DomainImportRowTlsProtocol = "TLSv1.2"
+	DomainImportRowTlsProtocolTLSv13      DomainImportRowTlsProtocol = "TLSv1.3"
+)
+
+// Valid indicates whether the value is a known member of the DomainImportRowTlsProtocol enum.
+func (e DomainImportRowTlsProtocol) Valid() bool {
+	switch e {
+	case DomainImportRowTlsProtocolLessThannil:
+		return true
+	case DomainImportRowTlsProtocolTLSv10:
+		return true
+	case DomainImportRowTlsProtocolTLSv11:
+		return true
+	case DomainImportRowTlsProtocolTLSv12:
+		return true
+	case DomainImportRowTlsProtocolTLSv13:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DomainPatchTlsProtocol.
 const (
 	DomainPatchTlsProtocolLessThannil DomainPatchTlsProtocol = "<nil>"
@@ -217,6 +244,54 @@ func (e Locale) Valid() bool {
 	}
 }
 
+// Defines values for OperationKind.
+const (
+	OperationKindCustomerBulkDelete OperationKind = "customer_bulk_delete"
+	OperationKindCustomerImport     OperationKind = "customer_import"
+	OperationKindDomainImport       OperationKind = "domain_import"
+)
+
+// Valid indicates whether the value is a known member of the OperationKind enum.
+func (e OperationKind) Valid() bool {
+	switch e {
+	case OperationKindCustomerBulkDelete:
+		return true
+	case OperationKindCustomerImport:
+		return true
+	case OperationKindDomainImport:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OperationState.
+const (
+	OperationStateCancelled OperationState = "cancelled"
+	OperationStateFailed    OperationState = "failed"
+	OperationStateQueued    OperationState = "queued"
+	OperationStateRunning   OperationState = "running"
+	OperationStateSucceeded OperationState = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the OperationState enum.
+func (e OperationState) Valid() bool {
+	switch e {
+	case OperationStateCancelled:
+		return true
+	case OperationStateFailed:
+		return true
+	case OperationStateQueued:
+		return true
+	case OperationStateRunning:
+		return true
+	case OperationStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for StaffRole.
 const (
 	StaffRoleAdministrator StaffRole = "administrator"
@@ -271,6 +346,60 @@ const (
 func (e TokenResponseTokenType) Valid() bool {
 	switch e {
 	case TokenResponseTokenTypeBearer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportDelimiter.
+const (
+	ImportDelimiterComma     ImportDelimiter = "comma"
+	ImportDelimiterPipe      ImportDelimiter = "pipe"
+	ImportDelimiterSemicolon ImportDelimiter = "semicolon"
+	ImportDelimiterTab       ImportDelimiter = "tab"
+)
+
+// Valid indicates whether the value is a known member of the ImportDelimiter enum.
+func (e ImportDelimiter) Valid() bool {
+	switch e {
+	case ImportDelimiterComma:
+		return true
+	case ImportDelimiterPipe:
+		return true
+	case ImportDelimiterSemicolon:
+		return true
+	case ImportDelimiterTab:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportEncoding.
+const (
+	ImportEncodingUtf16       ImportEncoding = "utf-16"
+	ImportEncodingUtf16be     ImportEncoding = "utf-16be"
+	ImportEncodingUtf16le     ImportEncoding = "utf-16le"
+	ImportEncodingUtf8        ImportEncoding = "utf-8"
+	ImportEncodingWindows1250 ImportEncoding = "windows-1250"
+	ImportEncodingWindows1252 ImportEncoding = "windows-1252"
+)
+
+// Valid indicates whether the value is a known member of the ImportEncoding enum.
+func (e ImportEncoding) Valid() bool {
+	switch e {
+	case ImportEncodingUtf16:
+		return true
+	case ImportEncodingUtf16be:
+		return true
+	case ImportEncodingUtf16le:
+		return true
+	case ImportEncodingUtf8:
+		return true
+	case ImportEncodingWindows1250:
+		return true
+	case ImportEncodingWindows1252:
 		return true
 	default:
 		return false
@@ -337,6 +466,81 @@ func (e CustomerExportParamsSort) Valid() bool {
 	}
 }
 
+// Defines values for CustomerImportParamsOnConflict.
+const (
+	CustomerImportParamsOnConflictFail   CustomerImportParamsOnConflict = "fail"
+	CustomerImportParamsOnConflictSkip   CustomerImportParamsOnConflict = "skip"
+	CustomerImportParamsOnConflictUpdate CustomerImportParamsOnConflict = "update"
+)
+
+// Valid indicates whether the value is a known member of the CustomerImportParamsOnConflict enum.
+func (e CustomerImportParamsOnConflict) Valid() bool {
+	switch e {
+	case CustomerImportParamsOnConflictFail:
+		return true
+	case CustomerImportParamsOnConflictSkip:
+		return true
+	case CustomerImportParamsOnConflictUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CustomerImportParamsDelimiter.
+const (
+	CustomerImportParamsDelimiterComma     CustomerImportParamsDelimiter = "comma"
+	CustomerImportParamsDelimiterPipe      CustomerImportParamsDelimiter = "pipe"
+	CustomerImportParamsDelimiterSemicolon CustomerImportParamsDelimiter = "semicolon"
+	CustomerImportParamsDelimiterTab       CustomerImportParamsDelimiter = "tab"
+)
+
+// Valid indicates whether the value is a known member of the CustomerImportParamsDelimiter enum.
+func (e CustomerImportParamsDelimiter) Valid() bool {
+	switch e {
+	case CustomerImportParamsDelimiterComma:
+		return true
+	case CustomerImportParamsDelimiterPipe:
+		return true
+	case CustomerImportParamsDelimiterSemicolon:
+		return true
+	case CustomerImportParamsDelimiterTab:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CustomerImportParamsEncoding.
+const (
+	CustomerImportParamsEncodingUtf16       CustomerImportParamsEncoding = "utf-16"
+	CustomerImportParamsEncodingUtf16be     CustomerImportParamsEncoding = "utf-16be"
+	CustomerImportParamsEncodingUtf16le     CustomerImportParamsEncoding = "utf-16le"
+	CustomerImportParamsEncodingUtf8        CustomerImportParamsEncoding = "utf-8"
+	CustomerImportParamsEncodingWindows1250 CustomerImportParamsEncoding = "windows-1250"
+	CustomerImportParamsEncodingWindows1252 CustomerImportParamsEncoding = "windows-1252"
+)
+
+// Valid indicates whether the value is a known member of the CustomerImportParamsEncoding enum.
+func (e CustomerImportParamsEncoding) Valid() bool {
+	switch e {
+	case CustomerImportParamsEncodingUtf16:
+		return true
+	case CustomerImportParamsEncodingUtf16be:
+		return true
+	case CustomerImportParamsEncodingUtf16le:
+		return true
+	case CustomerImportParamsEncodingUtf8:
+		return true
+	case CustomerImportParamsEncodingWindows1250:
+		return true
+	case CustomerImportParamsEncodingWindows1252:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CustomerDomainListParamsSort.
 const (
 	CustomerDomainListParamsSortCreatedAt      CustomerDomainListParamsSort = "created_at"
@@ -391,6 +595,81 @@ func (e CustomerDomainExportParamsSort) Valid() bool {
 	case CustomerDomainExportParamsSortMinusUpdatedAt:
 		return true
 	case CustomerDomainExportParamsSortUpdatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DomainImportParamsOnConflict.
+const (
+	DomainImportParamsOnConflictFail   DomainImportParamsOnConflict = "fail"
+	DomainImportParamsOnConflictSkip   DomainImportParamsOnConflict = "skip"
+	DomainImportParamsOnConflictUpdate DomainImportParamsOnConflict = "update"
+)
+
+// Valid indicates whether the value is a known member of the DomainImportParamsOnConflict enum.
+func (e DomainImportParamsOnConflict) Valid() bool {
+	switch e {
+	case DomainImportParamsOnConflictFail:
+		return true
+	case DomainImportParamsOnConflictSkip:
+		return true
+	case DomainImportParamsOnConflictUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DomainImportParamsDelimiter.
+const (
+	DomainImportParamsDelimiterComma     DomainImportParamsDelimiter = "comma"
+	DomainImportParamsDelimiterPipe      DomainImportParamsDelimiter = "pipe"
+	DomainImportParamsDelimiterSemicolon DomainImportParamsDelimiter = "semicolon"
+	DomainImportParamsDelimiterTab       DomainImportParamsDelimiter = "tab"
+)
+
+// Valid indicates whether the value is a known member of the DomainImportParamsDelimiter enum.
+func (e DomainImportParamsDelimiter) Valid() bool {
+	switch e {
+	case DomainImportParamsDelimiterComma:
+		return true
+	case DomainImportParamsDelimiterPipe:
+		return true
+	case DomainImportParamsDelimiterSemicolon:
+		return true
+	case DomainImportParamsDelimiterTab:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DomainImportParamsEncoding.
+const (
+	DomainImportParamsEncodingUtf16       DomainImportParamsEncoding = "utf-16"
+	DomainImportParamsEncodingUtf16be     DomainImportParamsEncoding = "utf-16be"
+	DomainImportParamsEncodingUtf16le     DomainImportParamsEncoding = "utf-16le"
+	DomainImportParamsEncodingUtf8        DomainImportParamsEncoding = "utf-8"
+	DomainImportParamsEncodingWindows1250 DomainImportParamsEncoding = "windows-1250"
+	DomainImportParamsEncodingWindows1252 DomainImportParamsEncoding = "windows-1252"
+)
+
+// Valid indicates whether the value is a known member of the DomainImportParamsEncoding enum.
+func (e DomainImportParamsEncoding) Valid() bool {
+	switch e {
+	case DomainImportParamsEncodingUtf16:
+		return true
+	case DomainImportParamsEncodingUtf16be:
+		return true
+	case DomainImportParamsEncodingUtf16le:
+		return true
+	case DomainImportParamsEncodingUtf8:
+		return true
+	case DomainImportParamsEncodingWindows1250:
+		return true
+	case DomainImportParamsEncodingWindows1252:
 		return true
 	default:
 		return false
@@ -490,6 +769,24 @@ func (e IdentityListParamsSort) Valid() bool {
 	case IdentityListParamsSortMinusName:
 		return true
 	case IdentityListParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OperationListParamsSort.
+const (
+	OperationListParamsSortCreatedAt      OperationListParamsSort = "created_at"
+	OperationListParamsSortMinusCreatedAt OperationListParamsSort = "-created_at"
+)
+
+// Valid indicates whether the value is a known member of the OperationListParamsSort enum.
+func (e OperationListParamsSort) Valid() bool {
+	switch e {
+	case OperationListParamsSortCreatedAt:
+		return true
+	case OperationListParamsSortMinusCreatedAt:
 		return true
 	default:
 		return false
@@ -723,6 +1020,37 @@ type AuthorizationServerMetadata struct {
 	TokenEndpointAuthMethodsSupported      []string `json:"token_endpoint_auth_methods_supported"`
 }
 
+// BulkDeletionBlocker defines model for BulkDeletionBlocker.
+type BulkDeletionBlocker struct {
+	// Code `child_customer`, or `not_found` for an id that no customer has. New ones may appear.
+	Code string `json:"code"`
+
+	// CustomerId The customer that it keeps from being deleted.
+	CustomerId openapi_types.UUID `json:"customer_id"`
+	Message    string             `json:"message"`
+
+	// Resource A resource by kind and id.
+	Resource ResourceRef `json:"resource"`
+}
+
+// BulkDeletionPlan What deleting many customers would do.
+type BulkDeletionPlan struct {
+	// Blocked How many of them cannot be deleted as things are.
+	Blocked int64 `json:"blocked"`
+
+	// Blockers What stands in the way; the first hundred. The other customers are deleted nevertheless.
+	Blockers []BulkDeletionBlocker `json:"blockers"`
+
+	// ConfirmationToken What to send as `confirm`. Null when there is nothing to delete.
+	ConfirmationToken nullable.Nullable[string] `json:"confirmation_token"`
+
+	// Counts How much would go with the customer. New kinds may appear.
+	Counts DeletionCounts `json:"counts"`
+
+	// Customers How many customers are meant.
+	Customers int64 `json:"customers"`
+}
+
 // CurrentTerms The current terms, as everybody may see them.
 type CurrentTerms struct {
 	ContentType string             `json:"content_type"`
@@ -793,6 +1121,16 @@ type Customer struct {
 	Version int64 `json:"version"`
 }
 
+// CustomerBulkDelete Which customers to delete. Exactly one of the two.
+type CustomerBulkDelete struct {
+	// Filter The filters of the list of customers, with the same meaning; a customer is meant that meets every one of them. One
+	// that is empty, which would mean all customers, is refused.
+	Filter *CustomerFilter `json:"filter,omitempty"`
+
+	// Ids These customers.
+	Ids *[]openapi_types.UUID `json:"ids,omitempty"`
+}
+
 // CustomerCreate defines model for CustomerCreate.
 type CustomerCreate struct {
 	Address nullable.Nullable[string] `json:"address,omitempty"`
@@ -853,6 +1191,84 @@ type CustomerCreateIdentity struct {
 	// Role What the person is for the customer's portal. A `manager` also looks after the customers below, and after the
 	// customer's own profile where it has several logins.
 	Role *IdentityRole `json:"role,omitempty"`
+}
+
+// CustomerFilter The filters of the list of customers, with the same meaning; a customer is meant that meets every one of them. One
+// that is empty, which would mean all customers, is refused.
+type CustomerFilter struct {
+	AncestorId        *openapi_types.UUID `json:"ancestor_id,omitempty"`
+	CreatedAfter      *time.Time          `json:"created_after,omitempty"`
+	CreatedBefore     *time.Time          `json:"created_before,omitempty"`
+	Email             *string             `json:"email,omitempty"`
+	ExpiredInvitation *bool               `json:"expired_invitation,omitempty"`
+	ExternalId        *string             `json:"external_id,omitempty"`
+	Invited           *bool               `json:"invited,omitempty"`
+	Module            *string             `json:"module,omitempty"`
+	NeverSignedIn     *bool               `json:"never_signed_in,omitempty"`
+	NoActivitySince   *time.Time          `json:"no_activity_since,omitempty"`
+	ParentId          *openapi_types.UUID `json:"parent_id,omitempty"`
+
+	// Properties By key, the value that the property has, written as a text.
+	Properties *map[string]string `json:"properties,omitempty"`
+	Q          *string            `json:"q,omitempty"`
+
+	// Status `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
+	// `deactivated`: was active, access is switched off for now.
+	Status        *CustomerStatus `json:"status,omitempty"`
+	TermsAccepted *bool           `json:"terms_accepted,omitempty"`
+	UpdatedBefore *time.Time      `json:"updated_before,omitempty"`
+}
+
+// CustomerImportRow A line of a JSON file of customers: what to set, as in a PATCH. Members that the export has and that cannot be
+// written are passed over.
+type CustomerImportRow struct {
+	Address nullable.Nullable[string] `json:"address,omitempty"`
+
+	// AllowedActions Passed over.
+	AllowedActions nullable.Nullable[[]string] `json:"allowed_actions,omitempty"`
+	Comments       nullable.Nullable[string]   `json:"comments,omitempty"`
+	Company        nullable.Nullable[string]   `json:"company,omitempty"`
+
+	// CreatedAt Passed over.
+	CreatedAt  nullable.Nullable[string] `json:"created_at,omitempty"`
+	Email      nullable.Nullable[string] `json:"email,omitempty"`
+	ExternalId nullable.Nullable[string] `json:"external_id,omitempty"`
+
+	// Id The customer that the row is of, where there is one with this id. New customers get an id of their own.
+	Id nullable.Nullable[openapi_types.UUID] `json:"id,omitempty"`
+
+	// InvitedAt Passed over.
+	InvitedAt nullable.Nullable[string] `json:"invited_at,omitempty"`
+
+	// LastActivityAt Passed over.
+	LastActivityAt nullable.Nullable[string] `json:"last_activity_at,omitempty"`
+
+	// Locale The language of messages to the customer. New ones may appear.
+	Locale  *Locale                     `json:"locale,omitempty"`
+	Modules nullable.Nullable[[]string] `json:"modules,omitempty"`
+
+	// Name One line of text.
+	Name     *Name                                 `json:"name,omitempty"`
+	ParentId nullable.Nullable[openapi_types.UUID] `json:"parent_id,omitempty"`
+	Phone    nullable.Nullable[string]             `json:"phone,omitempty"`
+
+	// Properties Merged key by key; `null` removes a key.
+	Properties nullable.Nullable[json.RawMessage] `json:"properties,omitempty"`
+
+	// RestoredAt Passed over.
+	RestoredAt nullable.Nullable[string] `json:"restored_at,omitempty"`
+
+	// Status Passed over.
+	Status nullable.Nullable[string] `json:"status,omitempty"`
+
+	// Terms Passed over.
+	Terms nullable.Nullable[map[string]interface{}] `json:"terms,omitempty"`
+
+	// UpdatedAt Passed over.
+	UpdatedAt nullable.Nullable[string] `json:"updated_at,omitempty"`
+
+	// Version Passed over.
+	Version nullable.Nullable[int] `json:"version,omitempty"`
 }
 
 // CustomerPage defines model for CustomerPage.
@@ -1021,6 +1437,63 @@ type DomainCreate struct {
 
 // DomainCreateTlsProtocol The oldest TLS version that is let in.
 type DomainCreateTlsProtocol string
+
+// DomainImportRow A line of a JSON file of domains: what to set, as in a PATCH. Members that the export has and that cannot be written
+// are passed over.
+type DomainImportRow struct {
+	// CacheConfiguration How answers are cached: a JSON object of up to 16 KiB. Well-known members, which programs may rely on:
+	// `default_ttl_seconds`, `max_ttl_seconds` (numbers), `query_strings` (`ignore`, `include`), `ignore_paths` (a list of
+	// texts). Others are yours.
+	CacheConfiguration nullable.Nullable[json.RawMessage] `json:"cache_configuration,omitempty"`
+
+	// CreatedAt Passed over.
+	CreatedAt nullable.Nullable[string] `json:"created_at,omitempty"`
+
+	// CustomerId Passed over.
+	CustomerId nullable.Nullable[string] `json:"customer_id,omitempty"`
+
+	// Host A valid DNS name, as people write it or in punycode. No two domains have the same.
+	Host string `json:"host"`
+
+	// HostUnicode Passed over.
+	HostUnicode nullable.Nullable[string] `json:"host_unicode,omitempty"`
+
+	// HttpPorts The ports that are listened on.
+	HttpPorts *[]int32 `json:"http_ports,omitempty"`
+
+	// Id Passed over.
+	Id nullable.Nullable[string] `json:"id,omitempty"`
+
+	// Origin The host name or the IP address (4 or 6) that answers come from.
+	Origin     nullable.Nullable[string] `json:"origin,omitempty"`
+	OriginPort nullable.Nullable[int32]  `json:"origin_port,omitempty"`
+
+	// Redirection Where requests are led instead. Well-known members: `to` (a URL), `status` (301, 302, 307 or 308), `keep_path` (a
+	// boolean).
+	Redirection nullable.Nullable[json.RawMessage] `json:"redirection,omitempty"`
+
+	// Scheme How the domain is reached.
+	Scheme *DomainScheme `json:"scheme,omitempty"`
+
+	// SslExpiresAt When the certificate expires.
+	SslExpiresAt nullable.Nullable[time.Time] `json:"ssl_expires_at,omitempty"`
+
+	// TlsProtocol The oldest TLS version that is let in.
+	TlsProtocol nullable.Nullable[DomainImportRowTlsProtocol] `json:"tls_protocol,omitempty"`
+
+	// UpdatedAt Passed over.
+	UpdatedAt nullable.Nullable[string] `json:"updated_at,omitempty"`
+
+	// Version Passed over.
+	Version nullable.Nullable[int] `json:"version,omitempty"`
+
+	// WafConfiguration The web application firewall. Well-known members: `mode` (`off`, `log`, `block`), `rule_sets` (a list of texts),
+	// `exceptions` (a list of texts).
+	WafConfiguration nullable.Nullable[json.RawMessage] `json:"waf_configuration,omitempty"`
+}
+
+// DomainImportRowTlsProtocol The oldest TLS version that is let in.
+type DomainImportRowTlsProtocol string
 
 // DomainPage defines model for DomainPage.
 type DomainPage struct {
@@ -1293,6 +1766,33 @@ type ListedIdentity struct {
 	Version   int64          `json:"version"`
 }
 
+// ListedOperation An operation without what it refused.
+type ListedOperation struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy Who did it, named as they were called then.
+	CreatedBy  Actor                                 `json:"created_by"`
+	CustomerId nullable.Nullable[openapi_types.UUID] `json:"customer_id"`
+	DryRun     bool                                  `json:"dry_run"`
+
+	// Failure Why an operation failed as a whole.
+	Failure    nullable.Nullable[OperationFailure] `json:"failure"`
+	FinishedAt nullable.Nullable[time.Time]        `json:"finished_at"`
+	Id         openapi_types.UUID                  `json:"id"`
+
+	// Kind What is done. New kinds may appear.
+	Kind OperationKind `json:"kind"`
+
+	// Progress How far an operation is. In a dry run, what would be done.
+	Progress  OperationProgress            `json:"progress"`
+	StartedAt nullable.Nullable[time.Time] `json:"started_at"`
+
+	// State `succeeded` means that everything was looked at, though rows may have been refused; `failed`, that it ended before.
+	// The last three are final.
+	State   OperationState `json:"state"`
+	Version int64          `json:"version"`
+}
+
 // Locale The language of messages to the customer. New ones may appear.
 type Locale string
 
@@ -1362,6 +1862,116 @@ type OAuthError struct {
 	// ErrorDescription The error in words.
 	ErrorDescription string `json:"error_description"`
 }
+
+// Operation Work that takes longer than a request.
+type Operation struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy Who did it, named as they were called then.
+	CreatedBy Actor `json:"created_by"`
+
+	// CustomerId The customer that it is for. Null where no single one is meant.
+	CustomerId nullable.Nullable[openapi_types.UUID] `json:"customer_id"`
+
+	// DryRun Whether it only says what would happen.
+	DryRun bool `json:"dry_run"`
+
+	// Errors What was refused, the first hundred rows of it. `…/refused-rows` has all.
+	Errors []OperationError `json:"errors"`
+
+	// Failure Why an operation failed as a whole.
+	Failure    nullable.Nullable[OperationFailure] `json:"failure"`
+	FinishedAt nullable.Nullable[time.Time]        `json:"finished_at"`
+	Id         openapi_types.UUID                  `json:"id"`
+
+	// Kind What is done. New kinds may appear.
+	Kind OperationKind `json:"kind"`
+
+	// Progress How far an operation is. In a dry run, what would be done.
+	Progress  OperationProgress            `json:"progress"`
+	StartedAt nullable.Nullable[time.Time] `json:"started_at"`
+
+	// State `succeeded` means that everything was looked at, though rows may have been refused; `failed`, that it ended before.
+	// The last three are final.
+	State OperationState `json:"state"`
+
+	// Version Up by one or more with each step.
+	Version int64 `json:"version"`
+}
+
+// OperationError One reason why something was refused.
+type OperationError struct {
+	Code string `json:"code"`
+
+	// Column As the file calls it. Null for the row as a whole.
+	Column  nullable.Nullable[string] `json:"column"`
+	Message string                    `json:"message"`
+
+	// Resource What the row is of, where that was there already.
+	Resource nullable.Nullable[struct {
+		Id   openapi_types.UUID `json:"id"`
+		Kind string             `json:"kind"`
+	}] `json:"resource"`
+
+	// Row The row of the file, as a spreadsheet counts it; the line of headers is row 1.
+	Row nullable.Nullable[int64] `json:"row"`
+}
+
+// OperationFailure Why an operation failed as a whole.
+type OperationFailure struct {
+	// Code `invalid_header`, `rows_refused` (with `atomic`), `too_many_refused`, `unreadable_file`, `internal`. New ones may
+	// appear.
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// OperationKind What is done. New kinds may appear.
+type OperationKind string
+
+// OperationPage defines model for OperationPage.
+type OperationPage struct {
+	Data []ListedOperation `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// OperationProgress How far an operation is. In a dry run, what would be done.
+type OperationProgress struct {
+	Created int64 `json:"created"`
+	Deleted int64 `json:"deleted"`
+
+	// EndsAt An estimate, while it runs.
+	EndsAt nullable.Nullable[time.Time] `json:"ends_at"`
+
+	// RatePerSecond Rows read. Null before the first ones.
+	RatePerSecond nullable.Nullable[float64] `json:"rate_per_second"`
+
+	// Read Rows that were looked at: those written, skipped and refused.
+	Read int64 `json:"read"`
+
+	// ReadBytes Of the file, in UTF-8. Null where no file is read.
+	ReadBytes nullable.Nullable[int64] `json:"read_bytes"`
+	Refused   int64                    `json:"refused"`
+
+	// Skipped Rows that changed nothing, since what they are of was there.
+	Skipped    int64                    `json:"skipped"`
+	TotalBytes nullable.Nullable[int64] `json:"total_bytes"`
+
+	// TotalRows Null where it is not known.
+	TotalRows nullable.Nullable[int64] `json:"total_rows"`
+	Updated   int64                    `json:"updated"`
+
+	// Written Rows by which something changed: created, updated and deleted.
+	Written int64 `json:"written"`
+}
+
+// OperationState `succeeded` means that everything was looked at, though rows may have been refused; `failed`, that it ended before.
+// The last three are final.
+type OperationState string
 
 // PasswordChange defines model for PasswordChange.
 type PasswordChange struct {
@@ -1473,6 +2083,9 @@ type Problem struct {
 	// AllowedActions With `action_not_allowed`, what the status allows instead.
 	AllowedActions *[]string `json:"allowed_actions,omitempty"`
 
+	// BulkDeletionPlan What deleting many customers would do.
+	BulkDeletionPlan *BulkDeletionPlan `json:"bulk_deletion_plan,omitempty"`
+
 	// Code What happened, in a word for programs. Stable; new ones may appear.
 	Code string `json:"code"`
 
@@ -1500,7 +2113,7 @@ type Problem struct {
 	// RequestId Under which the log has this request; also in the header `X-Request-Id`.
 	RequestId string `json:"request_id"`
 
-	// RequiredScopes With `insufficient_scope`, the scopes that the operation asks for.
+	// RequiredScopes With `insufficient_scope`, the scopes that the operation asks for; where `detail` names alternatives, those of all.
 	RequiredScopes *[]string `json:"required_scopes,omitempty"`
 
 	// Status The HTTP status.
@@ -1763,6 +2376,9 @@ type Total = int64
 // ActivationRequestId defines model for ActivationRequestId.
 type ActivationRequestId = openapi_types.UUID
 
+// Atomic defines model for Atomic.
+type Atomic = bool
+
 // Confirm defines model for Confirm.
 type Confirm = string
 
@@ -1787,6 +2403,18 @@ type IfMatch = string
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
 
+// ImportColumns defines model for ImportColumns.
+type ImportColumns = string
+
+// ImportDelimiter defines model for ImportDelimiter.
+type ImportDelimiter string
+
+// ImportEncoding defines model for ImportEncoding.
+type ImportEncoding string
+
+// ImportMap defines model for ImportMap.
+type ImportMap map[string]string
+
 // IncludeTotal defines model for IncludeTotal.
 type IncludeTotal = bool
 
@@ -1795,6 +2423,9 @@ type Limit = int32
 
 // NoteId defines model for NoteId.
 type NoteId = openapi_types.UUID
+
+// OperationId defines model for OperationId.
+type OperationId = openapi_types.UUID
 
 // SessionId defines model for SessionId.
 type SessionId = openapi_types.UUID
@@ -1828,6 +2459,10 @@ type ContentTooLarge = Problem
 // DeletionBlocked What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type DeletionBlocked = Problem
+
+// FileTooLarge What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type FileTooLarge = Problem
 
 // Forbidden What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -1895,6 +2530,10 @@ type UnprocessableContent = Problem
 // UnsupportedDocument What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type UnsupportedDocument = Problem
+
+// UnsupportedFile What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type UnsupportedFile = Problem
 
 // UnsupportedMediaType What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -2041,6 +2680,53 @@ type CustomerExportParams struct {
 
 // CustomerExportParamsSort defines parameters for CustomerExport.
 type CustomerExportParamsSort string
+
+// CustomerBulkDeleteParams defines parameters for CustomerBulkDelete.
+type CustomerBulkDeleteParams struct {
+	// Confirm The `confirmation_token` of the plan.
+	Confirm *Confirm `form:"confirm,omitempty" json:"confirm,omitempty"`
+
+	// DryRun Only say what would happen.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+}
+
+// CustomerImportParams defines parameters for CustomerImport.
+type CustomerImportParams struct {
+	// OnConflict What becomes of a row whose customer is there already, by its `id` or `external_id`: `fail` refuses the row, `skip`
+	// leaves the customer as it is, `update` changes it as a PATCH does.
+	OnConflict *CustomerImportParamsOnConflict `form:"on_conflict,omitempty" json:"on_conflict,omitempty"`
+
+	// Atomic With `true` all rows are written, in one transaction, or none: one that is refused fails the whole file. Without it
+	// the rows that are right are written, a few thousand at a time.
+	Atomic *Atomic `form:"atomic,omitempty" json:"atomic,omitempty"`
+
+	// DryRun Only say what would happen.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Columns For CSV without a line of headers: the names of its columns in their order, written as a line of CSV. Then the first
+	// line is a row like all others.
+	Columns *ImportColumns `form:"columns,omitempty" json:"columns,omitempty"`
+
+	// Map `map[header]=field`: which field a column is that has a name of its own, such as `map[Company Name]=name` or
+	// `map[Country]=properties.country`. The field `-` passes the column over.
+	Map *ImportMap `json:"map,omitempty"`
+
+	// Delimiter What stands between the cells of CSV. When absent it is seen from the first line.
+	Delimiter *CustomerImportParamsDelimiter `form:"delimiter,omitempty" json:"delimiter,omitempty"`
+
+	// Encoding How the text is encoded. When absent it is seen from a byte order mark or from the text itself; the `charset` of
+	// `Content-Type` counts, too.
+	Encoding *CustomerImportParamsEncoding `form:"encoding,omitempty" json:"encoding,omitempty"`
+}
+
+// CustomerImportParamsOnConflict defines parameters for CustomerImport.
+type CustomerImportParamsOnConflict string
+
+// CustomerImportParamsDelimiter defines parameters for CustomerImport.
+type CustomerImportParamsDelimiter string
+
+// CustomerImportParamsEncoding defines parameters for CustomerImport.
+type CustomerImportParamsEncoding string
 
 // CustomerDeleteParams defines parameters for CustomerDelete.
 type CustomerDeleteParams struct {
@@ -2194,6 +2880,44 @@ type CustomerDomainExportParams struct {
 
 // CustomerDomainExportParamsSort defines parameters for CustomerDomainExport.
 type CustomerDomainExportParamsSort string
+
+// DomainImportParams defines parameters for DomainImport.
+type DomainImportParams struct {
+	// OnConflict What becomes of a row whose domain is there already, by its host: `fail` refuses the row, `skip`
+	// leaves the domain as it is, `update` changes it as a PATCH does.
+	OnConflict *DomainImportParamsOnConflict `form:"on_conflict,omitempty" json:"on_conflict,omitempty"`
+
+	// Atomic With `true` all rows are written, in one transaction, or none: one that is refused fails the whole file. Without it
+	// the rows that are right are written, a few thousand at a time.
+	Atomic *Atomic `form:"atomic,omitempty" json:"atomic,omitempty"`
+
+	// DryRun Only say what would happen.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Columns For CSV without a line of headers: the names of its columns in their order, written as a line of CSV. Then the first
+	// line is a row like all others.
+	Columns *ImportColumns `form:"columns,omitempty" json:"columns,omitempty"`
+
+	// Map `map[header]=field`: which field a column is that has a name of its own, such as `map[Company Name]=name` or
+	// `map[Country]=properties.country`. The field `-` passes the column over.
+	Map *ImportMap `json:"map,omitempty"`
+
+	// Delimiter What stands between the cells of CSV. When absent it is seen from the first line.
+	Delimiter *DomainImportParamsDelimiter `form:"delimiter,omitempty" json:"delimiter,omitempty"`
+
+	// Encoding How the text is encoded. When absent it is seen from a byte order mark or from the text itself; the `charset` of
+	// `Content-Type` counts, too.
+	Encoding *DomainImportParamsEncoding `form:"encoding,omitempty" json:"encoding,omitempty"`
+}
+
+// DomainImportParamsOnConflict defines parameters for DomainImport.
+type DomainImportParamsOnConflict string
+
+// DomainImportParamsDelimiter defines parameters for DomainImport.
+type DomainImportParamsDelimiter string
+
+// DomainImportParamsEncoding defines parameters for DomainImport.
+type DomainImportParamsEncoding string
 
 // CustomerEventListParams defines parameters for CustomerEventList.
 type CustomerEventListParams struct {
@@ -2418,6 +3142,53 @@ type IdentityListParams struct {
 // IdentityListParamsSort defines parameters for IdentityList.
 type IdentityListParamsSort string
 
+// OperationListParams defines parameters for OperationList.
+type OperationListParams struct {
+	// Kind Only operations of this kind.
+	Kind *OperationKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// State Only operations in this state.
+	State *OperationState `form:"state,omitempty" json:"state,omitempty"`
+
+	// CustomerId Only operations for this customer.
+	CustomerId *openapi_types.UUID `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+
+	// Sort The order; a minus turns it round.
+	Sort *OperationListParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// OperationListParamsSort defines parameters for OperationList.
+type OperationListParamsSort string
+
+// OperationGetParams defines parameters for OperationGet.
+type OperationGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// OperationCancelParams defines parameters for OperationCancel.
+type OperationCancelParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// OperationRefusedRowListParams defines parameters for OperationRefusedRowList.
+type OperationRefusedRowListParams struct {
+	// Bom With `false` CSV comes without the byte order mark by which spreadsheets know that it is UTF-8.
+	Bom *bool `form:"bom,omitempty" json:"bom,omitempty"`
+}
+
 // PortalDomainListParams defines parameters for PortalDomainList.
 type PortalDomainListParams struct {
 	// Q Text to look for in host (in both of its forms) and origin, anywhere inside them, without regard to case or accents;
@@ -2605,6 +3376,9 @@ type ActivationPreviewJSONRequestBody = ActivationToken
 // CustomerCreateJSONRequestBody defines body for CustomerCreate for application/json ContentType.
 type CustomerCreateJSONRequestBody = CustomerCreate
 
+// CustomerBulkDeleteJSONRequestBody defines body for CustomerBulkDelete for application/json ContentType.
+type CustomerBulkDeleteJSONRequestBody = CustomerBulkDelete
+
 // CustomerUpdateJSONRequestBody defines body for CustomerUpdate for application/json ContentType.
 type CustomerUpdateJSONRequestBody = CustomerPatch
 
@@ -2695,6 +3469,14 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 			return fmt.Errorf("error reading 'allowed_actions': %w", err)
 		}
 		delete(object, "allowed_actions")
+	}
+
+	if raw, found := object["bulk_deletion_plan"]; found {
+		err = json.Unmarshal(raw, &a.BulkDeletionPlan)
+		if err != nil {
+			return fmt.Errorf("error reading 'bulk_deletion_plan': %w", err)
+		}
+		delete(object, "bulk_deletion_plan")
 	}
 
 	if raw, found := object["code"]; found {
@@ -2839,6 +3621,13 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 		object["allowed_actions"], err = json.Marshal(a.AllowedActions)
 		if err != nil {
 			return nil, fmt.Errorf("error marshaling 'allowed_actions': %w", err)
+		}
+	}
+
+	if a.BulkDeletionPlan != nil {
+		object["bulk_deletion_plan"], err = json.Marshal(a.BulkDeletionPlan)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'bulk_deletion_plan': %w", err)
 		}
 	}
 
@@ -3171,6 +3960,53 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/customers.csv (the `CustomerExport` operationId).
 	CustomerExport(ctx context.Context, params *CustomerExportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CustomerBulkDeleteWithBody Delete many customers
+	//
+	// Deletes the customers that are named, or those that a filter finds. It takes two calls. The first, without `confirm`,
+	// is answered with 428, the plan of what would go, and a `confirmation_token`; with `dry_run=true`, with 200 and the
+	// plan. The second, with `confirm=<token>`, starts an operation. The token holds for ten minutes and for these ids or
+	// this filter, as they were at the moment of the plan.
+	//
+	// Each customer is judged by itself. One that was changed, or was found by the filter only since the plan, is refused
+	// with `changed_since_plan`; one with children that do not go with it, with `child_customer`. Children go before their
+	// parents. What was refused is read from the operation.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/customers/bulk-delete (the `CustomerBulkDelete` operationId).
+	CustomerBulkDeleteWithBody(ctx context.Context, params *CustomerBulkDeleteParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CustomerBulkDelete Delete many customers
+	//
+	// Deletes the customers that are named, or those that a filter finds. It takes two calls. The first, without `confirm`,
+	// is answered with 428, the plan of what would go, and a `confirmation_token`; with `dry_run=true`, with 200 and the
+	// plan. The second, with `confirm=<token>`, starts an operation. The token holds for ten minutes and for these ids or
+	// this filter, as they were at the moment of the plan.
+	//
+	// Each customer is judged by itself. One that was changed, or was found by the filter only since the plan, is refused
+	// with `changed_since_plan`; one with children that do not go with it, with `child_customer`. Children go before their
+	// parents. What was refused is read from the operation.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/customers/bulk-delete (the `CustomerBulkDelete` operationId).
+	CustomerBulkDelete(ctx context.Context, params *CustomerBulkDeleteParams, body CustomerBulkDeleteJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CustomerImportWithBody Import customers from a file
+	//
+	// Reads a CSV file or lines of JSON and creates or changes a customer for each row. The answer is an operation; its
+	// progress, what was refused and why are read at `Location`.
+	//
+	// A row is of a customer that is there already when its `id` is that customer's, or else when its `external_id` is.
+	// Columns are named like the fields of a customer, or as the export names them; `properties.<key>` sets one property.
+	// An empty cell clears, a column that is not there leaves the field alone. Columns of the export that cannot be
+	// written (`status`, `created_at`, …) are passed over, other unknown columns are refused.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/customers/import (the `CustomerImport` operationId).
+	CustomerImportWithBody(ctx context.Context, params *CustomerImportParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CustomerDelete Delete a customer
 	//
 	// Deletion is for good and takes two calls. The first, without `confirm`, is answered with 428, the plan of what
@@ -3352,6 +4188,21 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/customers/{customer_id}/domains.csv (the `CustomerDomainExport` operationId).
 	CustomerDomainExport(ctx context.Context, customerId CustomerId, params *CustomerDomainExportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DomainImportWithBody Import domains of a customer from a file
+	//
+	// Reads a CSV file or lines of JSON and creates or changes a domain of the customer for each row. The answer is an
+	// operation; its progress, what was refused and why are read at `Location`.
+	//
+	// A row is of a domain that is there already when it has the same host. Columns are named like the fields of a domain,
+	// or as the export names them. An empty cell clears, a column that is not there leaves the field alone; the cell of a
+	// configuration replaces the whole of it. `Customer Name` and what else cannot be written is passed over, other unknown
+	// columns are refused.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/domains/import (the `DomainImport` operationId).
+	DomainImportWithBody(ctx context.Context, customerId CustomerId, params *DomainImportParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CustomerEventList A customer's history
 	//
@@ -3575,6 +4426,41 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /v1/me/password (the `MePasswordUpdate` operationId).
 	MePasswordUpdate(ctx context.Context, body MePasswordUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OperationList List operations
+	//
+	// Those that the scopes of the caller could have started, whoever did start them.
+	//
+	// Corresponds with GET /v1/operations (the `OperationList` operationId).
+	OperationList(ctx context.Context, params *OperationListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OperationGet Read an operation
+	//
+	// How far it is, and what it refused so far. Operations can be read for 90 days after their end.
+	//
+	// Corresponds with GET /v1/operations/{operation_id} (the `OperationGet` operationId).
+	OperationGet(ctx context.Context, operationId OperationId, params *OperationGetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OperationCancel Cancel an operation
+	//
+	// Ends an operation at once. What it has written stays, as its progress tells; with `atomic` nothing was written. One
+	// that is over already is answered with 409 `operation_finished`.
+	//
+	// Corresponds with POST /v1/operations/{operation_id}/cancel (the `OperationCancel` operationId).
+	OperationCancel(ctx context.Context, operationId OperationId, params *OperationCancelParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OperationRefusedRowList Download what an operation refused
+	//
+	// All that was refused, to mend and to send again: of an import of CSV the rows as they were, with two columns in front,
+	// `refused_row` (the row of the file) and `refused_because`. An import passes these two columns over, so the mended file
+	// can be imported as it is. Cells that a spreadsheet would run as a formula are disarmed. With
+	// `Accept: application/x-ndjson` an import of lines of JSON gives the lines as they were; as CSV it gives them in a
+	// column `line`. A bulk deletion gives `resource_kind` and `resource_id`.
+	//
+	// Refused rows are kept for seven days after the end of the operation.
+	//
+	// Corresponds with GET /v1/operations/{operation_id}/refused-rows (the `OperationRefusedRowList` operationId).
+	OperationRefusedRowList(ctx context.Context, operationId OperationId, params *OperationRefusedRowListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PasswordResetCreateWithBody Ask for a link to set a new password
 	//
@@ -4122,6 +5008,83 @@ func (c *Client) CustomerExport(ctx context.Context, params *CustomerExportParam
 	return c.Client.Do(req)
 }
 
+// CustomerBulkDeleteWithBody Delete many customers
+//
+// Deletes the customers that are named, or those that a filter finds. It takes two calls. The first, without `confirm`,
+// is answered with 428, the plan of what would go, and a `confirmation_token`; with `dry_run=true`, with 200 and the
+// plan. The second, with `confirm=<token>`, starts an operation. The token holds for ten minutes and for these ids or
+// this filter, as they were at the moment of the plan.
+//
+// Each customer is judged by itself. One that was changed, or was found by the filter only since the plan, is refused
+// with `changed_since_plan`; one with children that do not go with it, with `child_customer`. Children go before their
+// parents. What was refused is read from the operation.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/customers/bulk-delete (the `CustomerBulkDelete` operationId).
+func (c *Client) CustomerBulkDeleteWithBody(ctx context.Context, params *CustomerBulkDeleteParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomerBulkDeleteRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CustomerBulkDelete Delete many customers
+//
+// Deletes the customers that are named, or those that a filter finds. It takes two calls. The first, without `confirm`,
+// is answered with 428, the plan of what would go, and a `confirmation_token`; with `dry_run=true`, with 200 and the
+// plan. The second, with `confirm=<token>`, starts an operation. The token holds for ten minutes and for these ids or
+// this filter, as they were at the moment of the plan.
+//
+// Each customer is judged by itself. One that was changed, or was found by the filter only since the plan, is refused
+// with `changed_since_plan`; one with children that do not go with it, with `child_customer`. Children go before their
+// parents. What was refused is read from the operation.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/customers/bulk-delete (the `CustomerBulkDelete` operationId).
+func (c *Client) CustomerBulkDelete(ctx context.Context, params *CustomerBulkDeleteParams, body CustomerBulkDeleteJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomerBulkDeleteRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CustomerImportWithBody Import customers from a file
+//
+// Reads a CSV file or lines of JSON and creates or changes a customer for each row. The answer is an operation; its
+// progress, what was refused and why are read at `Location`.
+//
+// A row is of a customer that is there already when its `id` is that customer's, or else when its `external_id` is.
+// Columns are named like the fields of a customer, or as the export names them; `properties.<key>` sets one property.
+// An empty cell clears, a column that is not there leaves the field alone. Columns of the export that cannot be
+// written (`status`, `created_at`, …) are passed over, other unknown columns are refused.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/customers/import (the `CustomerImport` operationId).
+func (c *Client) CustomerImportWithBody(ctx context.Context, params *CustomerImportParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomerImportRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CustomerDelete Delete a customer
 //
 // Deletion is for good and takes two calls. The first, without `confirm`, is answered with 428, the plan of what
@@ -4494,6 +5457,31 @@ func (c *Client) DomainCreate(ctx context.Context, customerId CustomerId, body D
 // Corresponds with GET /v1/customers/{customer_id}/domains.csv (the `CustomerDomainExport` operationId).
 func (c *Client) CustomerDomainExport(ctx context.Context, customerId CustomerId, params *CustomerDomainExportParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCustomerDomainExportRequest(c.Server, customerId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DomainImportWithBody Import domains of a customer from a file
+//
+// Reads a CSV file or lines of JSON and creates or changes a domain of the customer for each row. The answer is an
+// operation; its progress, what was refused and why are read at `Location`.
+//
+// A row is of a domain that is there already when it has the same host. Columns are named like the fields of a domain,
+// or as the export names them. An empty cell clears, a column that is not there leaves the field alone; the cell of a
+// configuration replaces the whole of it. `Customer Name` and what else cannot be written is passed over, other unknown
+// columns are refused.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/customers/{customer_id}/domains/import (the `DomainImport` operationId).
+func (c *Client) DomainImportWithBody(ctx context.Context, customerId CustomerId, params *DomainImportParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDomainImportRequestWithBody(c.Server, customerId, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4987,6 +5975,81 @@ func (c *Client) MePasswordUpdateWithBody(ctx context.Context, contentType strin
 // Corresponds with PUT /v1/me/password (the `MePasswordUpdate` operationId).
 func (c *Client) MePasswordUpdate(ctx context.Context, body MePasswordUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewMePasswordUpdateRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OperationList List operations
+//
+// Those that the scopes of the caller could have started, whoever did start them.
+//
+// Corresponds with GET /v1/operations (the `OperationList` operationId).
+func (c *Client) OperationList(ctx context.Context, params *OperationListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOperationListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OperationGet Read an operation
+//
+// How far it is, and what it refused so far. Operations can be read for 90 days after their end.
+//
+// Corresponds with GET /v1/operations/{operation_id} (the `OperationGet` operationId).
+func (c *Client) OperationGet(ctx context.Context, operationId OperationId, params *OperationGetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOperationGetRequest(c.Server, operationId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OperationCancel Cancel an operation
+//
+// Ends an operation at once. What it has written stays, as its progress tells; with `atomic` nothing was written. One
+// that is over already is answered with 409 `operation_finished`.
+//
+// Corresponds with POST /v1/operations/{operation_id}/cancel (the `OperationCancel` operationId).
+func (c *Client) OperationCancel(ctx context.Context, operationId OperationId, params *OperationCancelParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOperationCancelRequest(c.Server, operationId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OperationRefusedRowList Download what an operation refused
+//
+// All that was refused, to mend and to send again: of an import of CSV the rows as they were, with two columns in front,
+// `refused_row` (the row of the file) and `refused_because`. An import passes these two columns over, so the mended file
+// can be imported as it is. Cells that a spreadsheet would run as a formula are disarmed. With
+// `Accept: application/x-ndjson` an import of lines of JSON gives the lines as they were; as CSV it gives them in a
+// column `line`. A bulk deletion gives `resource_kind` and `resource_id`.
+//
+// Refused rows are kept for seven days after the end of the operation.
+//
+// Corresponds with GET /v1/operations/{operation_id}/refused-rows (the `OperationRefusedRowList` operationId).
+func (c *Client) OperationRefusedRowList(ctx context.Context, operationId OperationId, params *OperationRefusedRowListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOperationRefusedRowListRequest(c.Server, operationId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -6370,6 +7433,213 @@ func NewCustomerExportRequest(server string, params *CustomerExportParams) (*htt
 	return req, nil
 }
 
+// NewCustomerBulkDeleteRequest calls the generic CustomerBulkDelete builder with application/json body
+func NewCustomerBulkDeleteRequest(server string, params *CustomerBulkDeleteParams, body CustomerBulkDeleteJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCustomerBulkDeleteRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCustomerBulkDeleteRequestWithBody constructs an http.Request for the CustomerBulkDelete method, with any body, and a specified content type
+func NewCustomerBulkDeleteRequestWithBody(server string, params *CustomerBulkDeleteParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/bulk-delete")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Confirm != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "confirm", *params.Confirm, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCustomerImportRequestWithBody constructs an http.Request for the CustomerImport method, with any body, and a specified content type
+func NewCustomerImportRequestWithBody(server string, params *CustomerImportParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/import")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.OnConflict != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "on_conflict", *params.OnConflict, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Atomic != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "atomic", *params.Atomic, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Columns != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "columns", *params.Columns, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Map != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("deepObject", true, "map", *params.Map, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "object", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Delimiter != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "delimiter", *params.Delimiter, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Encoding != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "encoding", *params.Encoding, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewCustomerDeleteRequest constructs an http.Request for the CustomerDelete method
 func NewCustomerDeleteRequest(server string, customerId CustomerId, params *CustomerDeleteParams) (*http.Request, error) {
 	var err error
@@ -7471,6 +8741,141 @@ func NewCustomerDomainExportRequest(server string, customerId CustomerId, params
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewDomainImportRequestWithBody constructs an http.Request for the DomainImport method, with any body, and a specified content type
+func NewDomainImportRequestWithBody(server string, customerId CustomerId, params *DomainImportParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/domains/import", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.OnConflict != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "on_conflict", *params.OnConflict, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Atomic != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "atomic", *params.Atomic, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Columns != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "columns", *params.Columns, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Map != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("deepObject", true, "map", *params.Map, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "object", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Delimiter != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "delimiter", *params.Delimiter, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Encoding != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "encoding", *params.Encoding, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -8988,6 +10393,291 @@ func NewMePasswordUpdateRequestWithBody(server string, contentType string, body 
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewOperationListRequest constructs an http.Request for the OperationList method
+func NewOperationListRequest(server string, params *OperationListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/operations")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CustomerId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_id", *params.CustomerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "cursor"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IncludeTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_total", *params.IncludeTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewOperationGetRequest constructs an http.Request for the OperationGet method
+func NewOperationGetRequest(server string, operationId OperationId, params *OperationGetParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "operation_id", operationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/operations/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewOperationCancelRequest constructs an http.Request for the OperationCancel method
+func NewOperationCancelRequest(server string, operationId OperationId, params *OperationCancelParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "operation_id", operationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/operations/%s/cancel", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewOperationRefusedRowListRequest constructs an http.Request for the OperationRefusedRowList method
+func NewOperationRefusedRowListRequest(server string, operationId OperationId, params *OperationRefusedRowListParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "operation_id", operationId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/operations/%s/refused-rows", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Bom != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "bom", *params.Bom, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -10515,6 +12205,53 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/customers.csv (the `CustomerExport` operationId).
 	CustomerExportWithResponse(ctx context.Context, params *CustomerExportParams, reqEditors ...RequestEditorFn) (*CustomerExportResponse, error)
 
+	// CustomerBulkDeleteWithBodyWithResponse Delete many customers
+	//
+	// Deletes the customers that are named, or those that a filter finds. It takes two calls. The first, without `confirm`,
+	// is answered with 428, the plan of what would go, and a `confirmation_token`; with `dry_run=true`, with 200 and the
+	// plan. The second, with `confirm=<token>`, starts an operation. The token holds for ten minutes and for these ids or
+	// this filter, as they were at the moment of the plan.
+	//
+	// Each customer is judged by itself. One that was changed, or was found by the filter only since the plan, is refused
+	// with `changed_since_plan`; one with children that do not go with it, with `child_customer`. Children go before their
+	// parents. What was refused is read from the operation.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/customers/bulk-delete (the `CustomerBulkDelete` operationId).
+	CustomerBulkDeleteWithBodyWithResponse(ctx context.Context, params *CustomerBulkDeleteParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CustomerBulkDeleteResponse, error)
+
+	// CustomerBulkDeleteWithResponse Delete many customers
+	//
+	// Deletes the customers that are named, or those that a filter finds. It takes two calls. The first, without `confirm`,
+	// is answered with 428, the plan of what would go, and a `confirmation_token`; with `dry_run=true`, with 200 and the
+	// plan. The second, with `confirm=<token>`, starts an operation. The token holds for ten minutes and for these ids or
+	// this filter, as they were at the moment of the plan.
+	//
+	// Each customer is judged by itself. One that was changed, or was found by the filter only since the plan, is refused
+	// with `changed_since_plan`; one with children that do not go with it, with `child_customer`. Children go before their
+	// parents. What was refused is read from the operation.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/customers/bulk-delete (the `CustomerBulkDelete` operationId).
+	CustomerBulkDeleteWithResponse(ctx context.Context, params *CustomerBulkDeleteParams, body CustomerBulkDeleteJSONRequestBody, reqEditors ...RequestEditorFn) (*CustomerBulkDeleteResponse, error)
+
+	// CustomerImportWithBodyWithResponse Import customers from a file
+	//
+	// Reads a CSV file or lines of JSON and creates or changes a customer for each row. The answer is an operation; its
+	// progress, what was refused and why are read at `Location`.
+	//
+	// A row is of a customer that is there already when its `id` is that customer's, or else when its `external_id` is.
+	// Columns are named like the fields of a customer, or as the export names them; `properties.<key>` sets one property.
+	// An empty cell clears, a column that is not there leaves the field alone. Columns of the export that cannot be
+	// written (`status`, `created_at`, …) are passed over, other unknown columns are refused.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/customers/import (the `CustomerImport` operationId).
+	CustomerImportWithBodyWithResponse(ctx context.Context, params *CustomerImportParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CustomerImportResponse, error)
+
 	// CustomerDeleteWithResponse Delete a customer
 	//
 	// Deletion is for good and takes two calls. The first, without `confirm`, is answered with 428, the plan of what
@@ -10720,6 +12457,21 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/customers/{customer_id}/domains.csv (the `CustomerDomainExport` operationId).
 	CustomerDomainExportWithResponse(ctx context.Context, customerId CustomerId, params *CustomerDomainExportParams, reqEditors ...RequestEditorFn) (*CustomerDomainExportResponse, error)
+
+	// DomainImportWithBodyWithResponse Import domains of a customer from a file
+	//
+	// Reads a CSV file or lines of JSON and creates or changes a domain of the customer for each row. The answer is an
+	// operation; its progress, what was refused and why are read at `Location`.
+	//
+	// A row is of a domain that is there already when it has the same host. Columns are named like the fields of a domain,
+	// or as the export names them. An empty cell clears, a column that is not there leaves the field alone; the cell of a
+	// configuration replaces the whole of it. `Customer Name` and what else cannot be written is passed over, other unknown
+	// columns are refused.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/customers/{customer_id}/domains/import (the `DomainImport` operationId).
+	DomainImportWithBodyWithResponse(ctx context.Context, customerId CustomerId, params *DomainImportParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DomainImportResponse, error)
 
 	// CustomerEventListWithResponse A customer's history
 	//
@@ -10973,6 +12725,49 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /v1/me/password (the `MePasswordUpdate` operationId).
 	MePasswordUpdateWithResponse(ctx context.Context, body MePasswordUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*MePasswordUpdateResponse, error)
+
+	// OperationListWithResponse List operations
+	//
+	// Those that the scopes of the caller could have started, whoever did start them.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/operations (the `OperationList` operationId).
+	OperationListWithResponse(ctx context.Context, params *OperationListParams, reqEditors ...RequestEditorFn) (*OperationListResponse, error)
+
+	// OperationGetWithResponse Read an operation
+	//
+	// How far it is, and what it refused so far. Operations can be read for 90 days after their end.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/operations/{operation_id} (the `OperationGet` operationId).
+	OperationGetWithResponse(ctx context.Context, operationId OperationId, params *OperationGetParams, reqEditors ...RequestEditorFn) (*OperationGetResponse, error)
+
+	// OperationCancelWithResponse Cancel an operation
+	//
+	// Ends an operation at once. What it has written stays, as its progress tells; with `atomic` nothing was written. One
+	// that is over already is answered with 409 `operation_finished`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/operations/{operation_id}/cancel (the `OperationCancel` operationId).
+	OperationCancelWithResponse(ctx context.Context, operationId OperationId, params *OperationCancelParams, reqEditors ...RequestEditorFn) (*OperationCancelResponse, error)
+
+	// OperationRefusedRowListWithResponse Download what an operation refused
+	//
+	// All that was refused, to mend and to send again: of an import of CSV the rows as they were, with two columns in front,
+	// `refused_row` (the row of the file) and `refused_because`. An import passes these two columns over, so the mended file
+	// can be imported as it is. Cells that a spreadsheet would run as a formula are disarmed. With
+	// `Accept: application/x-ndjson` an import of lines of JSON gives the lines as they were; as CSV it gives them in a
+	// column `line`. A bulk deletion gives `resource_kind` and `resource_id`.
+	//
+	// Refused rows are kept for seven days after the end of the operation.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/operations/{operation_id}/refused-rows (the `OperationRefusedRowList` operationId).
+	OperationRefusedRowListWithResponse(ctx context.Context, operationId OperationId, params *OperationRefusedRowListParams, reqEditors ...RequestEditorFn) (*OperationRefusedRowListResponse, error)
 
 	// PasswordResetCreateWithBodyWithResponse Ask for a link to set a new password
 	//
@@ -12241,6 +14036,272 @@ func (r CustomerExportResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CustomerExportResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CustomerBulkDeleteResponse202Headers the declared response headers of an HTTP 202 response for CustomerBulkDelete
+type CustomerBulkDeleteResponse202Headers struct {
+	ETag     string
+	Location string
+}
+
+// CustomerBulkDeleteResponse401Headers the declared response headers of an HTTP 401 response for CustomerBulkDelete
+type CustomerBulkDeleteResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// CustomerBulkDeleteResponse403Headers the declared response headers of an HTTP 403 response for CustomerBulkDelete
+type CustomerBulkDeleteResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// CustomerBulkDeleteResponse503Headers the declared response headers of an HTTP 503 response for CustomerBulkDelete
+type CustomerBulkDeleteResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type CustomerBulkDeleteResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BulkDeletionPlan
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Operation
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON428 the response for an HTTP 428 `application/problem+json` response
+	ApplicationproblemJSON428 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *CustomerBulkDeleteResponse202Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CustomerBulkDeleteResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CustomerBulkDeleteResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CustomerBulkDeleteResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CustomerBulkDeleteResponse) GetJSON200() *BulkDeletionPlan {
+	return r.JSON200
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CustomerBulkDeleteResponse) GetJSON202() *Operation {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CustomerBulkDeleteResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CustomerBulkDeleteResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CustomerBulkDeleteResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CustomerBulkDeleteResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CustomerBulkDeleteResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CustomerBulkDeleteResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON428 returns the response for an HTTP 428 `application/problem+json` response
+func (r CustomerBulkDeleteResponse) GetApplicationproblemJSON428() *Problem {
+	return r.ApplicationproblemJSON428
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CustomerBulkDeleteResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CustomerBulkDeleteResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CustomerBulkDeleteResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CustomerBulkDeleteResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CustomerBulkDeleteResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CustomerBulkDeleteResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CustomerImportResponse202Headers the declared response headers of an HTTP 202 response for CustomerImport
+type CustomerImportResponse202Headers struct {
+	ETag     string
+	Location string
+}
+
+// CustomerImportResponse401Headers the declared response headers of an HTTP 401 response for CustomerImport
+type CustomerImportResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// CustomerImportResponse403Headers the declared response headers of an HTTP 403 response for CustomerImport
+type CustomerImportResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// CustomerImportResponse503Headers the declared response headers of an HTTP 503 response for CustomerImport
+type CustomerImportResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type CustomerImportResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Operation
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *FileTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedFile
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *CustomerImportResponse202Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CustomerImportResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CustomerImportResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CustomerImportResponse503Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CustomerImportResponse) GetJSON202() *Operation {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CustomerImportResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CustomerImportResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CustomerImportResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CustomerImportResponse) GetApplicationproblemJSON413() *FileTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CustomerImportResponse) GetApplicationproblemJSON415() *UnsupportedFile {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CustomerImportResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CustomerImportResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CustomerImportResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CustomerImportResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CustomerImportResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CustomerImportResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CustomerImportResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -14218,6 +16279,139 @@ func (r CustomerDomainExportResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CustomerDomainExportResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DomainImportResponse202Headers the declared response headers of an HTTP 202 response for DomainImport
+type DomainImportResponse202Headers struct {
+	ETag     string
+	Location string
+}
+
+// DomainImportResponse401Headers the declared response headers of an HTTP 401 response for DomainImport
+type DomainImportResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// DomainImportResponse403Headers the declared response headers of an HTTP 403 response for DomainImport
+type DomainImportResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// DomainImportResponse503Headers the declared response headers of an HTTP 503 response for DomainImport
+type DomainImportResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type DomainImportResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Operation
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *FileTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedFile
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *DomainImportResponse202Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DomainImportResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DomainImportResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DomainImportResponse503Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r DomainImportResponse) GetJSON202() *Operation {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DomainImportResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DomainImportResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DomainImportResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DomainImportResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r DomainImportResponse) GetApplicationproblemJSON413() *FileTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r DomainImportResponse) GetApplicationproblemJSON415() *UnsupportedFile {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r DomainImportResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DomainImportResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DomainImportResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DomainImportResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DomainImportResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DomainImportResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DomainImportResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -16649,6 +18843,458 @@ func (r MePasswordUpdateResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r MePasswordUpdateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// OperationListResponse200Headers the declared response headers of an HTTP 200 response for OperationList
+type OperationListResponse200Headers struct {
+	Link *string
+}
+
+// OperationListResponse401Headers the declared response headers of an HTTP 401 response for OperationList
+type OperationListResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// OperationListResponse403Headers the declared response headers of an HTTP 403 response for OperationList
+type OperationListResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// OperationListResponse503Headers the declared response headers of an HTTP 503 response for OperationList
+type OperationListResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type OperationListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OperationPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *OperationListResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *OperationListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *OperationListResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *OperationListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r OperationListResponse) GetJSON200() *OperationPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r OperationListResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r OperationListResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r OperationListResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r OperationListResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r OperationListResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r OperationListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OperationListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OperationListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OperationListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// OperationGetResponse200Headers the declared response headers of an HTTP 200 response for OperationGet
+type OperationGetResponse200Headers struct {
+	ETag string
+}
+
+// OperationGetResponse304Headers the declared response headers of an HTTP 304 response for OperationGet
+type OperationGetResponse304Headers struct {
+	ETag string
+}
+
+// OperationGetResponse401Headers the declared response headers of an HTTP 401 response for OperationGet
+type OperationGetResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// OperationGetResponse403Headers the declared response headers of an HTTP 403 response for OperationGet
+type OperationGetResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// OperationGetResponse503Headers the declared response headers of an HTTP 503 response for OperationGet
+type OperationGetResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type OperationGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Operation
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *OperationGetResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *OperationGetResponse304Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *OperationGetResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *OperationGetResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *OperationGetResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r OperationGetResponse) GetJSON200() *Operation {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r OperationGetResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r OperationGetResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r OperationGetResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r OperationGetResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r OperationGetResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r OperationGetResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r OperationGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OperationGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OperationGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OperationGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// OperationCancelResponse200Headers the declared response headers of an HTTP 200 response for OperationCancel
+type OperationCancelResponse200Headers struct {
+	ETag string
+}
+
+// OperationCancelResponse401Headers the declared response headers of an HTTP 401 response for OperationCancel
+type OperationCancelResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// OperationCancelResponse403Headers the declared response headers of an HTTP 403 response for OperationCancel
+type OperationCancelResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// OperationCancelResponse503Headers the declared response headers of an HTTP 503 response for OperationCancel
+type OperationCancelResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type OperationCancelResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Operation
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Problem
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *OperationCancelResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *OperationCancelResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *OperationCancelResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *OperationCancelResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r OperationCancelResponse) GetJSON200() *Operation {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r OperationCancelResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r OperationCancelResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r OperationCancelResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r OperationCancelResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r OperationCancelResponse) GetApplicationproblemJSON409() *Problem {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r OperationCancelResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r OperationCancelResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r OperationCancelResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r OperationCancelResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OperationCancelResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OperationCancelResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OperationCancelResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// OperationRefusedRowListResponse200Headers the declared response headers of an HTTP 200 response for OperationRefusedRowList
+type OperationRefusedRowListResponse200Headers struct {
+	ContentDisposition string
+	Vary               string
+}
+
+// OperationRefusedRowListResponse401Headers the declared response headers of an HTTP 401 response for OperationRefusedRowList
+type OperationRefusedRowListResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// OperationRefusedRowListResponse403Headers the declared response headers of an HTTP 403 response for OperationRefusedRowList
+type OperationRefusedRowListResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// OperationRefusedRowListResponse503Headers the declared response headers of an HTTP 503 response for OperationRefusedRowList
+type OperationRefusedRowListResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type OperationRefusedRowListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *OperationRefusedRowListResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *OperationRefusedRowListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *OperationRefusedRowListResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *OperationRefusedRowListResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r OperationRefusedRowListResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r OperationRefusedRowListResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r OperationRefusedRowListResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r OperationRefusedRowListResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r OperationRefusedRowListResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r OperationRefusedRowListResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r OperationRefusedRowListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OperationRefusedRowListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OperationRefusedRowListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OperationRefusedRowListResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -19370,6 +22016,71 @@ func (c *ClientWithResponses) CustomerExportWithResponse(ctx context.Context, pa
 	return ParseCustomerExportResponse(rsp)
 }
 
+// CustomerBulkDeleteWithBodyWithResponse Delete many customers
+//
+// Deletes the customers that are named, or those that a filter finds. It takes two calls. The first, without `confirm`,
+// is answered with 428, the plan of what would go, and a `confirmation_token`; with `dry_run=true`, with 200 and the
+// plan. The second, with `confirm=<token>`, starts an operation. The token holds for ten minutes and for these ids or
+// this filter, as they were at the moment of the plan.
+//
+// Each customer is judged by itself. One that was changed, or was found by the filter only since the plan, is refused
+// with `changed_since_plan`; one with children that do not go with it, with `child_customer`. Children go before their
+// parents. What was refused is read from the operation.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/customers/bulk-delete (the `CustomerBulkDelete` operationId).
+func (c *ClientWithResponses) CustomerBulkDeleteWithBodyWithResponse(ctx context.Context, params *CustomerBulkDeleteParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CustomerBulkDeleteResponse, error) {
+	rsp, err := c.CustomerBulkDeleteWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCustomerBulkDeleteResponse(rsp)
+}
+
+// CustomerBulkDeleteWithResponse Delete many customers
+//
+// Deletes the customers that are named, or those that a filter finds. It takes two calls. The first, without `confirm`,
+// is answered with 428, the plan of what would go, and a `confirmation_token`; with `dry_run=true`, with 200 and the
+// plan. The second, with `confirm=<token>`, starts an operation. The token holds for ten minutes and for these ids or
+// this filter, as they were at the moment of the plan.
+//
+// Each customer is judged by itself. One that was changed, or was found by the filter only since the plan, is refused
+// with `changed_since_plan`; one with children that do not go with it, with `child_customer`. Children go before their
+// parents. What was refused is read from the operation.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/customers/bulk-delete (the `CustomerBulkDelete` operationId).
+func (c *ClientWithResponses) CustomerBulkDeleteWithResponse(ctx context.Context, params *CustomerBulkDeleteParams, body CustomerBulkDeleteJSONRequestBody, reqEditors ...RequestEditorFn) (*CustomerBulkDeleteResponse, error) {
+	rsp, err := c.CustomerBulkDelete(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCustomerBulkDeleteResponse(rsp)
+}
+
+// CustomerImportWithBodyWithResponse Import customers from a file
+//
+// Reads a CSV file or lines of JSON and creates or changes a customer for each row. The answer is an operation; its
+// progress, what was refused and why are read at `Location`.
+//
+// A row is of a customer that is there already when its `id` is that customer's, or else when its `external_id` is.
+// Columns are named like the fields of a customer, or as the export names them; `properties.<key>` sets one property.
+// An empty cell clears, a column that is not there leaves the field alone. Columns of the export that cannot be
+// written (`status`, `created_at`, …) are passed over, other unknown columns are refused.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/customers/import (the `CustomerImport` operationId).
+func (c *ClientWithResponses) CustomerImportWithBodyWithResponse(ctx context.Context, params *CustomerImportParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CustomerImportResponse, error) {
+	rsp, err := c.CustomerImportWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCustomerImportResponse(rsp)
+}
+
 // CustomerDeleteWithResponse Delete a customer
 //
 // Deletion is for good and takes two calls. The first, without `confirm`, is answered with 428, the plan of what
@@ -19694,6 +22405,27 @@ func (c *ClientWithResponses) CustomerDomainExportWithResponse(ctx context.Conte
 		return nil, err
 	}
 	return ParseCustomerDomainExportResponse(rsp)
+}
+
+// DomainImportWithBodyWithResponse Import domains of a customer from a file
+//
+// Reads a CSV file or lines of JSON and creates or changes a domain of the customer for each row. The answer is an
+// operation; its progress, what was refused and why are read at `Location`.
+//
+// A row is of a domain that is there already when it has the same host. Columns are named like the fields of a domain,
+// or as the export names them. An empty cell clears, a column that is not there leaves the field alone; the cell of a
+// configuration replaces the whole of it. `Customer Name` and what else cannot be written is passed over, other unknown
+// columns are refused.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/customers/{customer_id}/domains/import (the `DomainImport` operationId).
+func (c *ClientWithResponses) DomainImportWithBodyWithResponse(ctx context.Context, customerId CustomerId, params *DomainImportParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DomainImportResponse, error) {
+	rsp, err := c.DomainImportWithBody(ctx, customerId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDomainImportResponse(rsp)
 }
 
 // CustomerEventListWithResponse A customer's history
@@ -20109,6 +22841,73 @@ func (c *ClientWithResponses) MePasswordUpdateWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseMePasswordUpdateResponse(rsp)
+}
+
+// OperationListWithResponse List operations
+//
+// Those that the scopes of the caller could have started, whoever did start them.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/operations (the `OperationList` operationId).
+func (c *ClientWithResponses) OperationListWithResponse(ctx context.Context, params *OperationListParams, reqEditors ...RequestEditorFn) (*OperationListResponse, error) {
+	rsp, err := c.OperationList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOperationListResponse(rsp)
+}
+
+// OperationGetWithResponse Read an operation
+//
+// How far it is, and what it refused so far. Operations can be read for 90 days after their end.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/operations/{operation_id} (the `OperationGet` operationId).
+func (c *ClientWithResponses) OperationGetWithResponse(ctx context.Context, operationId OperationId, params *OperationGetParams, reqEditors ...RequestEditorFn) (*OperationGetResponse, error) {
+	rsp, err := c.OperationGet(ctx, operationId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOperationGetResponse(rsp)
+}
+
+// OperationCancelWithResponse Cancel an operation
+//
+// Ends an operation at once. What it has written stays, as its progress tells; with `atomic` nothing was written. One
+// that is over already is answered with 409 `operation_finished`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/operations/{operation_id}/cancel (the `OperationCancel` operationId).
+func (c *ClientWithResponses) OperationCancelWithResponse(ctx context.Context, operationId OperationId, params *OperationCancelParams, reqEditors ...RequestEditorFn) (*OperationCancelResponse, error) {
+	rsp, err := c.OperationCancel(ctx, operationId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOperationCancelResponse(rsp)
+}
+
+// OperationRefusedRowListWithResponse Download what an operation refused
+//
+// All that was refused, to mend and to send again: of an import of CSV the rows as they were, with two columns in front,
+// `refused_row` (the row of the file) and `refused_because`. An import passes these two columns over, so the mended file
+// can be imported as it is. Cells that a spreadsheet would run as a formula are disarmed. With
+// `Accept: application/x-ndjson` an import of lines of JSON gives the lines as they were; as CSV it gives them in a
+// column `line`. A bulk deletion gives `resource_kind` and `resource_id`.
+//
+// Refused rows are kept for seven days after the end of the operation.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/operations/{operation_id}/refused-rows (the `OperationRefusedRowList` operationId).
+func (c *ClientWithResponses) OperationRefusedRowListWithResponse(ctx context.Context, operationId OperationId, params *OperationRefusedRowListParams, reqEditors ...RequestEditorFn) (*OperationRefusedRowListResponse, error) {
+	rsp, err := c.OperationRefusedRowList(ctx, operationId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOperationRefusedRowListResponse(rsp)
 }
 
 // PasswordResetCreateWithBodyWithResponse Ask for a link to set a new password
@@ -21496,6 +24295,284 @@ func ParseCustomerExportResponse(rsp *http.Response) (*CustomerExportResponse, e
 		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerExportResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCustomerBulkDeleteResponse parses an HTTP response from a CustomerBulkDeleteWithResponse call
+func ParseCustomerBulkDeleteResponse(rsp *http.Response) (*CustomerBulkDeleteResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CustomerBulkDeleteResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BulkDeletionPlan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Operation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 428:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON428 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers CustomerBulkDeleteResponse202Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers202 = &headers
+	case rsp.StatusCode == 401:
+		var headers CustomerBulkDeleteResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CustomerBulkDeleteResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers CustomerBulkDeleteResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCustomerImportResponse parses an HTTP response from a CustomerImportWithResponse call
+func ParseCustomerImportResponse(rsp *http.Response) (*CustomerImportResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CustomerImportResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Operation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest FileTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedFile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers CustomerImportResponse202Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers202 = &headers
+	case rsp.StatusCode == 401:
+		var headers CustomerImportResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CustomerImportResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers CustomerImportResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
@@ -23515,6 +26592,145 @@ func ParseCustomerDomainExportResponse(rsp *http.Response) (*CustomerDomainExpor
 		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerDomainExportResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDomainImportResponse parses an HTTP response from a DomainImportWithResponse call
+func ParseDomainImportResponse(rsp *http.Response) (*DomainImportResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DomainImportResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Operation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest FileTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedFile
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers DomainImportResponse202Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers202 = &headers
+	case rsp.StatusCode == 401:
+		var headers DomainImportResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DomainImportResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers DomainImportResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
@@ -25967,6 +29183,470 @@ func ParseMePasswordUpdateResponse(rsp *http.Response) (*MePasswordUpdateRespons
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers MePasswordUpdateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseOperationListResponse parses an HTTP response from a OperationListWithResponse call
+func ParseOperationListResponse(rsp *http.Response) (*OperationListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OperationListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OperationPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers OperationListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers OperationListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers OperationListResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers OperationListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseOperationGetResponse parses an HTTP response from a OperationGetWithResponse call
+func ParseOperationGetResponse(rsp *http.Response) (*OperationGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OperationGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Operation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers OperationGetResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers OperationGetResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 401:
+		var headers OperationGetResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers OperationGetResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers OperationGetResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseOperationCancelResponse parses an HTTP response from a OperationCancelWithResponse call
+func ParseOperationCancelResponse(rsp *http.Response) (*OperationCancelResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OperationCancelResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Operation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers OperationCancelResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers OperationCancelResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers OperationCancelResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers OperationCancelResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseOperationRefusedRowListResponse parses an HTTP response from a OperationRefusedRowListWithResponse call
+func ParseOperationRefusedRowListResponse(rsp *http.Response) (*OperationRefusedRowListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OperationRefusedRowListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers OperationRefusedRowListResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = value
+		}
+		if values := rsp.Header.Values("Vary"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Vary", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Vary = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers OperationRefusedRowListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers OperationRefusedRowListResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers OperationRefusedRowListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {

@@ -13,6 +13,32 @@ import (
 	"github.com/google/uuid"
 )
 
+const customerActiveAfter = `-- name: CustomerActiveAfter :many
+SELECT customer_id FROM customer_activity
+WHERE customer_id = ANY ($1::uuid[]) AND last_activity_at > $2::timestamptz
+`
+
+// Those of the customers whose people were active after the moment.
+func (q *Queries) CustomerActiveAfter(ctx context.Context, db DBTX, ids []uuid.UUID, after time.Time) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, customerActiveAfter, ids, after)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var customer_id uuid.UUID
+		if err := rows.Scan(&customer_id); err != nil {
+			return nil, err
+		}
+		items = append(items, customer_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const customerActivityUpsert = `-- name: CustomerActivityUpsert :exec
 INSERT INTO customer_activity (customer_id, last_activity_at) VALUES ($1, $2)
 ON CONFLICT ON CONSTRAINT customer_activity_pkey
@@ -79,12 +105,34 @@ func (q *Queries) CustomerChildIDs(ctx context.Context, db DBTX, parentID *uuid.
 	return items, nil
 }
 
-const customerDelete = `-- name: CustomerDelete :exec
-DELETE FROM customers WHERE id = $1
+type CustomerCopyParams struct {
+	ID          uuid.UUID
+	Name        string
+	Email       *string
+	Phone       *string
+	Company     *string
+	Address     *string
+	Comments    *string
+	Modules     []string
+	Properties  json.RawMessage
+	ParentID    *uuid.UUID
+	ExternalID  *string
+	Locale      string
+	Status      string
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+	NameKey     string
+	EmailKey    *string
+	SearchText  string
+	SearchGrams []int32
+}
+
+const customerDeleteAll = `-- name: CustomerDeleteAll :exec
+DELETE FROM customers WHERE id = ANY ($1::uuid[])
 `
 
-func (q *Queries) CustomerDelete(ctx context.Context, db DBTX, id uuid.UUID) error {
-	_, err := db.Exec(ctx, customerDelete, id)
+func (q *Queries) CustomerDeleteAll(ctx context.Context, db DBTX, ids []uuid.UUID) error {
+	_, err := db.Exec(ctx, customerDeleteAll, ids)
 	return err
 }
 
@@ -98,6 +146,38 @@ func (q *Queries) CustomerFind(ctx context.Context, db DBTX, id uuid.UUID) (uuid
 	var id_2 uuid.UUID
 	err := row.Scan(&id_2)
 	return id_2, err
+}
+
+const customerFindByKeys = `-- name: CustomerFindByKeys :many
+SELECT id, external_id FROM customers WHERE id = ANY ($1::uuid[])
+UNION
+SELECT id, external_id FROM customers WHERE external_id = ANY ($2::text[])
+`
+
+type CustomerFindByKeysRow struct {
+	ID         uuid.UUID
+	ExternalID *string
+}
+
+// Those that have one of the ids or of the external ids.
+func (q *Queries) CustomerFindByKeys(ctx context.Context, db DBTX, ids []uuid.UUID, externalIds []string) ([]CustomerFindByKeysRow, error) {
+	rows, err := db.Query(ctx, customerFindByKeys, ids, externalIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []CustomerFindByKeysRow{}
+	for rows.Next() {
+		var i CustomerFindByKeysRow
+		if err := rows.Scan(&i.ID, &i.ExternalID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const customerGet = `-- name: CustomerGet :one
@@ -380,6 +460,133 @@ func (q *Queries) CustomerInsert(ctx context.Context, db DBTX, arg CustomerInser
 	return i, err
 }
 
+const customerLevels = `-- name: CustomerLevels :many
+WITH RECURSIVE line AS (
+    SELECT customers.id AS start, customers.parent_id, 1 AS level FROM customers WHERE customers.id = ANY ($1::uuid[])
+    UNION ALL
+    SELECT line.start, above.parent_id, line.level + 1 FROM customers above JOIN line ON above.id = line.parent_id
+)
+SELECT start AS id, max(level)::integer AS level FROM line GROUP BY start
+`
+
+type CustomerLevelsRow struct {
+	ID    uuid.UUID
+	Level int32
+}
+
+// On which level of the hierarchy each of the customers is, those at the top on the first.
+func (q *Queries) CustomerLevels(ctx context.Context, db DBTX, ids []uuid.UUID) ([]CustomerLevelsRow, error) {
+	rows, err := db.Query(ctx, customerLevels, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []CustomerLevelsRow{}
+	for rows.Next() {
+		var i CustomerLevelsRow
+		if err := rows.Scan(&i.ID, &i.Level); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const customerListForNoKeyUpdate = `-- name: CustomerListForNoKeyUpdate :many
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at FROM customers WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
+`
+
+func (q *Queries) CustomerListForNoKeyUpdate(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Customer, error) {
+	rows, err := db.Query(ctx, customerListForNoKeyUpdate, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Customer{}
+	for rows.Next() {
+		var i Customer
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.Email,
+			&i.Phone,
+			&i.Company,
+			&i.Address,
+			&i.Comments,
+			&i.Modules,
+			&i.Properties,
+			&i.ParentID,
+			&i.ExternalID,
+			&i.Locale,
+			&i.Status,
+			&i.Version,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.NameKey,
+			&i.EmailKey,
+			&i.SearchText,
+			&i.SearchGrams,
+			&i.InvitedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const customerListForUpdate = `-- name: CustomerListForUpdate :many
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at FROM customers WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
+`
+
+func (q *Queries) CustomerListForUpdate(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Customer, error) {
+	rows, err := db.Query(ctx, customerListForUpdate, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Customer{}
+	for rows.Next() {
+		var i Customer
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.Email,
+			&i.Phone,
+			&i.Company,
+			&i.Address,
+			&i.Comments,
+			&i.Modules,
+			&i.Properties,
+			&i.ParentID,
+			&i.ExternalID,
+			&i.Locale,
+			&i.Status,
+			&i.Version,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.NameKey,
+			&i.EmailKey,
+			&i.SearchText,
+			&i.SearchGrams,
+			&i.InvitedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const customerLockForKeyShare = `-- name: CustomerLockForKeyShare :one
 SELECT id FROM customers WHERE id = $1 FOR KEY SHARE
 `
@@ -390,6 +597,70 @@ func (q *Queries) CustomerLockForKeyShare(ctx context.Context, db DBTX, id uuid.
 	var id_2 uuid.UUID
 	err := row.Scan(&id_2)
 	return id_2, err
+}
+
+const customerMovedAfter = `-- name: CustomerMovedAfter :many
+WITH RECURSIVE line AS (
+    SELECT customers.id AS start, customers.parent_id FROM customers WHERE customers.id = ANY ($3::uuid[])
+    UNION ALL
+    SELECT line.start, above.parent_id FROM customers above JOIN line ON above.id = line.parent_id
+    WHERE above.id <> $1::uuid
+)
+SELECT DISTINCT line.start AS id FROM line JOIN customers above ON above.id = line.parent_id
+WHERE above.id <> $1::uuid AND above.updated_at > $2::timestamptz
+`
+
+// Those of the customers that have somebody between themselves and the ancestor who was changed, and so may have been
+// moved, after the moment.
+func (q *Queries) CustomerMovedAfter(ctx context.Context, db DBTX, ancestorID uuid.UUID, after time.Time, ids []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, customerMovedAfter, ancestorID, after, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const customerParentsWithOthers = `-- name: CustomerParentsWithOthers :many
+SELECT DISTINCT ON (parent_id) parent_id::uuid AS parent_id, id FROM customers
+WHERE parent_id = ANY ($1::uuid[]) AND id <> ALL ($1::uuid[]) ORDER BY parent_id, id
+`
+
+type CustomerParentsWithOthersRow struct {
+	ParentID uuid.UUID
+	ID       uuid.UUID
+}
+
+// Those of the customers that have children who are not among them, with one of these.
+func (q *Queries) CustomerParentsWithOthers(ctx context.Context, db DBTX, ids []uuid.UUID) ([]CustomerParentsWithOthersRow, error) {
+	rows, err := db.Query(ctx, customerParentsWithOthers, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []CustomerParentsWithOthersRow{}
+	for rows.Next() {
+		var i CustomerParentsWithOthersRow
+		if err := rows.Scan(&i.ParentID, &i.ID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const customerSetStatus = `-- name: CustomerSetStatus :one

@@ -13,6 +13,24 @@ import (
 	"github.com/google/uuid"
 )
 
+type DomainCopyParams struct {
+	ID                 uuid.UUID
+	CustomerID         uuid.UUID
+	Host               string
+	HttpPorts          []int32
+	Scheme             string
+	Origin             *string
+	OriginPort         *int32
+	CacheConfiguration json.RawMessage
+	Redirection        json.RawMessage
+	SslExpiresAt       *time.Time
+	TlsProtocol        *string
+	WafConfiguration   json.RawMessage
+	CreatedAt          time.Time
+	UpdatedAt          time.Time
+	SearchText         string
+}
+
 const domainCountByCustomer = `-- name: DomainCountByCustomer :one
 SELECT count(*) FROM domains WHERE customer_id = $1
 `
@@ -31,6 +49,36 @@ DELETE FROM domains WHERE id = $1
 func (q *Queries) DomainDelete(ctx context.Context, db DBTX, id uuid.UUID) error {
 	_, err := db.Exec(ctx, domainDelete, id)
 	return err
+}
+
+const domainFindByHosts = `-- name: DomainFindByHosts :many
+SELECT id, customer_id, host FROM domains WHERE host = ANY ($1::text[])
+`
+
+type DomainFindByHostsRow struct {
+	ID         uuid.UUID
+	CustomerID uuid.UUID
+	Host       string
+}
+
+func (q *Queries) DomainFindByHosts(ctx context.Context, db DBTX, hosts []string) ([]DomainFindByHostsRow, error) {
+	rows, err := db.Query(ctx, domainFindByHosts, hosts)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DomainFindByHostsRow{}
+	for rows.Next() {
+		var i DomainFindByHostsRow
+		if err := rows.Scan(&i.ID, &i.CustomerID, &i.Host); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const domainGet = `-- name: DomainGet :one
@@ -151,6 +199,47 @@ func (q *Queries) DomainInsert(ctx context.Context, db DBTX, arg DomainInsertPar
 		&i.SearchText,
 	)
 	return i, err
+}
+
+const domainListForUpdate = `-- name: DomainListForUpdate :many
+SELECT id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection, ssl_expires_at, tls_protocol, waf_configuration, version, created_at, updated_at, search_text FROM domains WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
+`
+
+func (q *Queries) DomainListForUpdate(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Domain, error) {
+	rows, err := db.Query(ctx, domainListForUpdate, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Domain{}
+	for rows.Next() {
+		var i Domain
+		if err := rows.Scan(
+			&i.ID,
+			&i.CustomerID,
+			&i.Host,
+			&i.HttpPorts,
+			&i.Scheme,
+			&i.Origin,
+			&i.OriginPort,
+			&i.CacheConfiguration,
+			&i.Redirection,
+			&i.SslExpiresAt,
+			&i.TlsProtocol,
+			&i.WafConfiguration,
+			&i.Version,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.SearchText,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const domainUpdate = `-- name: DomainUpdate :one

@@ -12,6 +12,21 @@ import (
 	"github.com/google/uuid"
 )
 
+type EventCopyParams struct {
+	ID           uuid.UUID
+	Type         string
+	ResourceKind string
+	ResourceID   uuid.UUID
+	Version      int64
+	CustomerID   *uuid.UUID
+	ActorKind    string
+	ActorID      *uuid.UUID
+	ActorName    string
+	RequestID    *string
+	At           time.Time
+	Data         []byte
+}
+
 const eventEraseActor = `-- name: EventEraseActor :exec
 UPDATE events SET actor_name = '', request_id = NULL
 WHERE customer_id = $1 AND actor_kind = 'identity' AND actor_id = $2
@@ -23,17 +38,17 @@ func (q *Queries) EventEraseActor(ctx context.Context, db DBTX, customerID *uuid
 	return err
 }
 
-const eventEraseCustomer = `-- name: EventEraseCustomer :exec
+const eventEraseCustomers = `-- name: EventEraseCustomers :exec
 UPDATE events SET data = NULL,
     actor_name = CASE WHEN actor_kind = 'identity' THEN '' ELSE actor_name END,
     request_id = CASE WHEN actor_kind = 'identity' THEN NULL ELSE request_id END
-WHERE customer_id = $1 AND (data IS NOT NULL OR actor_kind = 'identity')
+WHERE customer_id = ANY ($1::uuid[]) AND (data IS NOT NULL OR actor_kind = 'identity')
 `
 
-// Nothing personal stays of a deleted customer, in its own events or in those of what belonged to it: neither what
-// changed nor what its people were called.
-func (q *Queries) EventEraseCustomer(ctx context.Context, db DBTX, customerID *uuid.UUID) error {
-	_, err := db.Exec(ctx, eventEraseCustomer, customerID)
+// Nothing personal stays of deleted customers, in their own events or in those of what belonged to them: neither what
+// changed nor what their people were called.
+func (q *Queries) EventEraseCustomers(ctx context.Context, db DBTX, customerIds []uuid.UUID) error {
+	_, err := db.Exec(ctx, eventEraseCustomers, customerIds)
 	return err
 }
 

@@ -145,6 +145,61 @@ type Note struct {
 	CreatedAt  time.Time
 }
 
+type Operation struct {
+	ID             uuid.UUID
+	Kind           string
+	CustomerID     *uuid.UUID
+	DryRun         bool
+	State          string
+	Settings       []byte
+	SpoolKey       *string
+	Columns        []string
+	Step           int64
+	Place          []byte
+	RowsTotal      *int64
+	RowsRead       int64
+	RowsCreated    int64
+	RowsUpdated    int64
+	RowsDeleted    int64
+	RowsSkipped    int64
+	RowsRefused    int64
+	BytesTotal     *int64
+	BytesRead      int64
+	FailureCode    *string
+	FailureMessage *string
+	CreatedByKind  string
+	CreatedByID    *uuid.UUID
+	CreatedByName  string
+	RequestID      *string
+	Version        int64
+	CreatedAt      time.Time
+	StartedAt      *time.Time
+	UpdatedAt      time.Time
+	FinishedAt     *time.Time
+}
+
+type OperationItem struct {
+	OperationID uuid.UUID
+	Number      int64
+	ResourceID  uuid.UUID
+}
+
+type OperationKey struct {
+	OperationID uuid.UUID
+	Key         uuid.UUID
+	Row         int64
+}
+
+type OperationRefusal struct {
+	OperationID  uuid.UUID
+	Number       int64
+	Row          *int64
+	ResourceKind *string
+	ResourceID   *uuid.UUID
+	Faults       json.RawMessage
+	Cells        []string
+}
+
 type PasswordReset struct {
 	ID         uuid.UUID
 	IdentityID uuid.UUID

@@ -263,16 +263,16 @@ func (q *Queries) SessionRevoke(ctx context.Context, db DBTX, revokedAt *time.Ti
 	return result.RowsAffected(), nil
 }
 
-const sessionRevokeByCustomer = `-- name: SessionRevokeByCustomer :many
+const sessionRevokeByCustomers = `-- name: SessionRevokeByCustomers :many
 UPDATE sessions SET revoked_at = $1
-WHERE identity_id IN (SELECT identities.id FROM identities WHERE identities.customer_id = $2)
+WHERE identity_id IN (SELECT identities.id FROM identities WHERE identities.customer_id = ANY ($2::uuid[]))
     AND revoked_at IS NULL
 RETURNING id
 `
 
-// Ends the sessions of all the logins of a customer.
-func (q *Queries) SessionRevokeByCustomer(ctx context.Context, db DBTX, revokedAt *time.Time, customerID uuid.UUID) ([]uuid.UUID, error) {
-	rows, err := db.Query(ctx, sessionRevokeByCustomer, revokedAt, customerID)
+// Ends the sessions of all the logins of these customers.
+func (q *Queries) SessionRevokeByCustomers(ctx context.Context, db DBTX, revokedAt *time.Time, customerIds []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, sessionRevokeByCustomers, revokedAt, customerIds)
 	if err != nil {
 		return nil, err
 	}

@@ -102,6 +102,33 @@ func (e DomainCreateTlsProtocol) Valid() bool {
 	}
 }
 
+// Defines values for DomainImportRowTlsProtocol.
+const (
+	DomainImportRowTlsProtocolLessThannil DomainImportRowTlsProtocol = "<nil>"
+	DomainImportRowTlsProtocolTLSv10      DomainImportRowTlsProtocol = "TLSv1.0"
+	DomainImportRowTlsProtocolTLSv11      DomainImportRowTlsProtocol = "TLSv1.1"
+	DomainImportRowTlsProtocolTLSv12      DomainImportRowTlsProtocol = "TLSv1.2"
+	DomainImportRowTlsProtocolTLSv13      DomainImportRowTlsProtocol = "TLSv1.3"
+)
+
+// Valid indicates whether the value is a known member of the DomainImportRowTlsProtocol enum.
+func (e DomainImportRowTlsProtocol) Valid() bool {
+	switch e {
+	case DomainImportRowTlsProtocolLessThannil:
+		return true
+	case DomainImportRowTlsProtocolTLSv10:
+		return true
+	case DomainImportRowTlsProtocolTLSv11:
+		return true
+	case DomainImportRowTlsProtocolTLSv12:
+		return true
+	case DomainImportRowTlsProtocolTLSv13:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DomainScheme.
 const (
 	DomainSchemeHttp  DomainScheme = "http"
@@ -189,6 +216,54 @@ func (e Locale) Valid() bool {
 	}
 }
 
+// Defines values for OperationKind.
+const (
+	OperationKindCustomerBulkDelete OperationKind = "customer_bulk_delete"
+	OperationKindCustomerImport     OperationKind = "customer_import"
+	OperationKindDomainImport       OperationKind = "domain_import"
+)
+
+// Valid indicates whether the value is a known member of the OperationKind enum.
+func (e OperationKind) Valid() bool {
+	switch e {
+	case OperationKindCustomerBulkDelete:
+		return true
+	case OperationKindCustomerImport:
+		return true
+	case OperationKindDomainImport:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OperationState.
+const (
+	OperationStateCancelled OperationState = "cancelled"
+	OperationStateFailed    OperationState = "failed"
+	OperationStateQueued    OperationState = "queued"
+	OperationStateRunning   OperationState = "running"
+	OperationStateSucceeded OperationState = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the OperationState enum.
+func (e OperationState) Valid() bool {
+	switch e {
+	case OperationStateCancelled:
+		return true
+	case OperationStateFailed:
+		return true
+	case OperationStateQueued:
+		return true
+	case OperationStateRunning:
+		return true
+	case OperationStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for StaffRole.
 const (
 	StaffRoleAdministrator StaffRole = "administrator"
@@ -243,6 +318,60 @@ const (
 func (e TokenResponseTokenType) Valid() bool {
 	switch e {
 	case TokenResponseTokenTypeBearer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportDelimiter.
+const (
+	ImportDelimiterComma     ImportDelimiter = "comma"
+	ImportDelimiterPipe      ImportDelimiter = "pipe"
+	ImportDelimiterSemicolon ImportDelimiter = "semicolon"
+	ImportDelimiterTab       ImportDelimiter = "tab"
+)
+
+// Valid indicates whether the value is a known member of the ImportDelimiter enum.
+func (e ImportDelimiter) Valid() bool {
+	switch e {
+	case ImportDelimiterComma:
+		return true
+	case ImportDelimiterPipe:
+		return true
+	case ImportDelimiterSemicolon:
+		return true
+	case ImportDelimiterTab:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportEncoding.
+const (
+	ImportEncodingUtf16       ImportEncoding = "utf-16"
+	ImportEncodingUtf16be     ImportEncoding = "utf-16be"
+	ImportEncodingUtf16le     ImportEncoding = "utf-16le"
+	ImportEncodingUtf8        ImportEncoding = "utf-8"
+	ImportEncodingWindows1250 ImportEncoding = "windows-1250"
+	ImportEncodingWindows1252 ImportEncoding = "windows-1252"
+)
+
+// Valid indicates whether the value is a known member of the ImportEncoding enum.
+func (e ImportEncoding) Valid() bool {
+	switch e {
+	case ImportEncodingUtf16:
+		return true
+	case ImportEncodingUtf16be:
+		return true
+	case ImportEncodingUtf16le:
+		return true
+	case ImportEncodingUtf8:
+		return true
+	case ImportEncodingWindows1250:
+		return true
+	case ImportEncodingWindows1252:
 		return true
 	default:
 		return false
@@ -309,6 +438,81 @@ func (e CustomerExportParamsSort) Valid() bool {
 	}
 }
 
+// Defines values for CustomerImportParamsOnConflict.
+const (
+	CustomerImportParamsOnConflictFail   CustomerImportParamsOnConflict = "fail"
+	CustomerImportParamsOnConflictSkip   CustomerImportParamsOnConflict = "skip"
+	CustomerImportParamsOnConflictUpdate CustomerImportParamsOnConflict = "update"
+)
+
+// Valid indicates whether the value is a known member of the CustomerImportParamsOnConflict enum.
+func (e CustomerImportParamsOnConflict) Valid() bool {
+	switch e {
+	case CustomerImportParamsOnConflictFail:
+		return true
+	case CustomerImportParamsOnConflictSkip:
+		return true
+	case CustomerImportParamsOnConflictUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CustomerImportParamsDelimiter.
+const (
+	CustomerImportParamsDelimiterComma     CustomerImportParamsDelimiter = "comma"
+	CustomerImportParamsDelimiterPipe      CustomerImportParamsDelimiter = "pipe"
+	CustomerImportParamsDelimiterSemicolon CustomerImportParamsDelimiter = "semicolon"
+	CustomerImportParamsDelimiterTab       CustomerImportParamsDelimiter = "tab"
+)
+
+// Valid indicates whether the value is a known member of the CustomerImportParamsDelimiter enum.
+func (e CustomerImportParamsDelimiter) Valid() bool {
+	switch e {
+	case CustomerImportParamsDelimiterComma:
+		return true
+	case CustomerImportParamsDelimiterPipe:
+		return true
+	case CustomerImportParamsDelimiterSemicolon:
+		return true
+	case CustomerImportParamsDelimiterTab:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CustomerImportParamsEncoding.
+const (
+	CustomerImportParamsEncodingUtf16       CustomerImportParamsEncoding = "utf-16"
+	CustomerImportParamsEncodingUtf16be     CustomerImportParamsEncoding = "utf-16be"
+	CustomerImportParamsEncodingUtf16le     CustomerImportParamsEncoding = "utf-16le"
+	CustomerImportParamsEncodingUtf8        CustomerImportParamsEncoding = "utf-8"
+	CustomerImportParamsEncodingWindows1250 CustomerImportParamsEncoding = "windows-1250"
+	CustomerImportParamsEncodingWindows1252 CustomerImportParamsEncoding = "windows-1252"
+)
+
+// Valid indicates whether the value is a known member of the CustomerImportParamsEncoding enum.
+func (e CustomerImportParamsEncoding) Valid() bool {
+	switch e {
+	case CustomerImportParamsEncodingUtf16:
+		return true
+	case CustomerImportParamsEncodingUtf16be:
+		return true
+	case CustomerImportParamsEncodingUtf16le:
+		return true
+	case CustomerImportParamsEncodingUtf8:
+		return true
+	case CustomerImportParamsEncodingWindows1250:
+		return true
+	case CustomerImportParamsEncodingWindows1252:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CustomerDomainListParamsSort.
 const (
 	CustomerDomainListParamsSortCreatedAt      CustomerDomainListParamsSort = "created_at"
@@ -363,6 +567,81 @@ func (e CustomerDomainExportParamsSort) Valid() bool {
 	case CustomerDomainExportParamsSortMinusUpdatedAt:
 		return true
 	case CustomerDomainExportParamsSortUpdatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DomainImportParamsOnConflict.
+const (
+	DomainImportParamsOnConflictFail   DomainImportParamsOnConflict = "fail"
+	DomainImportParamsOnConflictSkip   DomainImportParamsOnConflict = "skip"
+	DomainImportParamsOnConflictUpdate DomainImportParamsOnConflict = "update"
+)
+
+// Valid indicates whether the value is a known member of the DomainImportParamsOnConflict enum.
+func (e DomainImportParamsOnConflict) Valid() bool {
+	switch e {
+	case DomainImportParamsOnConflictFail:
+		return true
+	case DomainImportParamsOnConflictSkip:
+		return true
+	case DomainImportParamsOnConflictUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DomainImportParamsDelimiter.
+const (
+	DomainImportParamsDelimiterComma     DomainImportParamsDelimiter = "comma"
+	DomainImportParamsDelimiterPipe      DomainImportParamsDelimiter = "pipe"
+	DomainImportParamsDelimiterSemicolon DomainImportParamsDelimiter = "semicolon"
+	DomainImportParamsDelimiterTab       DomainImportParamsDelimiter = "tab"
+)
+
+// Valid indicates whether the value is a known member of the DomainImportParamsDelimiter enum.
+func (e DomainImportParamsDelimiter) Valid() bool {
+	switch e {
+	case DomainImportParamsDelimiterComma:
+		return true
+	case DomainImportParamsDelimiterPipe:
+		return true
+	case DomainImportParamsDelimiterSemicolon:
+		return true
+	case DomainImportParamsDelimiterTab:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DomainImportParamsEncoding.
+const (
+	DomainImportParamsEncodingUtf16       DomainImportParamsEncoding = "utf-16"
+	DomainImportParamsEncodingUtf16be     DomainImportParamsEncoding = "utf-16be"
+	DomainImportParamsEncodingUtf16le     DomainImportParamsEncoding = "utf-16le"
+	DomainImportParamsEncodingUtf8        DomainImportParamsEncoding = "utf-8"
+	DomainImportParamsEncodingWindows1250 DomainImportParamsEncoding = "windows-1250"
+	DomainImportParamsEncodingWindows1252 DomainImportParamsEncoding = "windows-1252"
+)
+
+// Valid indicates whether the value is a known member of the DomainImportParamsEncoding enum.
+func (e DomainImportParamsEncoding) Valid() bool {
+	switch e {
+	case DomainImportParamsEncodingUtf16:
+		return true
+	case DomainImportParamsEncodingUtf16be:
+		return true
+	case DomainImportParamsEncodingUtf16le:
+		return true
+	case DomainImportParamsEncodingUtf8:
+		return true
+	case DomainImportParamsEncodingWindows1250:
+		return true
+	case DomainImportParamsEncodingWindows1252:
 		return true
 	default:
 		return false
@@ -462,6 +741,24 @@ func (e IdentityListParamsSort) Valid() bool {
 	case IdentityListParamsSortMinusName:
 		return true
 	case IdentityListParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OperationListParamsSort.
+const (
+	OperationListParamsSortCreatedAt      OperationListParamsSort = "created_at"
+	OperationListParamsSortMinusCreatedAt OperationListParamsSort = "-created_at"
+)
+
+// Valid indicates whether the value is a known member of the OperationListParamsSort enum.
+func (e OperationListParamsSort) Valid() bool {
+	switch e {
+	case OperationListParamsSortCreatedAt:
+		return true
+	case OperationListParamsSortMinusCreatedAt:
 		return true
 	default:
 		return false
@@ -693,6 +990,37 @@ type AuthorizationServerMetadata struct {
 	ServiceDocumentation                   string   `json:"service_documentation"`
 }
 
+// BulkDeletionBlocker defines model for BulkDeletionBlocker.
+type BulkDeletionBlocker struct {
+	// Code `child_customer`, or `not_found` for an id that no customer has. New ones may appear.
+	Code string `json:"code"`
+
+	// Resource A resource by kind and id.
+	Resource ResourceRef `json:"resource"`
+
+	// CustomerId The customer that it keeps from being deleted.
+	CustomerId openapi_types.UUID `json:"customer_id"`
+	Message    string             `json:"message"`
+}
+
+// BulkDeletionPlan What deleting many customers would do.
+type BulkDeletionPlan struct {
+	// Customers How many customers are meant.
+	Customers int64 `json:"customers"`
+
+	// Blocked How many of them cannot be deleted as things are.
+	Blocked int64 `json:"blocked"`
+
+	// Counts How much would go with the customer. New kinds may appear.
+	Counts DeletionCounts `json:"counts"`
+
+	// Blockers What stands in the way; the first hundred. The other customers are deleted nevertheless.
+	Blockers []BulkDeletionBlocker `json:"blockers"`
+
+	// ConfirmationToken What to send as `confirm`. Null when there is nothing to delete.
+	ConfirmationToken *string `json:"confirmation_token"`
+}
+
 // CurrentTerms The current terms, as everybody may see them.
 type CurrentTerms struct {
 	Id          openapi_types.UUID `json:"id"`
@@ -763,6 +1091,16 @@ type Customer struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
+// CustomerBulkDelete Which customers to delete. Exactly one of the two.
+type CustomerBulkDelete struct {
+	// Ids These customers.
+	Ids *[]openapi_types.UUID `json:"ids,omitempty"`
+
+	// Filter The filters of the list of customers, with the same meaning; a customer is meant that meets every one of them. One
+	// that is empty, which would mean all customers, is refused.
+	Filter *CustomerFilter `json:"filter,omitempty"`
+}
+
 // CustomerCreate defines model for CustomerCreate.
 type CustomerCreate struct {
 	// Name One line of text.
@@ -822,6 +1160,83 @@ type CustomerCreateIdentity struct {
 
 	// Active Whether the person may sign in at once. Means nothing without a password.
 	Active *bool `json:"active,omitempty"`
+}
+
+// CustomerFilter The filters of the list of customers, with the same meaning; a customer is meant that meets every one of them. One
+// that is empty, which would mean all customers, is refused.
+type CustomerFilter struct {
+	Q *string `json:"q,omitempty"`
+
+	// Status `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
+	// `deactivated`: was active, access is switched off for now.
+	Status            *CustomerStatus     `json:"status,omitempty"`
+	ParentId          *openapi_types.UUID `json:"parent_id,omitempty"`
+	AncestorId        *openapi_types.UUID `json:"ancestor_id,omitempty"`
+	Email             *string             `json:"email,omitempty"`
+	ExternalId        *string             `json:"external_id,omitempty"`
+	Module            *string             `json:"module,omitempty"`
+	CreatedBefore     *time.Time          `json:"created_before,omitempty"`
+	CreatedAfter      *time.Time          `json:"created_after,omitempty"`
+	UpdatedBefore     *time.Time          `json:"updated_before,omitempty"`
+	NoActivitySince   *time.Time          `json:"no_activity_since,omitempty"`
+	NeverSignedIn     *bool               `json:"never_signed_in,omitempty"`
+	Invited           *bool               `json:"invited,omitempty"`
+	ExpiredInvitation *bool               `json:"expired_invitation,omitempty"`
+	TermsAccepted     *bool               `json:"terms_accepted,omitempty"`
+
+	// Properties By key, the value that the property has, written as a text.
+	Properties *map[string]string `json:"properties,omitempty"`
+}
+
+// CustomerImportRow A line of a JSON file of customers: what to set, as in a PATCH. Members that the export has and that cannot be
+// written are passed over.
+type CustomerImportRow struct {
+	// Id The customer that the row is of, where there is one with this id. New customers get an id of their own.
+	Id *openapi_types.UUID `json:"id,omitempty"`
+
+	// Name One line of text.
+	Name     *Name     `json:"name,omitempty"`
+	Email    *string   `json:"email,omitempty"`
+	Phone    *string   `json:"phone,omitempty"`
+	Company  *string   `json:"company,omitempty"`
+	Address  *string   `json:"address,omitempty"`
+	Comments *string   `json:"comments,omitempty"`
+	Modules  *[]string `json:"modules,omitempty"`
+
+	// Properties Merged key by key; `null` removes a key.
+	Properties *json.RawMessage    `json:"properties,omitempty"`
+	ParentId   *openapi_types.UUID `json:"parent_id,omitempty"`
+	ExternalId *string             `json:"external_id,omitempty"`
+
+	// Locale The language of messages to the customer. New ones may appear.
+	Locale *Locale `json:"locale,omitempty"`
+
+	// Status Passed over.
+	Status *string `json:"status,omitempty"`
+
+	// InvitedAt Passed over.
+	InvitedAt *string `json:"invited_at,omitempty"`
+
+	// LastActivityAt Passed over.
+	LastActivityAt *string `json:"last_activity_at,omitempty"`
+
+	// Terms Passed over.
+	Terms *map[string]interface{} `json:"terms,omitempty"`
+
+	// AllowedActions Passed over.
+	AllowedActions *[]string `json:"allowed_actions,omitempty"`
+
+	// RestoredAt Passed over.
+	RestoredAt *string `json:"restored_at,omitempty"`
+
+	// Version Passed over.
+	Version *int `json:"version,omitempty"`
+
+	// CreatedAt Passed over.
+	CreatedAt *string `json:"created_at,omitempty"`
+
+	// UpdatedAt Passed over.
+	UpdatedAt *string `json:"updated_at,omitempty"`
 }
 
 // CustomerPage defines model for CustomerPage.
@@ -990,6 +1405,63 @@ type DomainCreate struct {
 
 // DomainCreateTlsProtocol The oldest TLS version that is let in.
 type DomainCreateTlsProtocol string
+
+// DomainImportRow A line of a JSON file of domains: what to set, as in a PATCH. Members that the export has and that cannot be written
+// are passed over.
+type DomainImportRow struct {
+	// Host A valid DNS name, as people write it or in punycode. No two domains have the same.
+	Host string `json:"host"`
+
+	// HttpPorts The ports that are listened on.
+	HttpPorts *[]int32 `json:"http_ports,omitempty"`
+
+	// Scheme How the domain is reached.
+	Scheme *DomainScheme `json:"scheme,omitempty"`
+
+	// Origin The host name or the IP address (4 or 6) that answers come from.
+	Origin     *string `json:"origin,omitempty"`
+	OriginPort *int32  `json:"origin_port,omitempty"`
+
+	// CacheConfiguration How answers are cached: a JSON object of up to 16 KiB. Well-known members, which programs may rely on:
+	// `default_ttl_seconds`, `max_ttl_seconds` (numbers), `query_strings` (`ignore`, `include`), `ignore_paths` (a list of
+	// texts). Others are yours.
+	CacheConfiguration *json.RawMessage `json:"cache_configuration,omitempty"`
+
+	// Redirection Where requests are led instead. Well-known members: `to` (a URL), `status` (301, 302, 307 or 308), `keep_path` (a
+	// boolean).
+	Redirection *json.RawMessage `json:"redirection,omitempty"`
+
+	// SslExpiresAt When the certificate expires.
+	SslExpiresAt *time.Time `json:"ssl_expires_at,omitempty"`
+
+	// TlsProtocol The oldest TLS version that is let in.
+	TlsProtocol *DomainImportRowTlsProtocol `json:"tls_protocol,omitempty"`
+
+	// WafConfiguration The web application firewall. Well-known members: `mode` (`off`, `log`, `block`), `rule_sets` (a list of texts),
+	// `exceptions` (a list of texts).
+	WafConfiguration *json.RawMessage `json:"waf_configuration,omitempty"`
+
+	// Id Passed over.
+	Id *string `json:"id,omitempty"`
+
+	// CustomerId Passed over.
+	CustomerId *string `json:"customer_id,omitempty"`
+
+	// HostUnicode Passed over.
+	HostUnicode *string `json:"host_unicode,omitempty"`
+
+	// Version Passed over.
+	Version *int `json:"version,omitempty"`
+
+	// CreatedAt Passed over.
+	CreatedAt *string `json:"created_at,omitempty"`
+
+	// UpdatedAt Passed over.
+	UpdatedAt *string `json:"updated_at,omitempty"`
+}
+
+// DomainImportRowTlsProtocol The oldest TLS version that is let in.
+type DomainImportRowTlsProtocol string
 
 // DomainPage defines model for DomainPage.
 type DomainPage struct {
@@ -1260,6 +1732,33 @@ type ListedIdentity struct {
 	UpdatedAt   time.Time      `json:"updated_at"`
 }
 
+// ListedOperation An operation without what it refused.
+type ListedOperation struct {
+	Id openapi_types.UUID `json:"id"`
+
+	// Kind What is done. New kinds may appear.
+	Kind       OperationKind       `json:"kind"`
+	CustomerId *openapi_types.UUID `json:"customer_id"`
+	DryRun     bool                `json:"dry_run"`
+
+	// State `succeeded` means that everything was looked at, though rows may have been refused; `failed`, that it ended before.
+	// The last three are final.
+	State OperationState `json:"state"`
+
+	// Progress How far an operation is. In a dry run, what would be done.
+	Progress OperationProgress `json:"progress"`
+
+	// Failure Why an operation failed as a whole.
+	Failure *OperationFailure `json:"failure"`
+
+	// CreatedBy Who did it, named as they were called then.
+	CreatedBy  Actor      `json:"created_by"`
+	CreatedAt  time.Time  `json:"created_at"`
+	StartedAt  *time.Time `json:"started_at"`
+	FinishedAt *time.Time `json:"finished_at"`
+	Version    int64      `json:"version"`
+}
+
 // Locale The language of messages to the customer. New ones may appear.
 type Locale string
 
@@ -1330,6 +1829,114 @@ type OAuthError struct {
 	// ErrorDescription The error in words.
 	ErrorDescription string `json:"error_description"`
 }
+
+// Operation Work that takes longer than a request.
+type Operation struct {
+	Id openapi_types.UUID `json:"id"`
+
+	// Kind What is done. New kinds may appear.
+	Kind OperationKind `json:"kind"`
+
+	// CustomerId The customer that it is for. Null where no single one is meant.
+	CustomerId *openapi_types.UUID `json:"customer_id"`
+
+	// DryRun Whether it only says what would happen.
+	DryRun bool `json:"dry_run"`
+
+	// State `succeeded` means that everything was looked at, though rows may have been refused; `failed`, that it ended before.
+	// The last three are final.
+	State OperationState `json:"state"`
+
+	// Progress How far an operation is. In a dry run, what would be done.
+	Progress OperationProgress `json:"progress"`
+
+	// Failure Why an operation failed as a whole.
+	Failure *OperationFailure `json:"failure"`
+
+	// Errors What was refused, the first hundred rows of it. `…/refused-rows` has all.
+	Errors []OperationError `json:"errors"`
+
+	// CreatedBy Who did it, named as they were called then.
+	CreatedBy  Actor      `json:"created_by"`
+	CreatedAt  time.Time  `json:"created_at"`
+	StartedAt  *time.Time `json:"started_at"`
+	FinishedAt *time.Time `json:"finished_at"`
+
+	// Version Up by one or more with each step.
+	Version int64 `json:"version"`
+}
+
+// OperationError One reason why something was refused.
+type OperationError struct {
+	// Row The row of the file, as a spreadsheet counts it; the line of headers is row 1.
+	Row *int64 `json:"row"`
+
+	// Column As the file calls it. Null for the row as a whole.
+	Column *string `json:"column"`
+
+	// Resource What the row is of, where that was there already.
+	Resource *struct {
+		Kind string             `json:"kind"`
+		Id   openapi_types.UUID `json:"id"`
+	} `json:"resource"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// OperationFailure Why an operation failed as a whole.
+type OperationFailure struct {
+	// Code `invalid_header`, `rows_refused` (with `atomic`), `too_many_refused`, `unreadable_file`, `internal`. New ones may
+	// appear.
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// OperationKind What is done. New kinds may appear.
+type OperationKind string
+
+// OperationPage defines model for OperationPage.
+type OperationPage struct {
+	Data []ListedOperation `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor *NextCursor `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// OperationProgress How far an operation is. In a dry run, what would be done.
+type OperationProgress struct {
+	// Read Rows that were looked at: those written, skipped and refused.
+	Read int64 `json:"read"`
+
+	// Written Rows by which something changed: created, updated and deleted.
+	Written int64 `json:"written"`
+	Created int64 `json:"created"`
+	Updated int64 `json:"updated"`
+	Deleted int64 `json:"deleted"`
+
+	// Skipped Rows that changed nothing, since what they are of was there.
+	Skipped int64 `json:"skipped"`
+	Refused int64 `json:"refused"`
+
+	// TotalRows Null where it is not known.
+	TotalRows *int64 `json:"total_rows"`
+
+	// ReadBytes Of the file, in UTF-8. Null where no file is read.
+	ReadBytes  *int64 `json:"read_bytes"`
+	TotalBytes *int64 `json:"total_bytes"`
+
+	// RatePerSecond Rows read. Null before the first ones.
+	RatePerSecond *float64 `json:"rate_per_second"`
+
+	// EndsAt An estimate, while it runs.
+	EndsAt *time.Time `json:"ends_at"`
+}
+
+// OperationState `succeeded` means that everything was looked at, though rows may have been refused; `failed`, that it ended before.
+// The last three are final.
+type OperationState string
 
 // PasswordChange defines model for PasswordChange.
 type PasswordChange struct {
@@ -1458,7 +2065,7 @@ type Problem struct {
 	// Errors Every fault of the request.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequiredScopes With `insufficient_scope`, the scopes that the operation asks for.
+	// RequiredScopes With `insufficient_scope`, the scopes that the operation asks for; where `detail` names alternatives, those of all.
 	RequiredScopes *[]string `json:"required_scopes,omitempty"`
 
 	// CurrentVersion With `stale_version`, the version that the resource has.
@@ -1481,6 +2088,9 @@ type Problem struct {
 
 	// ConfirmationToken With `confirmation_required`, what to send as `confirm`.
 	ConfirmationToken *string `json:"confirmation_token,omitempty"`
+
+	// BulkDeletionPlan What deleting many customers would do.
+	BulkDeletionPlan *BulkDeletionPlan `json:"bulk_deletion_plan,omitempty"`
 }
 
 // Properties Data of your own: any JSON object of up to 200 keys, 64 KiB and 8 levels. Customers are found by it at once, as
@@ -1730,6 +2340,9 @@ type Total = int64
 // ActivationRequestId defines model for ActivationRequestId.
 type ActivationRequestId = openapi_types.UUID
 
+// Atomic defines model for Atomic.
+type Atomic = bool
+
 // Confirm defines model for Confirm.
 type Confirm = string
 
@@ -1754,6 +2367,18 @@ type IfMatch = string
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
 
+// ImportColumns defines model for ImportColumns.
+type ImportColumns = string
+
+// ImportDelimiter defines model for ImportDelimiter.
+type ImportDelimiter string
+
+// ImportEncoding defines model for ImportEncoding.
+type ImportEncoding string
+
+// ImportMap defines model for ImportMap.
+type ImportMap map[string]string
+
 // IncludeTotal defines model for IncludeTotal.
 type IncludeTotal = bool
 
@@ -1762,6 +2387,9 @@ type Limit = int32
 
 // NoteId defines model for NoteId.
 type NoteId = openapi_types.UUID
+
+// OperationId defines model for OperationId.
+type OperationId = openapi_types.UUID
 
 // SessionId defines model for SessionId.
 type SessionId = openapi_types.UUID
@@ -1795,6 +2423,10 @@ type ContentTooLarge = Problem
 // DeletionBlocked What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type DeletionBlocked = Problem
+
+// FileTooLarge What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type FileTooLarge = Problem
 
 // Forbidden What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -1862,6 +2494,10 @@ type UnprocessableContent = Problem
 // UnsupportedDocument What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type UnsupportedDocument = Problem
+
+// UnsupportedFile What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type UnsupportedFile = Problem
 
 // UnsupportedMediaType What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -2008,6 +2644,53 @@ type CustomerExportParams struct {
 
 // CustomerExportParamsSort defines parameters for CustomerExport.
 type CustomerExportParamsSort string
+
+// CustomerBulkDeleteParams defines parameters for CustomerBulkDelete.
+type CustomerBulkDeleteParams struct {
+	// Confirm The `confirmation_token` of the plan.
+	Confirm *Confirm `form:"confirm,omitempty" json:"confirm,omitempty"`
+
+	// DryRun Only say what would happen.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+}
+
+// CustomerImportParams defines parameters for CustomerImport.
+type CustomerImportParams struct {
+	// OnConflict What becomes of a row whose customer is there already, by its `id` or `external_id`: `fail` refuses the row, `skip`
+	// leaves the customer as it is, `update` changes it as a PATCH does.
+	OnConflict *CustomerImportParamsOnConflict `form:"on_conflict,omitempty" json:"on_conflict,omitempty"`
+
+	// Atomic With `true` all rows are written, in one transaction, or none: one that is refused fails the whole file. Without it
+	// the rows that are right are written, a few thousand at a time.
+	Atomic *Atomic `form:"atomic,omitempty" json:"atomic,omitempty"`
+
+	// DryRun Only say what would happen.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Columns For CSV without a line of headers: the names of its columns in their order, written as a line of CSV. Then the first
+	// line is a row like all others.
+	Columns *ImportColumns `form:"columns,omitempty" json:"columns,omitempty"`
+
+	// Map `map[header]=field`: which field a column is that has a name of its own, such as `map[Company Name]=name` or
+	// `map[Country]=properties.country`. The field `-` passes the column over.
+	Map *ImportMap `json:"map,omitempty"`
+
+	// Delimiter What stands between the cells of CSV. When absent it is seen from the first line.
+	Delimiter *CustomerImportParamsDelimiter `form:"delimiter,omitempty" json:"delimiter,omitempty"`
+
+	// Encoding How the text is encoded. When absent it is seen from a byte order mark or from the text itself; the `charset` of
+	// `Content-Type` counts, too.
+	Encoding *CustomerImportParamsEncoding `form:"encoding,omitempty" json:"encoding,omitempty"`
+}
+
+// CustomerImportParamsOnConflict defines parameters for CustomerImport.
+type CustomerImportParamsOnConflict string
+
+// CustomerImportParamsDelimiter defines parameters for CustomerImport.
+type CustomerImportParamsDelimiter string
+
+// CustomerImportParamsEncoding defines parameters for CustomerImport.
+type CustomerImportParamsEncoding string
 
 // CustomerDeleteParams defines parameters for CustomerDelete.
 type CustomerDeleteParams struct {
@@ -2161,6 +2844,44 @@ type CustomerDomainExportParams struct {
 
 // CustomerDomainExportParamsSort defines parameters for CustomerDomainExport.
 type CustomerDomainExportParamsSort string
+
+// DomainImportParams defines parameters for DomainImport.
+type DomainImportParams struct {
+	// OnConflict What becomes of a row whose domain is there already, by its host: `fail` refuses the row, `skip`
+	// leaves the domain as it is, `update` changes it as a PATCH does.
+	OnConflict *DomainImportParamsOnConflict `form:"on_conflict,omitempty" json:"on_conflict,omitempty"`
+
+	// Atomic With `true` all rows are written, in one transaction, or none: one that is refused fails the whole file. Without it
+	// the rows that are right are written, a few thousand at a time.
+	Atomic *Atomic `form:"atomic,omitempty" json:"atomic,omitempty"`
+
+	// DryRun Only say what would happen.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// Columns For CSV without a line of headers: the names of its columns in their order, written as a line of CSV. Then the first
+	// line is a row like all others.
+	Columns *ImportColumns `form:"columns,omitempty" json:"columns,omitempty"`
+
+	// Map `map[header]=field`: which field a column is that has a name of its own, such as `map[Company Name]=name` or
+	// `map[Country]=properties.country`. The field `-` passes the column over.
+	Map *ImportMap `json:"map,omitempty"`
+
+	// Delimiter What stands between the cells of CSV. When absent it is seen from the first line.
+	Delimiter *DomainImportParamsDelimiter `form:"delimiter,omitempty" json:"delimiter,omitempty"`
+
+	// Encoding How the text is encoded. When absent it is seen from a byte order mark or from the text itself; the `charset` of
+	// `Content-Type` counts, too.
+	Encoding *DomainImportParamsEncoding `form:"encoding,omitempty" json:"encoding,omitempty"`
+}
+
+// DomainImportParamsOnConflict defines parameters for DomainImport.
+type DomainImportParamsOnConflict string
+
+// DomainImportParamsDelimiter defines parameters for DomainImport.
+type DomainImportParamsDelimiter string
+
+// DomainImportParamsEncoding defines parameters for DomainImport.
+type DomainImportParamsEncoding string
 
 // CustomerEventListParams defines parameters for CustomerEventList.
 type CustomerEventListParams struct {
@@ -2385,6 +3106,53 @@ type IdentityListParams struct {
 // IdentityListParamsSort defines parameters for IdentityList.
 type IdentityListParamsSort string
 
+// OperationListParams defines parameters for OperationList.
+type OperationListParams struct {
+	// Kind Only operations of this kind.
+	Kind *OperationKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// State Only operations in this state.
+	State *OperationState `form:"state,omitempty" json:"state,omitempty"`
+
+	// CustomerId Only operations for this customer.
+	CustomerId *openapi_types.UUID `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+
+	// Sort The order; a minus turns it round.
+	Sort *OperationListParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// OperationListParamsSort defines parameters for OperationList.
+type OperationListParamsSort string
+
+// OperationGetParams defines parameters for OperationGet.
+type OperationGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// OperationCancelParams defines parameters for OperationCancel.
+type OperationCancelParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// OperationRefusedRowListParams defines parameters for OperationRefusedRowList.
+type OperationRefusedRowListParams struct {
+	// Bom With `false` CSV comes without the byte order mark by which spreadsheets know that it is UTF-8.
+	Bom *bool `form:"bom,omitempty" json:"bom,omitempty"`
+}
+
 // PortalDomainListParams defines parameters for PortalDomainList.
 type PortalDomainListParams struct {
 	// Q Text to look for in host (in both of its forms) and origin, anywhere inside them, without regard to case or accents;
@@ -2572,6 +3340,9 @@ type ActivationPreviewJSONRequestBody = ActivationToken
 // CustomerCreateJSONRequestBody defines body for CustomerCreate for application/json ContentType.
 type CustomerCreateJSONRequestBody = CustomerCreate
 
+// CustomerBulkDeleteJSONRequestBody defines body for CustomerBulkDelete for application/json ContentType.
+type CustomerBulkDeleteJSONRequestBody = CustomerBulkDelete
+
 // CustomerUpdateJSONRequestBody defines body for CustomerUpdate for application/json ContentType.
 type CustomerUpdateJSONRequestBody = CustomerPatch
 
@@ -2658,6 +3429,12 @@ type ServerInterface interface {
 	// CustomerExport Download customers as CSV
 	// (GET /v1/customers.csv)
 	CustomerExport(ctx echo.Context, params CustomerExportParams) error
+	// CustomerBulkDelete Delete many customers
+	// (POST /v1/customers/bulk-delete)
+	CustomerBulkDelete(ctx echo.Context, params CustomerBulkDeleteParams) error
+	// CustomerImport Import customers from a file
+	// (POST /v1/customers/import)
+	CustomerImport(ctx echo.Context, params CustomerImportParams) error
 	// CustomerDelete Delete a customer
 	// (DELETE /v1/customers/{customer_id})
 	CustomerDelete(ctx echo.Context, customerId CustomerId, params CustomerDeleteParams) error
@@ -2706,6 +3483,9 @@ type ServerInterface interface {
 	// CustomerDomainExport Download a customer's domains as CSV
 	// (GET /v1/customers/{customer_id}/domains.csv)
 	CustomerDomainExport(ctx echo.Context, customerId CustomerId, params CustomerDomainExportParams) error
+	// DomainImport Import domains of a customer from a file
+	// (POST /v1/customers/{customer_id}/domains/import)
+	DomainImport(ctx echo.Context, customerId CustomerId, params DomainImportParams) error
 	// CustomerEventList A customer's history
 	// (GET /v1/customers/{customer_id}/events)
 	CustomerEventList(ctx echo.Context, customerId CustomerId, params CustomerEventListParams) error
@@ -2769,6 +3549,18 @@ type ServerInterface interface {
 	// MePasswordUpdate Change one's own password
 	// (PUT /v1/me/password)
 	MePasswordUpdate(ctx echo.Context) error
+	// OperationList List operations
+	// (GET /v1/operations)
+	OperationList(ctx echo.Context, params OperationListParams) error
+	// OperationGet Read an operation
+	// (GET /v1/operations/{operation_id})
+	OperationGet(ctx echo.Context, operationId OperationId, params OperationGetParams) error
+	// OperationCancel Cancel an operation
+	// (POST /v1/operations/{operation_id}/cancel)
+	OperationCancel(ctx echo.Context, operationId OperationId, params OperationCancelParams) error
+	// OperationRefusedRowList Download what an operation refused
+	// (GET /v1/operations/{operation_id}/refused-rows)
+	OperationRefusedRowList(ctx echo.Context, operationId OperationId, params OperationRefusedRowListParams) error
 	// PasswordResetCreate Ask for a link to set a new password
 	// (POST /v1/password-resets)
 	PasswordResetCreate(ctx echo.Context) error
@@ -3215,6 +4007,91 @@ func (w *ServerInterfaceWrapper) CustomerExport(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CustomerExport(ctx, params)
+	return err
+}
+
+// CustomerBulkDelete converts echo context to params.
+func (w *ServerInterfaceWrapper) CustomerBulkDelete(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CustomerBulkDeleteParams
+	// ------------- Optional query parameter "confirm" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "confirm", ctx.QueryParams(), &params.Confirm, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter confirm: %s", err))
+	}
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CustomerBulkDelete(ctx, params)
+	return err
+}
+
+// CustomerImport converts echo context to params.
+func (w *ServerInterfaceWrapper) CustomerImport(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CustomerImportParams
+	// ------------- Optional query parameter "on_conflict" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "on_conflict", ctx.QueryParams(), &params.OnConflict, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter on_conflict: %s", err))
+	}
+
+	// ------------- Optional query parameter "atomic" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "atomic", ctx.QueryParams(), &params.Atomic, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter atomic: %s", err))
+	}
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	// ------------- Optional query parameter "columns" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "columns", ctx.QueryParams(), &params.Columns, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter columns: %s", err))
+	}
+
+	// ------------- Optional query parameter "map" -------------
+
+	err = runtime.BindQueryParameterWithOptions("deepObject", true, false, "map", ctx.QueryParams(), &params.Map, runtime.BindQueryParameterOptions{Type: "object", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter map: %s", err))
+	}
+
+	// ------------- Optional query parameter "delimiter" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "delimiter", ctx.QueryParams(), &params.Delimiter, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter delimiter: %s", err))
+	}
+
+	// ------------- Optional query parameter "encoding" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "encoding", ctx.QueryParams(), &params.Encoding, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter encoding: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CustomerImport(ctx, params)
 	return err
 }
 
@@ -3870,6 +4747,73 @@ func (w *ServerInterfaceWrapper) CustomerDomainExport(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CustomerDomainExport(ctx, customerId, params)
+	return err
+}
+
+// DomainImport converts echo context to params.
+func (w *ServerInterfaceWrapper) DomainImport(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DomainImportParams
+	// ------------- Optional query parameter "on_conflict" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "on_conflict", ctx.QueryParams(), &params.OnConflict, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter on_conflict: %s", err))
+	}
+
+	// ------------- Optional query parameter "atomic" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "atomic", ctx.QueryParams(), &params.Atomic, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter atomic: %s", err))
+	}
+
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	// ------------- Optional query parameter "columns" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "columns", ctx.QueryParams(), &params.Columns, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter columns: %s", err))
+	}
+
+	// ------------- Optional query parameter "map" -------------
+
+	err = runtime.BindQueryParameterWithOptions("deepObject", true, false, "map", ctx.QueryParams(), &params.Map, runtime.BindQueryParameterOptions{Type: "object", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter map: %s", err))
+	}
+
+	// ------------- Optional query parameter "delimiter" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "delimiter", ctx.QueryParams(), &params.Delimiter, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter delimiter: %s", err))
+	}
+
+	// ------------- Optional query parameter "encoding" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "encoding", ctx.QueryParams(), &params.Encoding, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter encoding: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DomainImport(ctx, customerId, params)
 	return err
 }
 
@@ -4670,6 +5614,163 @@ func (w *ServerInterfaceWrapper) MePasswordUpdate(ctx echo.Context) error {
 	return err
 }
 
+// OperationList converts echo context to params.
+func (w *ServerInterfaceWrapper) OperationList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params OperationListParams
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", ctx.QueryParams(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter kind: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "customer_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_id", ctx.QueryParams(), &params.CustomerId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.OperationList(ctx, params)
+	return err
+}
+
+// OperationGet converts echo context to params.
+func (w *ServerInterfaceWrapper) OperationGet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "operation_id" -------------
+	var operationId OperationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "operation_id", ctx.Param("operation_id"), &operationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter operation_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params OperationGetParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.OperationGet(ctx, operationId, params)
+	return err
+}
+
+// OperationCancel converts echo context to params.
+func (w *ServerInterfaceWrapper) OperationCancel(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "operation_id" -------------
+	var operationId OperationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "operation_id", ctx.Param("operation_id"), &operationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter operation_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params OperationCancelParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.OperationCancel(ctx, operationId, params)
+	return err
+}
+
+// OperationRefusedRowList converts echo context to params.
+func (w *ServerInterfaceWrapper) OperationRefusedRowList(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "operation_id" -------------
+	var operationId OperationId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "operation_id", ctx.Param("operation_id"), &operationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter operation_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params OperationRefusedRowListParams
+	// ------------- Optional query parameter "bom" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "bom", ctx.QueryParams(), &params.Bom, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter bom: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.OperationRefusedRowList(ctx, operationId, params)
+	return err
+}
+
 // PasswordResetCreate converts echo context to params.
 func (w *ServerInterfaceWrapper) PasswordResetCreate(ctx echo.Context) error {
 	var err error
@@ -5371,6 +6472,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/domains", wrapper.CustomerDomainList, options.OperationMiddlewares["customerDomainList"]...)
 	router.POST(options.BaseURL+"/v1/customers/:customer_id/domains", wrapper.DomainCreate, options.OperationMiddlewares["domainCreate"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/domains.csv", wrapper.CustomerDomainExport, options.OperationMiddlewares["customerDomainExport"]...)
+	router.POST(options.BaseURL+"/v1/customers/:customer_id/domains/import", wrapper.DomainImport, options.OperationMiddlewares["domainImport"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/events", wrapper.CustomerEventList, options.OperationMiddlewares["customerEventList"]...)
 	router.DELETE(options.BaseURL+"/v1/customers/:customer_id/identities", wrapper.IdentityDeleteAll, options.OperationMiddlewares["identityDeleteAll"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/identities", wrapper.CustomerIdentityList, options.OperationMiddlewares["customerIdentityList"]...)
@@ -5383,6 +6485,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/customers/:customer_id/notes", wrapper.NoteCreate, options.OperationMiddlewares["noteCreate"]...)
 	router.DELETE(options.BaseURL+"/v1/customers/:customer_id/notes/:note_id", wrapper.NoteDelete, options.OperationMiddlewares["noteDelete"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/terms-acceptances", wrapper.CustomerTermsAcceptanceList, options.OperationMiddlewares["customerTermsAcceptanceList"]...)
+	router.POST(options.BaseURL+"/v1/customers/bulk-delete", wrapper.CustomerBulkDelete, options.OperationMiddlewares["customerBulkDelete"]...)
+	router.POST(options.BaseURL+"/v1/customers/import", wrapper.CustomerImport, options.OperationMiddlewares["customerImport"]...)
 	router.GET(options.BaseURL+"/v1/domains", wrapper.DomainList, options.OperationMiddlewares["domainList"]...)
 	router.GET(options.BaseURL+"/v1/domains.csv", wrapper.DomainExport, options.OperationMiddlewares["domainExport"]...)
 	router.DELETE(options.BaseURL+"/v1/domains/:domain_id", wrapper.DomainDelete, options.OperationMiddlewares["domainDelete"]...)
@@ -5392,6 +6496,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/identities", wrapper.IdentityList, options.OperationMiddlewares["identityList"]...)
 	router.GET(options.BaseURL+"/v1/me", wrapper.MeGet, options.OperationMiddlewares["meGet"]...)
 	router.PUT(options.BaseURL+"/v1/me/password", wrapper.MePasswordUpdate, options.OperationMiddlewares["mePasswordUpdate"]...)
+	router.GET(options.BaseURL+"/v1/operations", wrapper.OperationList, options.OperationMiddlewares["operationList"]...)
+	router.GET(options.BaseURL+"/v1/operations/:operation_id", wrapper.OperationGet, options.OperationMiddlewares["operationGet"]...)
+	router.POST(options.BaseURL+"/v1/operations/:operation_id/cancel", wrapper.OperationCancel, options.OperationMiddlewares["operationCancel"]...)
+	router.GET(options.BaseURL+"/v1/operations/:operation_id/refused-rows", wrapper.OperationRefusedRowList, options.OperationMiddlewares["operationRefusedRowList"]...)
 	router.POST(options.BaseURL+"/v1/password-resets", wrapper.PasswordResetCreate, options.OperationMiddlewares["passwordResetCreate"]...)
 	router.POST(options.BaseURL+"/v1/password-resets/complete", wrapper.PasswordResetComplete, options.OperationMiddlewares["passwordResetComplete"]...)
 	router.GET(options.BaseURL+"/v1/portal/domains", wrapper.PortalDomainList, options.OperationMiddlewares["portalDomainList"]...)
@@ -5428,6 +6536,8 @@ type ConflictApplicationProblemPlusJSONResponse Problem
 type ContentTooLargeApplicationProblemPlusJSONResponse Problem
 
 type DeletionBlockedApplicationProblemPlusJSONResponse Problem
+
+type FileTooLargeApplicationProblemPlusJSONResponse Problem
 
 type ForbiddenResponseHeaders struct {
 	WWWAuthenticate *string
@@ -5515,6 +6625,8 @@ type UnauthorizedApplicationProblemPlusJSONResponse struct {
 type UnprocessableContentApplicationProblemPlusJSONResponse Problem
 
 type UnsupportedDocumentApplicationProblemPlusJSONResponse Problem
+
+type UnsupportedFileApplicationProblemPlusJSONResponse Problem
 
 type UnsupportedMediaTypeApplicationProblemPlusJSONResponse Problem
 
@@ -6816,6 +7928,371 @@ type CustomerExport503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CustomerExport503ApplicationProblemPlusJSONResponse) VisitCustomerExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBulkDeleteRequestObject struct {
+	Params CustomerBulkDeleteParams
+	Body   *CustomerBulkDeleteJSONRequestBody
+}
+
+type CustomerBulkDeleteResponseObject interface {
+	VisitCustomerBulkDeleteResponse(w http.ResponseWriter) error
+}
+
+type CustomerBulkDelete200JSONResponse BulkDeletionPlan
+
+func (response CustomerBulkDelete200JSONResponse) VisitCustomerBulkDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBulkDelete202ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type CustomerBulkDelete202JSONResponse struct {
+	Body    Operation
+	Headers CustomerBulkDelete202ResponseHeaders
+}
+
+func (response CustomerBulkDelete202JSONResponse) VisitCustomerBulkDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBulkDelete400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBulkDelete400ApplicationProblemPlusJSONResponse) VisitCustomerBulkDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBulkDelete401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBulkDelete401ApplicationProblemPlusJSONResponse) VisitCustomerBulkDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBulkDelete403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBulkDelete403ApplicationProblemPlusJSONResponse) VisitCustomerBulkDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBulkDelete413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBulkDelete413ApplicationProblemPlusJSONResponse) VisitCustomerBulkDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBulkDelete415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBulkDelete415ApplicationProblemPlusJSONResponse) VisitCustomerBulkDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBulkDelete422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBulkDelete422ApplicationProblemPlusJSONResponse) VisitCustomerBulkDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBulkDelete428ApplicationProblemPlusJSONResponse Problem
+
+func (response CustomerBulkDelete428ApplicationProblemPlusJSONResponse) VisitCustomerBulkDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(428)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBulkDelete500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBulkDelete500ApplicationProblemPlusJSONResponse) VisitCustomerBulkDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBulkDelete503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBulkDelete503ApplicationProblemPlusJSONResponse) VisitCustomerBulkDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerImportRequestObject struct {
+	Params      CustomerImportParams
+	ContentType string
+	Body        io.Reader
+}
+
+type CustomerImportResponseObject interface {
+	VisitCustomerImportResponse(w http.ResponseWriter) error
+}
+
+type CustomerImport202ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type CustomerImport202JSONResponse struct {
+	Body    Operation
+	Headers CustomerImport202ResponseHeaders
+}
+
+func (response CustomerImport202JSONResponse) VisitCustomerImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerImport400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerImport400ApplicationProblemPlusJSONResponse) VisitCustomerImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerImport401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerImport401ApplicationProblemPlusJSONResponse) VisitCustomerImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerImport403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerImport403ApplicationProblemPlusJSONResponse) VisitCustomerImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerImport413ApplicationProblemPlusJSONResponse struct {
+	FileTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerImport413ApplicationProblemPlusJSONResponse) VisitCustomerImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerImport415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedFileApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerImport415ApplicationProblemPlusJSONResponse) VisitCustomerImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerImport422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerImport422ApplicationProblemPlusJSONResponse) VisitCustomerImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerImport500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerImport500ApplicationProblemPlusJSONResponse) VisitCustomerImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerImport503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerImport503ApplicationProblemPlusJSONResponse) VisitCustomerImportResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -9544,6 +11021,192 @@ type CustomerDomainExport503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CustomerDomainExport503ApplicationProblemPlusJSONResponse) VisitCustomerDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainImportRequestObject struct {
+	CustomerId  CustomerId `json:"customer_id"`
+	Params      DomainImportParams
+	ContentType string
+	Body        io.Reader
+}
+
+type DomainImportResponseObject interface {
+	VisitDomainImportResponse(w http.ResponseWriter) error
+}
+
+type DomainImport202ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type DomainImport202JSONResponse struct {
+	Body    Operation
+	Headers DomainImport202ResponseHeaders
+}
+
+func (response DomainImport202JSONResponse) VisitDomainImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainImport400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DomainImport400ApplicationProblemPlusJSONResponse) VisitDomainImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainImport401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DomainImport401ApplicationProblemPlusJSONResponse) VisitDomainImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainImport403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DomainImport403ApplicationProblemPlusJSONResponse) VisitDomainImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainImport404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DomainImport404ApplicationProblemPlusJSONResponse) VisitDomainImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainImport413ApplicationProblemPlusJSONResponse struct {
+	FileTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response DomainImport413ApplicationProblemPlusJSONResponse) VisitDomainImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainImport415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedFileApplicationProblemPlusJSONResponse
+}
+
+func (response DomainImport415ApplicationProblemPlusJSONResponse) VisitDomainImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainImport422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response DomainImport422ApplicationProblemPlusJSONResponse) VisitDomainImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainImport500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DomainImport500ApplicationProblemPlusJSONResponse) VisitDomainImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DomainImport503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DomainImport503ApplicationProblemPlusJSONResponse) VisitDomainImportResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -12741,6 +14404,617 @@ type MePasswordUpdate503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response MePasswordUpdate503ApplicationProblemPlusJSONResponse) VisitMePasswordUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationListRequestObject struct {
+	Params OperationListParams
+}
+
+type OperationListResponseObject interface {
+	VisitOperationListResponse(w http.ResponseWriter) error
+}
+
+type OperationList200ResponseHeaders struct {
+	Link *string
+}
+
+type OperationList200JSONResponse struct {
+	Body    OperationPage
+	Headers OperationList200ResponseHeaders
+}
+
+func (response OperationList200JSONResponse) VisitOperationListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response OperationList400ApplicationProblemPlusJSONResponse) VisitOperationListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response OperationList401ApplicationProblemPlusJSONResponse) VisitOperationListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response OperationList403ApplicationProblemPlusJSONResponse) VisitOperationListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response OperationList500ApplicationProblemPlusJSONResponse) VisitOperationListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response OperationList503ApplicationProblemPlusJSONResponse) VisitOperationListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationGetRequestObject struct {
+	OperationId OperationId `json:"operation_id"`
+	Params      OperationGetParams
+}
+
+type OperationGetResponseObject interface {
+	VisitOperationGetResponse(w http.ResponseWriter) error
+}
+
+type OperationGet200ResponseHeaders struct {
+	ETag string
+}
+
+type OperationGet200JSONResponse struct {
+	Body    Operation
+	Headers OperationGet200ResponseHeaders
+}
+
+func (response OperationGet200JSONResponse) VisitOperationGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationGet304Response = NotModifiedResponse
+
+func (response OperationGet304Response) VisitOperationGetResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type OperationGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response OperationGet400ApplicationProblemPlusJSONResponse) VisitOperationGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationGet401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response OperationGet401ApplicationProblemPlusJSONResponse) VisitOperationGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationGet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response OperationGet403ApplicationProblemPlusJSONResponse) VisitOperationGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationGet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response OperationGet404ApplicationProblemPlusJSONResponse) VisitOperationGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response OperationGet500ApplicationProblemPlusJSONResponse) VisitOperationGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response OperationGet503ApplicationProblemPlusJSONResponse) VisitOperationGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationCancelRequestObject struct {
+	OperationId OperationId `json:"operation_id"`
+	Params      OperationCancelParams
+}
+
+type OperationCancelResponseObject interface {
+	VisitOperationCancelResponse(w http.ResponseWriter) error
+}
+
+type OperationCancel200ResponseHeaders struct {
+	ETag string
+}
+
+type OperationCancel200JSONResponse struct {
+	Body    Operation
+	Headers OperationCancel200ResponseHeaders
+}
+
+func (response OperationCancel200JSONResponse) VisitOperationCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationCancel400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response OperationCancel400ApplicationProblemPlusJSONResponse) VisitOperationCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationCancel401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response OperationCancel401ApplicationProblemPlusJSONResponse) VisitOperationCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationCancel403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response OperationCancel403ApplicationProblemPlusJSONResponse) VisitOperationCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationCancel404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response OperationCancel404ApplicationProblemPlusJSONResponse) VisitOperationCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationCancel409ApplicationProblemPlusJSONResponse Problem
+
+func (response OperationCancel409ApplicationProblemPlusJSONResponse) VisitOperationCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationCancel412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response OperationCancel412ApplicationProblemPlusJSONResponse) VisitOperationCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationCancel500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response OperationCancel500ApplicationProblemPlusJSONResponse) VisitOperationCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationCancel503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response OperationCancel503ApplicationProblemPlusJSONResponse) VisitOperationCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationRefusedRowListRequestObject struct {
+	OperationId OperationId `json:"operation_id"`
+	Params      OperationRefusedRowListParams
+}
+
+type OperationRefusedRowListResponseObject interface {
+	VisitOperationRefusedRowListResponse(w http.ResponseWriter) error
+}
+
+type OperationRefusedRowList200ResponseHeaders struct {
+	ContentDisposition string
+	Vary               string
+}
+
+type OperationRefusedRowList200ApplicationxNdjsonResponse struct {
+	Body          io.Reader
+	Headers       OperationRefusedRowList200ResponseHeaders
+	ContentLength int64
+}
+
+func (response OperationRefusedRowList200ApplicationxNdjsonResponse) VisitOperationRefusedRowListResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Vary", fmt.Sprint(response.Headers.Vary))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type OperationRefusedRowList200TextcsvResponse struct {
+	Body          io.Reader
+	Headers       OperationRefusedRowList200ResponseHeaders
+	ContentLength int64
+}
+
+func (response OperationRefusedRowList200TextcsvResponse) VisitOperationRefusedRowListResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Vary", fmt.Sprint(response.Headers.Vary))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type OperationRefusedRowList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response OperationRefusedRowList400ApplicationProblemPlusJSONResponse) VisitOperationRefusedRowListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationRefusedRowList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response OperationRefusedRowList401ApplicationProblemPlusJSONResponse) VisitOperationRefusedRowListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationRefusedRowList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response OperationRefusedRowList403ApplicationProblemPlusJSONResponse) VisitOperationRefusedRowListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationRefusedRowList404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response OperationRefusedRowList404ApplicationProblemPlusJSONResponse) VisitOperationRefusedRowListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationRefusedRowList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response OperationRefusedRowList500ApplicationProblemPlusJSONResponse) VisitOperationRefusedRowListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationRefusedRowList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response OperationRefusedRowList503ApplicationProblemPlusJSONResponse) VisitOperationRefusedRowListResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -16229,6 +18503,12 @@ type StrictServerInterface interface {
 	// CustomerExport Download customers as CSV
 	// (GET /v1/customers.csv)
 	CustomerExport(ctx context.Context, request CustomerExportRequestObject) (CustomerExportResponseObject, error)
+	// CustomerBulkDelete Delete many customers
+	// (POST /v1/customers/bulk-delete)
+	CustomerBulkDelete(ctx context.Context, request CustomerBulkDeleteRequestObject) (CustomerBulkDeleteResponseObject, error)
+	// CustomerImport Import customers from a file
+	// (POST /v1/customers/import)
+	CustomerImport(ctx context.Context, request CustomerImportRequestObject) (CustomerImportResponseObject, error)
 	// CustomerDelete Delete a customer
 	// (DELETE /v1/customers/{customer_id})
 	CustomerDelete(ctx context.Context, request CustomerDeleteRequestObject) (CustomerDeleteResponseObject, error)
@@ -16277,6 +18557,9 @@ type StrictServerInterface interface {
 	// CustomerDomainExport Download a customer's domains as CSV
 	// (GET /v1/customers/{customer_id}/domains.csv)
 	CustomerDomainExport(ctx context.Context, request CustomerDomainExportRequestObject) (CustomerDomainExportResponseObject, error)
+	// DomainImport Import domains of a customer from a file
+	// (POST /v1/customers/{customer_id}/domains/import)
+	DomainImport(ctx context.Context, request DomainImportRequestObject) (DomainImportResponseObject, error)
 	// CustomerEventList A customer's history
 	// (GET /v1/customers/{customer_id}/events)
 	CustomerEventList(ctx context.Context, request CustomerEventListRequestObject) (CustomerEventListResponseObject, error)
@@ -16340,6 +18623,18 @@ type StrictServerInterface interface {
 	// MePasswordUpdate Change one's own password
 	// (PUT /v1/me/password)
 	MePasswordUpdate(ctx context.Context, request MePasswordUpdateRequestObject) (MePasswordUpdateResponseObject, error)
+	// OperationList List operations
+	// (GET /v1/operations)
+	OperationList(ctx context.Context, request OperationListRequestObject) (OperationListResponseObject, error)
+	// OperationGet Read an operation
+	// (GET /v1/operations/{operation_id})
+	OperationGet(ctx context.Context, request OperationGetRequestObject) (OperationGetResponseObject, error)
+	// OperationCancel Cancel an operation
+	// (POST /v1/operations/{operation_id}/cancel)
+	OperationCancel(ctx context.Context, request OperationCancelRequestObject) (OperationCancelResponseObject, error)
+	// OperationRefusedRowList Download what an operation refused
+	// (GET /v1/operations/{operation_id}/refused-rows)
+	OperationRefusedRowList(ctx context.Context, request OperationRefusedRowListRequestObject) (OperationRefusedRowListResponseObject, error)
 	// PasswordResetCreate Ask for a link to set a new password
 	// (POST /v1/password-resets)
 	PasswordResetCreate(ctx context.Context, request PasswordResetCreateRequestObject) (PasswordResetCreateResponseObject, error)
@@ -16760,6 +19055,82 @@ func (sh *strictHandler) CustomerExport(ctx echo.Context, params CustomerExportP
 		return err
 	} else if validResponse, ok := response.(CustomerExportResponseObject); ok {
 		return validResponse.VisitCustomerExportResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CustomerBulkDelete operation middleware
+func (sh *strictHandler) CustomerBulkDelete(ctx echo.Context, params CustomerBulkDeleteParams) error {
+	var request CustomerBulkDeleteRequestObject
+
+	request.Params = params
+
+	var body CustomerBulkDeleteJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CustomerBulkDelete(ctx.Request().Context(), request.(CustomerBulkDeleteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CustomerBulkDelete")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CustomerBulkDeleteResponseObject); ok {
+		return validResponse.VisitCustomerBulkDeleteResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CustomerImport operation middleware
+func (sh *strictHandler) CustomerImport(ctx echo.Context, params CustomerImportParams) error {
+	var request CustomerImportRequestObject
+
+	request.Params = params
+	request.ContentType = ctx.Request().Header.Get("Content-Type")
+
+	request.Body = ctx.Request().Body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CustomerImport(ctx.Request().Context(), request.(CustomerImportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CustomerImport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CustomerImportResponseObject); ok {
+		return validResponse.VisitCustomerImportResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -17270,6 +19641,35 @@ func (sh *strictHandler) CustomerDomainExport(ctx echo.Context, customerId Custo
 		return err
 	} else if validResponse, ok := response.(CustomerDomainExportResponseObject); ok {
 		return validResponse.VisitCustomerDomainExportResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DomainImport operation middleware
+func (sh *strictHandler) DomainImport(ctx echo.Context, customerId CustomerId, params DomainImportParams) error {
+	var request DomainImportRequestObject
+
+	request.CustomerId = customerId
+	request.Params = params
+	request.ContentType = ctx.Request().Header.Get("Content-Type")
+
+	request.Body = ctx.Request().Body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DomainImport(ctx.Request().Context(), request.(DomainImportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DomainImport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DomainImportResponseObject); ok {
+		return validResponse.VisitDomainImportResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -17946,6 +20346,109 @@ func (sh *strictHandler) MePasswordUpdate(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(MePasswordUpdateResponseObject); ok {
 		return validResponse.VisitMePasswordUpdateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// OperationList operation middleware
+func (sh *strictHandler) OperationList(ctx echo.Context, params OperationListParams) error {
+	var request OperationListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OperationList(ctx.Request().Context(), request.(OperationListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OperationList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(OperationListResponseObject); ok {
+		return validResponse.VisitOperationListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// OperationGet operation middleware
+func (sh *strictHandler) OperationGet(ctx echo.Context, operationId OperationId, params OperationGetParams) error {
+	var request OperationGetRequestObject
+
+	request.OperationId = operationId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OperationGet(ctx.Request().Context(), request.(OperationGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OperationGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(OperationGetResponseObject); ok {
+		return validResponse.VisitOperationGetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// OperationCancel operation middleware
+func (sh *strictHandler) OperationCancel(ctx echo.Context, operationId OperationId, params OperationCancelParams) error {
+	var request OperationCancelRequestObject
+
+	request.OperationId = operationId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OperationCancel(ctx.Request().Context(), request.(OperationCancelRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OperationCancel")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(OperationCancelResponseObject); ok {
+		return validResponse.VisitOperationCancelResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// OperationRefusedRowList operation middleware
+func (sh *strictHandler) OperationRefusedRowList(ctx echo.Context, operationId OperationId, params OperationRefusedRowListParams) error {
+	var request OperationRefusedRowListRequestObject
+
+	request.OperationId = operationId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OperationRefusedRowList(ctx.Request().Context(), request.(OperationRefusedRowListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OperationRefusedRowList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(OperationRefusedRowListResponseObject); ok {
+		return validResponse.VisitOperationRefusedRowListResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

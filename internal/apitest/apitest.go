@@ -156,13 +156,14 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 	store, err := blobs.New(ctx, s.DB, cmp.Or(chosen.blobURL, blobs.FileURL(t.TempDir())))
 	require.NoError(t, err)
 	work, err := background.New(background.Options{
-		DB: s.DB, Blobs: store, Keyring: s.Keyring, Texts: texts, Sender: chosen.sender, BaseURL: cmp.Or(chosen.publicURL, s.URL), Log: log,
+		DB: s.DB, Blobs: store, Keyring: s.Keyring, Texts: texts, Sender: chosen.sender, BaseURL: cmp.Or(chosen.publicURL, s.URL),
+		Contract: Contract(), Log: log,
 	})
 	require.NoError(t, err)
 	s.Queue = work.Queue
 	s.Options = api.Options{
 		DB: s.DB, Authority: s.Authority, Keyring: s.Keyring, Hasher: s.Hasher, Activation: work.Activation,
-		Blobs: store, Exports: exports.NewSnapshots(exporting, 500*time.Millisecond), TermsRequired: chosen.termsRequired, Log: log,
+		Operations: work.Operations, Contract: Contract(), Blobs: store, Exports: exports.NewSnapshots(exporting, 500*time.Millisecond), TermsRequired: chosen.termsRequired, Log: log,
 	}
 	listener.Config.Handler, err = api.New(s.Options)
 	require.NoError(t, err)

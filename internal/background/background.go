@@ -9,8 +9,12 @@ import (
 
 	"github.com/clientele-api/clientele/internal/activation"
 	"github.com/clientele-api/clientele/internal/blobs"
+	"github.com/clientele-api/clientele/internal/cleanup"
+	"github.com/clientele-api/clientele/internal/contract"
+	"github.com/clientele-api/clientele/internal/imports"
 	"github.com/clientele-api/clientele/internal/mail"
 	"github.com/clientele-api/clientele/internal/messages"
+	"github.com/clientele-api/clientele/internal/operations"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/queue"
 	"github.com/clientele-api/clientele/internal/secrets"
@@ -24,13 +28,14 @@ const sweepInterval = 10 * time.Minute
 
 // Options is what workers work with.
 type Options struct {
-	DB      *postgres.DB
-	Keyring *secrets.Keyring
-	Texts   *messages.Texts
-	Sender  *mail.Sender // nil when no mail server is set
-	Blobs   *blobs.Store
-	BaseURL string // of the pages that links in mails lead to
-	Log     *slog.Logger
+	DB       *postgres.DB
+	Keyring  *secrets.Keyring
+	Texts    *messages.Texts
+	Sender   *mail.Sender // nil when no mail server is set
+	Blobs    *blobs.Store
+	Contract *contract.Contract
+	BaseURL  string // of the pages that links in mails lead to
+	Log      *slog.Logger
 }
 
 // Work is the queue, with all of the program's workers, and what adds jobs to it. It takes jobs at once, and works them
@@ -38,6 +43,7 @@ type Options struct {
 type Work struct {
 	Queue      *queue.Queue
 	Activation *activation.Service
+	Operations *operations.Service
 }
 
 // New puts the program's background work together.
@@ -56,11 +62,19 @@ func New(options Options) (Work, error) {
 		func(ctx context.Context) error { return tokens.Sweep(ctx, options.DB) },
 		func(ctx context.Context) error { return throttle.Sweep(ctx, options.DB) },
 		func(ctx context.Context) error { return activation.Sweep(ctx, options.DB) },
+		func(ctx context.Context) error { return operations.Sweep(ctx, options.DB) },
 		func(ctx context.Context) error {
 			_, err := options.Blobs.Sweep(ctx)
 			return err
 		},
 	))
 	q.Every(sweepInterval, sweepArgs{})
-	return Work{Queue: q, Activation: service}, nil
+	runners, err := imports.Runners(options.Blobs, options.Contract)
+	if err != nil {
+		return Work{}, err
+	}
+	runners[operations.CustomerBulkDelete] = cleanup.NewRunner(options.DB)
+	return Work{
+		Queue: q, Activation: service, Operations: operations.New(options.DB, q, options.Blobs, options.Log, runners),
+	}, nil
 }

@@ -17,9 +17,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/clientele-api/clientele/api"
+	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/background"
 	"github.com/clientele-api/clientele/internal/blobs"
+	"github.com/clientele-api/clientele/internal/contract"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/exports"
 	"github.com/clientele-api/clientele/internal/messages"
@@ -59,11 +61,15 @@ func newProduct(b testing.TB, databaseURL string, tracer pgx.QueryTracer) *produ
 	must(b, err)
 	store, err := blobs.New(ctx, p.db, blobs.FileURL(b.TempDir()))
 	must(b, err)
-	work, err := background.New(background.Options{DB: p.db, Blobs: store, Keyring: keyring, Texts: texts, Log: log})
+	loaded, err := contract.Load(openapi.Spec)
+	must(b, err)
+	work, err := background.New(background.Options{
+		DB: p.db, Blobs: store, Keyring: keyring, Texts: texts, Contract: loaded, Log: log,
+	})
 	must(b, err)
 	handler, err := api.New(api.Options{
 		DB: p.db, Authority: p.authority, Keyring: keyring, Hasher: passwords.NewHasher(),
-		Activation: work.Activation, Blobs: store, Exports: exports.NewSnapshots(p.db, 5*time.Second), Log: log,
+		Activation: work.Activation, Operations: work.Operations, Contract: loaded, Blobs: store, Exports: exports.NewSnapshots(p.db, 5*time.Second), Log: log,
 	})
 	must(b, err)
 	running.Go(func() { p.authority.Follow(ctx) })

@@ -160,6 +160,8 @@ func checkClosed(schema *openapi3.Schema) error {
 	}
 	more := schema.AdditionalProperties
 	switch {
+	case more.Schema != nil && len(schema.Properties) == 0 && !composed:
+		return nil // keys of the caller's own, and what their values are
 	case more.Has != nil && !*more.Has:
 		return nil
 	case more.Has == nil:

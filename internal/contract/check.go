@@ -38,7 +38,7 @@ func (o *Operation) CheckRequest(r *http.Request, path map[string]string, body [
 	var members []fault.Field
 	if o.body != nil {
 		var notJSON *fault.Field
-		members, notJSON = o.checkBody(body)
+		members, notJSON = o.body.check(body)
 		if notJSON != nil {
 			faults = append(faults, *notJSON)
 		}
@@ -52,8 +52,39 @@ func (o *Operation) CheckRequest(r *http.Request, path map[string]string, body [
 	return nil
 }
 
-// checkBody gives the faults of the members of a JSON body, or the one fault of a text that is not JSON.
-func (o *Operation) checkBody(body []byte) (members []fault.Field, notJSON *fault.Field) {
+// Schema is a schema of the contract, by which texts are judged.
+type Schema struct {
+	schema  *openapi3.Schema
+	bounded []bound
+}
+
+func newSchema(schema *openapi3.Schema) *Schema {
+	return &Schema{schema: schema, bounded: bounds(schema)}
+}
+
+// Schema gives a schema of the contract by its name, to judge JSON that is no body of a request.
+func (c *Contract) Schema(name string) (*Schema, error) {
+	ref := c.doc.Components.Schemas[name]
+	if ref == nil {
+		return nil, fmt.Errorf("the contract has no schema %s", name)
+	}
+	if err := checkBodySchema("application/json", ref); err != nil {
+		return nil, fmt.Errorf("the schema %s: %w", name, err)
+	}
+	return newSchema(ref.Value), nil
+}
+
+// Check gives the faults of a text.
+func (s *Schema) Check(text []byte) []fault.Field {
+	members, notJSON := s.check(text)
+	if notJSON != nil {
+		return []fault.Field{*notJSON}
+	}
+	return members
+}
+
+// check gives the faults of the members of a JSON text, or the one fault of a text that is not JSON.
+func (s *Schema) check(body []byte) (members []fault.Field, notJSON *fault.Field) {
 	refused, err := rawjson.Check(body, maxJSONDepth)
 	if err != nil {
 		return nil, &fault.Field{Code: "invalid_json", Message: "the body " + err.Error()}
@@ -70,10 +101,10 @@ func (o *Operation) checkBody(body []byte) (members []fault.Field, notJSON *faul
 	if err := decoder.Decode(&value); err != nil {
 		return nil, &fault.Field{Code: "invalid_json", Message: "the body is not JSON"}
 	}
-	err = o.body.VisitJSON(shortened(o.body, value), bodyOptions...)
+	err = s.schema.VisitJSON(shortened(s.schema, value), bodyOptions...)
 	members = append(members, schemaFaults(err)...)
-	members = append(members, unequal(o.body, value, "")...)
-	return append(members, o.checkBounds(body)...), nil
+	members = append(members, unequal(s.schema, value, "")...)
+	return append(members, s.checkBounds(body)...), nil
 }
 
 // unequal finds members that are not the same as the ones that they must be the same as; absent ones are.
@@ -121,8 +152,8 @@ func shortened(schema *openapi3.Schema, value any) any {
 	return value
 }
 
-func (o *Operation) checkBounds(body []byte) []fault.Field {
-	if len(o.bounded) == 0 {
+func (s *Schema) checkBounds(body []byte) []fault.Field {
+	if len(s.bounded) == 0 {
 		return nil
 	}
 	var members map[string]json.RawMessage
@@ -130,7 +161,7 @@ func (o *Operation) checkBounds(body []byte) []fault.Field {
 		return nil // not an object, which the schema says
 	}
 	var faults []fault.Field
-	for _, bound := range o.bounded {
+	for _, bound := range s.bounded {
 		value := members[bound.member]
 		pointer := rawjson.Pointer(bound.member)
 		if bound.maxBytes > 0 && len(value) > bound.maxBytes {

@@ -46,8 +46,7 @@ type Operation struct {
 	route      *routers.Route
 	parameters []*openapi3.Parameter
 	query      map[string]*openapi3.Parameter
-	body       *openapi3.Schema // of a JSON body, nil otherwise
-	bounded    []bound
+	body       *Schema                   // of a JSON body, nil otherwise
 	guarded    map[string][]access.Scope // by member of the body, what its presence asks for too
 }
 
@@ -103,9 +102,8 @@ func load(
 			}
 		}
 		if media := content["application/json"]; media != nil {
-			o.body = media.Schema.Value
-			o.bounded = bounds(o.body)
-			o.guarded = guards(o.body)
+			o.body = newSchema(media.Schema.Value)
+			o.guarded = guards(media.Schema.Value)
 		}
 	}
 	return o, nil

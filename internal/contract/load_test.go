@@ -94,7 +94,8 @@ func TestBodiesAreClosed(t *testing.T) {
 	free := `{"type": "object", "additionalProperties": true}`
 	reference := func(name string) string { return `{"$ref": "#/components/schemas/` + name + `"}` }
 	for _, schema := range []string{
-		`{"type": "string"}`, `{"type": "array", "items": {"type": "integer"}}`, object(``), free, reference("Closed"), reference("Tree"),
+		`{"type": "string"}`, `{"type": "array", "items": {"type": "integer"}}`, object(``), free,
+		`{"type": "object", "additionalProperties": {"type": "string"}}`, reference("Closed"), reference("Tree"),
 		object(`"a": ` + free), object(`"a": ` + object(`"b": `+reference("Closed"))), object(`"a": {"oneOf": [` + reference("Closed") + `]}`),
 	} {
 		_, err := document{schema: schema}.load(t)
@@ -102,7 +103,8 @@ func TestBodiesAreClosed(t *testing.T) {
 	}
 	for _, schema := range []string{
 		`{}`, `{"nullable": true}`, `{"type": "object"}`, `{"properties": {"a": {"type": "string"}}}`, reference("Open"),
-		`{"type": "object", "additionalProperties": {"type": "string"}}`,
+		`{"type": "object", "additionalProperties": {"type": "string"}, "properties": {"a": {"type": "string"}}}`,
+		`{"type": "object", "additionalProperties": ` + reference("Open") + `}`,
 		`{"type": "object", "additionalProperties": true, "properties": {"a": {"type": "string"}}}`,
 		`{"type": "array", "items": ` + reference("Open") + `}`,
 		object(`"a": {}`), object(`"a": ` + reference("Open")), object(`"a": ` + object(`"b": {"type": "object"}`)),

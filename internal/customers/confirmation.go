@@ -1,10 +1,6 @@
 package customers
 
 import (
-	"encoding/base64"
-	"encoding/json"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -38,30 +34,14 @@ func (p DeletionPlan) confirmation(expires time.Time) confirmation {
 // withToken gives the plan with the token that confirms it, unless something stands in the way.
 func (p DeletionPlan) withToken(keyring *secrets.Keyring, now time.Time) DeletionPlan {
 	if len(p.Blockers) == 0 {
-		p.Token = p.confirmation(now.Add(confirmationLifetime)).sign(keyring)
+		said := p.confirmation(now.Add(confirmationLifetime))
+		p.Token = keyring.SignStatement(confirmationPurpose, confirmationPrefix, said)
 	}
 	return p
 }
 
-func (c confirmation) sign(keyring *secrets.Keyring) string {
-	message, _ := json.Marshal(c) // numbers and an id
-	signed := slices.Concat(message, keyring.Sign(confirmationPurpose, message))
-	return confirmationPrefix + base64.RawURLEncoding.EncodeToString(signed)
-}
-
 // confirmedBy tells whether the token was given for this very plan and has not expired.
 func (p DeletionPlan) confirmedBy(keyring *secrets.Keyring, now time.Time, token string) bool {
-	text, ok := strings.CutPrefix(token, confirmationPrefix)
-	signed, err := base64.RawURLEncoding.DecodeString(text)
-	const signature = 32
-	if !ok || err != nil || len(signed) <= signature {
-		return false
-	}
-	message := signed[:len(signed)-signature]
 	var said confirmation
-	if !keyring.Verify(confirmationPurpose, message, signed[len(signed)-signature:]) ||
-		json.Unmarshal(message, &said) != nil {
-		return false
-	}
-	return now.Unix() < said.Expires && said == p.confirmation(time.Unix(said.Expires, 0))
+	return keyring.ReadStatement(confirmationPurpose, confirmationPrefix, token, &said) && now.Unix() < said.Expires && said == p.confirmation(time.Unix(said.Expires, 0))
 }

@@ -99,39 +99,52 @@ func Update(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Ve
 	if err := versions.Check(before.Version); err != nil {
 		return Customer{}, err
 	}
-	edited, err := patch.apply(before)
+	edited, changed, err := edit(ctx, tx, before, patch)
 	if err != nil {
 		return Customer{}, err
 	}
-	normalize(&edited)
-	if same(before, edited) {
-		return Get(ctx, tx, id)
-	}
-	if edited.ParentID != nil && !equal(edited.ParentID, before.ParentID) {
-		if err := checkMove(ctx, tx, id, *edited.ParentID); err != nil {
+	if changed {
+		if err := store(ctx, tx, before, edited); err != nil {
 			return Customer{}, err
 		}
 	}
+	return Get(ctx, tx, id)
+}
+
+// edit gives a locked customer as the patch makes it, and whether that is something else than it was.
+func edit(ctx context.Context, tx *postgres.Tx, before db.Customer, patch Patch) (edited db.Customer, changed bool, err error) {
+	if edited, err = patch.apply(before); err != nil {
+		return edited, false, err
+	}
+	normalize(&edited)
+	if same(before, edited) {
+		return before, false, nil
+	}
+	if edited.ParentID != nil && !equal(edited.ParentID, before.ParentID) {
+		err = checkMove(ctx, tx, before.ID, *edited.ParentID)
+	}
+	return edited, true, err
+}
+
+// store writes a locked customer as it was edited, and its event.
+func store(ctx context.Context, tx *postgres.Tx, before, edited db.Customer) error {
 	if !equal(edited.EmailKey, before.EmailKey) {
 		// Links that went to the old address, to create a login with it.
-		if err := db.New().ActivationRequestRevokeByIdentity(ctx, tx, tx.Now, id, nil); err != nil {
-			return Customer{}, err
+		if err := db.New().ActivationRequestRevokeByIdentity(ctx, tx, tx.Now, before.ID, nil); err != nil {
+			return err
 		}
 	}
 	after, err := db.New().CustomerUpdate(ctx, tx, db.CustomerUpdateParams{
-		ID: id, Name: edited.Name, Email: edited.Email, Phone: edited.Phone, Company: edited.Company,
+		ID: before.ID, Name: edited.Name, Email: edited.Email, Phone: edited.Phone, Company: edited.Company,
 		Address: edited.Address, Comments: edited.Comments, Modules: edited.Modules, Properties: edited.Properties,
 		ParentID: edited.ParentID, ExternalID: edited.ExternalID, Locale: edited.Locale, UpdatedAt: tx.Now,
 		NameKey: edited.NameKey, EmailKey: edited.EmailKey, SearchText: edited.SearchText,
 		SearchGrams: edited.SearchGrams,
 	})
 	if err != nil {
-		return Customer{}, err
+		return err
 	}
-	if err := record(ctx, tx, "updated", &before, &after); err != nil {
-		return Customer{}, err
-	}
-	return Get(ctx, tx, id)
+	return record(ctx, tx, "updated", &before, &after)
 }
 
 // normalize fills in what follows from the other fields.
@@ -169,6 +182,10 @@ func equal[T comparable](a, b *T) bool {
 }
 
 func record(ctx context.Context, tx *postgres.Tx, what string, before, after *db.Customer) error {
+	return events.Append(ctx, tx, eventOf(what, before, after))
+}
+
+func eventOf(what string, before, after *db.Customer) events.Event {
 	event := events.Event{
 		Kind: events.Customer, What: what, ResourceID: after.ID, CustomerID: &after.ID, Version: after.Version,
 		After: snapshotOf(*after),
@@ -176,7 +193,7 @@ func record(ctx context.Context, tx *postgres.Tx, what string, before, after *db
 	if before != nil {
 		event.Before = snapshotOf(*before)
 	}
-	return events.Append(ctx, tx, event)
+	return event
 }
 
 // snapshot is a customer as events show it: what is stored, by the names of the contract. A new column is in no event
@@ -218,9 +235,7 @@ func checkParent(ctx context.Context, tx *postgres.Tx, parentID uuid.UUID, level
 		return err
 	}
 	if len(line) == 0 {
-		return fault.InvalidBody(fault.Field{
-			Pointer: "/parent_id", Code: "reference_not_found", Message: "there is no such customer",
-		})
+		return noSuchParent()
 	}
 	if len(line)+levels > maxDepth {
 		return tooDeep()
@@ -243,6 +258,12 @@ func checkMove(ctx context.Context, tx *postgres.Tx, id, parentID uuid.UUID) err
 		return err
 	}
 	return checkParent(ctx, tx, parentID, int(height))
+}
+
+func noSuchParent() error {
+	return fault.InvalidBody(fault.Field{
+		Pointer: "/parent_id", Code: "reference_not_found", Message: "there is no such customer",
+	})
 }
 
 func tooDeep() error {

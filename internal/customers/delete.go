@@ -116,18 +116,30 @@ func Delete(
 	if !plan.confirmedBy(keyring, tx.Now, token) {
 		return unconfirmed(plan.withToken(keyring, tx.Now), token)
 	}
-	if err := sessions.EndAllOfCustomer(ctx, tx, id); err != nil {
+	return erase(ctx, tx, customer)
+}
+
+// erase removes customers that are locked for update and have nothing that stands in the way, and what the change log
+// knows of them. That they were deleted stays.
+func erase(ctx context.Context, tx *postgres.Tx, gone ...db.Customer) error {
+	ids := make([]uuid.UUID, len(gone))
+	deletions := make([]events.Event, len(gone))
+	for i, customer := range gone {
+		ids[i] = customer.ID
+		deletions[i] = events.Event{
+			Kind: events.Customer, What: "deleted", ResourceID: customer.ID, CustomerID: &ids[i], Version: customer.Version + 1,
+		}
+	}
+	if err := sessions.EndAllOfCustomers(ctx, tx, ids...); err != nil {
 		return err
 	}
-	if err := db.New().CustomerDelete(ctx, tx, id); err != nil {
+	if err := db.New().CustomerDeleteAll(ctx, tx, ids); err != nil {
 		return err
 	}
-	if err := db.New().EventEraseCustomer(ctx, tx, &id); err != nil {
+	if err := db.New().EventEraseCustomers(ctx, tx, ids); err != nil {
 		return err
 	}
-	return events.Append(ctx, tx, events.Event{
-		Kind: events.Customer, What: "deleted", ResourceID: id, CustomerID: &id, Version: customer.Version + 1,
-	})
+	return events.AppendAll(ctx, tx, deletions)
 }
 
 func blocked(plan DeletionPlan) error {

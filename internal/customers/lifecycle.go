@@ -161,7 +161,7 @@ func Activate(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.
 // Deactivate switches a customer off: nobody signs in for it any more, and whoever did is out.
 func Deactivate(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Versions) (Customer, error) {
 	return act(ctx, tx, id, versions, ActionDeactivate, func() error {
-		if err := sessions.EndAllOfCustomer(ctx, tx, id); err != nil {
+		if err := sessions.EndAllOfCustomers(ctx, tx, id); err != nil {
 			return err
 		}
 		if err := db.New().ActivationRequestRevokeByCustomer(ctx, tx, tx.Now, id); err != nil {

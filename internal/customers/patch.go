@@ -19,19 +19,19 @@ const (
 	maxPropertiesDepth = 8
 )
 
-// Patch is what to change of a customer (RFC 7396): what is not specified stays, null clears.
+// Patch is what to change of a customer (RFC 7396), by the names of the contract: what is not specified stays, null clears.
 type Patch struct {
-	Name       *string
-	Email      nullable.Nullable[string]
-	Phone      nullable.Nullable[string]
-	Company    nullable.Nullable[string]
-	Address    nullable.Nullable[string]
-	Comments   nullable.Nullable[string]
-	Modules    nullable.Nullable[[]string]
-	Properties nullable.Nullable[json.RawMessage] // merged key by key
-	ParentID   nullable.Nullable[uuid.UUID]
-	ExternalID nullable.Nullable[string]
-	Locale     *string
+	Name       *string                            `json:"name"`
+	Email      nullable.Nullable[string]          `json:"email"`
+	Phone      nullable.Nullable[string]          `json:"phone"`
+	Company    nullable.Nullable[string]          `json:"company"`
+	Address    nullable.Nullable[string]          `json:"address"`
+	Comments   nullable.Nullable[string]          `json:"comments"`
+	Modules    nullable.Nullable[[]string]        `json:"modules"`
+	Properties nullable.Nullable[json.RawMessage] `json:"properties"` // merged key by key
+	ParentID   nullable.Nullable[uuid.UUID]       `json:"parent_id"`
+	ExternalID nullable.Nullable[string]          `json:"external_id"`
+	Locale     *string                            `json:"locale"`
 }
 
 // apply gives the record as the patch makes it.

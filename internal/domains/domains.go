@@ -91,18 +91,20 @@ func normalize(domain *db.Domain) (err error) {
 	return nil
 }
 
-// Patch is what to change of a domain (RFC 7396): what is not specified stays, null clears, configurations are merged.
+// Patch is what to change of a domain (RFC 7396), by the names of the contract: what is not specified stays, null clears,
+// configurations are merged.
 type Patch struct {
-	Host               *string
-	HTTPPorts          *[]int32
-	Scheme             *string
-	Origin             nullable.Nullable[string]
-	OriginPort         nullable.Nullable[int32]
-	CacheConfiguration nullable.Nullable[json.RawMessage]
-	Redirection        nullable.Nullable[json.RawMessage]
-	SSLExpiresAt       nullable.Nullable[time.Time]
-	TLSProtocol        nullable.Nullable[string]
-	WAFConfiguration   nullable.Nullable[json.RawMessage]
+	Host               *string                            `json:"host"`
+	HTTPPorts          *[]int32                           `json:"http_ports"`
+	Scheme             *string                            `json:"scheme"`
+	Origin             nullable.Nullable[string]          `json:"origin"`
+	OriginPort         nullable.Nullable[int32]           `json:"origin_port"`
+	CacheConfiguration nullable.Nullable[json.RawMessage] `json:"cache_configuration"`
+	Redirection        nullable.Nullable[json.RawMessage] `json:"redirection"`
+	SSLExpiresAt       nullable.Nullable[time.Time]       `json:"ssl_expires_at"`
+	TLSProtocol        nullable.Nullable[string]          `json:"tls_protocol"`
+	WAFConfiguration   nullable.Nullable[json.RawMessage] `json:"waf_configuration"`
+	Replaces           bool                               `json:"-"` // configurations instead of merging them
 }
 
 func (p Patch) apply(domain db.Domain) (db.Domain, error) {
@@ -128,7 +130,9 @@ func (p Patch) apply(domain db.Domain) (db.Domain, error) {
 		{"/redirection", &domain.Redirection, p.Redirection},
 		{"/waf_configuration", &domain.WafConfiguration, p.WAFConfiguration},
 	} {
-		if err := merge(one.pointer, one.field, one.patch); err != nil {
+		if p.Replaces {
+			mergepatch.Replace(one.field, one.patch)
+		} else if err := merge(one.pointer, one.field, one.patch); err != nil {
 			return domain, err
 		}
 	}
@@ -177,14 +181,16 @@ func Update(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Ve
 		return db.Domain{}, err
 	}
 	edited, err := patch.apply(before)
-	if err != nil {
-		return db.Domain{}, err
+	if err != nil || same(before, edited) {
+		return before, err
 	}
-	if same(before, edited) {
-		return before, nil
-	}
+	return store(ctx, tx, before, edited)
+}
+
+// store writes a locked domain as it was edited, and its event.
+func store(ctx context.Context, tx *postgres.Tx, before, edited db.Domain) (db.Domain, error) {
 	after, err := db.New().DomainUpdate(ctx, tx, db.DomainUpdateParams{
-		ID: id, Host: edited.Host, HttpPorts: edited.HttpPorts, Scheme: edited.Scheme, Origin: edited.Origin,
+		ID: before.ID, Host: edited.Host, HttpPorts: edited.HttpPorts, Scheme: edited.Scheme, Origin: edited.Origin,
 		OriginPort: edited.OriginPort, CacheConfiguration: edited.CacheConfiguration, Redirection: edited.Redirection,
 		SslExpiresAt: edited.SslExpiresAt, TlsProtocol: edited.TlsProtocol, WafConfiguration: edited.WafConfiguration,
 		UpdatedAt: tx.Now, SearchText: edited.SearchText,
@@ -250,6 +256,10 @@ func snapshotOf(d db.Domain) snapshot {
 }
 
 func record(ctx context.Context, tx *postgres.Tx, what string, before, after *db.Domain) error {
+	return events.Append(ctx, tx, eventOf(what, before, after))
+}
+
+func eventOf(what string, before, after *db.Domain) events.Event {
 	event := events.Event{Kind: events.Domain, What: what}
 	if before != nil {
 		event.Before = snapshotOf(*before)
@@ -259,5 +269,5 @@ func record(ctx context.Context, tx *postgres.Tx, what string, before, after *db
 		event.After = snapshotOf(*after)
 		event.ResourceID, event.CustomerID, event.Version = after.ID, &after.CustomerID, after.Version
 	}
-	return events.Append(ctx, tx, event)
+	return event
 }

@@ -63,32 +63,46 @@ type Event struct {
 // events of one resource in order. Before and After are encoded as JSON objects; of Before only the members that
 // changed are kept.
 func Append(ctx context.Context, tx *postgres.Tx, event Event) error {
-	data, err := encode(event.Before, event.After)
+	row, err := event.row(tx)
 	if err != nil {
-		return fmt.Errorf("encoding a %s event: %w", event.Kind, err)
+		return err
 	}
-	var requestID *string
-	if tx.RequestID != "" {
-		requestID = &tx.RequestID
-	}
-	err = db.New().EventInsert(ctx, tx, db.EventInsertParams{
-		ID:           uuid.Must(uuid.NewV7()),
-		Type:         event.Kind + "." + event.What,
-		ResourceKind: event.Kind,
-		ResourceID:   event.ResourceID,
-		Version:      event.Version,
-		CustomerID:   event.CustomerID,
-		ActorKind:    tx.Actor.Kind,
-		ActorID:      tx.Actor.ID,
-		ActorName:    tx.Actor.Name,
-		RequestID:    requestID,
-		At:           tx.Now,
-		Data:         data,
-	})
-	if err != nil {
+	if err := db.New().EventInsert(ctx, tx, db.EventInsertParams(row)); err != nil {
 		return fmt.Errorf("writing a %s event: %w", event.Kind, err)
 	}
 	return nil
+}
+
+// AppendAll is Append for many events at once, in their order.
+func AppendAll(ctx context.Context, tx *postgres.Tx, all []Event) error {
+	rows := make([]db.EventCopyParams, len(all))
+	for i, event := range all {
+		var err error
+		if rows[i], err = event.row(tx); err != nil {
+			return err
+		}
+	}
+	if _, err := db.New().EventCopy(ctx, tx, rows); err != nil {
+		return fmt.Errorf("writing %d events: %w", len(all), err)
+	}
+	return nil
+}
+
+// row is the event as it is stored.
+func (e Event) row(tx *postgres.Tx) (db.EventCopyParams, error) {
+	data, err := encode(e.Before, e.After)
+	if err != nil {
+		return db.EventCopyParams{}, fmt.Errorf("encoding a %s event: %w", e.Kind, err)
+	}
+	row := db.EventCopyParams{
+		ID: uuid.Must(uuid.NewV7()), Type: e.Kind + "." + e.What, ResourceKind: e.Kind, ResourceID: e.ResourceID,
+		Version: e.Version, CustomerID: e.CustomerID, ActorKind: tx.Actor.Kind, ActorID: tx.Actor.ID,
+		ActorName: tx.Actor.Name, At: tx.Now, Data: data,
+	}
+	if tx.RequestID != "" {
+		row.RequestID = &tx.RequestID
+	}
+	return row, nil
 }
 
 // encode gives {"before": …, "after": …}, or nil when neither is known any more.

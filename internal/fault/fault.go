@@ -125,6 +125,17 @@ func StaleVersion(current int64) *Error {
 	}
 }
 
+// BodyIncomplete tells that the sender of a body hung up before its end, unless the cause is a fault already.
+func BodyIncomplete(cause error) *Error {
+	var known *Error
+	if errors.As(cause, &known) {
+		return known
+	}
+	return &Error{
+		Kind: Malformed, Code: "body_incomplete", Detail: "The body ended before it was complete.", Cause: cause,
+	}
+}
+
 // InvalidCursor tells that the parameter cursor is not one that this list gave out.
 func InvalidCursor() *Error {
 	return InvalidRequest(Field{

@@ -111,6 +111,16 @@ func encode(object []member) json.RawMessage {
 	return text.Bytes()
 }
 
+// Replace does what a patch says of a member that is JSON and is not to be merged.
+func Replace(field *json.RawMessage, patch nullable.Nullable[json.RawMessage]) {
+	switch value, err := patch.Get(); {
+	case patch.IsNull():
+		*field = nil
+	case err == nil:
+		*field = value
+	}
+}
+
 // Set does what a patch says of a member: absent stays, null clears, a value sets.
 func Set[T any](field **T, patch nullable.Nullable[T]) {
 	switch value, err := patch.Get(); {

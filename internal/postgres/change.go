@@ -41,6 +41,23 @@ type Tx struct {
 	Now       time.Time // the same for all that is written in it
 }
 
+// Savepoint runs the closure so that, when it fails, only what it did itself is undone, and the transaction goes on.
+func (t *Tx) Savepoint(ctx context.Context, do func(tx *Tx) error) error {
+	nested, err := t.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("setting a savepoint: %w", err)
+	}
+	inner := *t
+	inner.Tx = nested
+	if err := do(&inner); err != nil {
+		return errors.Join(err, nested.Rollback(ctx))
+	}
+	if err := nested.Commit(ctx); err != nil {
+		return fmt.Errorf("releasing a savepoint: %w", err)
+	}
+	return nil
+}
+
 // Change opens a transaction, runs the closure in it and commits. When the closure fails, nothing has happened. The
 // closure is run again, in a new transaction, when PostgreSQL broke the first one off for a deadlock or a failed
 // serialization; it must have no effect outside the transaction. Errors of the database come back as faults.

@@ -75,7 +75,8 @@ func (w *Where) narrowed() Where {
 	return narrowed
 }
 
-func (w *Where) sql() string {
+// SQL gives the filter as a WHERE clause, with a space in front; nothing where every row is let through.
+func (w *Where) SQL() string {
 	if len(w.predicates) == 0 {
 		return ""
 	}
@@ -124,8 +125,8 @@ func Rows[T any](ctx context.Context, db Querier, query Select) (rows []T, more 
 
 func read[T any](ctx context.Context, db Querier, query Select) ([]T, error) {
 	sql := fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s LIMIT %d",
-		query.Columns, query.From, query.Where.sql(), query.order(), query.Limit)
-	found, err := db.Query(ctx, sql, query.Where.planned()...)
+		query.Columns, query.From, query.Where.SQL(), query.order(), query.Limit)
+	found, err := db.Query(ctx, sql, query.Where.Args()...)
 	if err != nil {
 		return nil, fmt.Errorf("listing %s: %w", query.From, err)
 	}
@@ -143,8 +144,8 @@ func (s *Select) narrow(ctx context.Context, db Querier) (narrowed Select, more 
 	where := s.Where.narrowed()
 	sql := fmt.Sprintf(`WITH found AS MATERIALIZED (SELECT id, %[1]s FROM %[2]s%[3]s LIMIT %[4]d)
 		SELECT id, (SELECT count(*) FROM found) FROM found ORDER BY %[5]s LIMIT %[6]d`,
-		s.Order, s.From, where.sql(), searchLimit+1, s.order(), s.Limit+1)
-	rows, err := db.Query(ctx, sql, where.planned()...)
+		s.Order, s.From, where.SQL(), searchLimit+1, s.order(), s.Limit+1)
+	rows, err := db.Query(ctx, sql, where.Args()...)
 	if err != nil {
 		return *s, false, fmt.Errorf("searching %s: %w", s.From, err)
 	}
@@ -175,8 +176,8 @@ func (s *Select) narrow(ctx context.Context, db Querier) (narrowed Select, more 
 func Count(ctx context.Context, db Querier, from string, where Where) (int64, error) {
 	where = where.narrowed()
 	var count int64
-	query := "SELECT count(*) FROM " + from + where.sql()
-	if err := db.QueryRow(ctx, query, where.planned()...).Scan(&count); err != nil {
+	query := "SELECT count(*) FROM " + from + where.SQL()
+	if err := db.QueryRow(ctx, query, where.Args()...).Scan(&count); err != nil {
 		return 0, fmt.Errorf("counting %s: %w", from, err)
 	}
 	return count, nil
@@ -197,9 +198,9 @@ func (s *Select) keyset(where *Where) string {
 	return fmt.Sprintf("(%s, id) %s (%s, %s)", s.Order, comparison, where.Arg(s.After[0]), where.Arg(s.After[1]))
 }
 
-// planned gives the arguments so that a filtered query is planned for these very values at each execution, since how
+// Args gives the arguments so that a filtered query is planned for these very values at each execution, since how
 // many rows they find decides how it is best done: the description of the statement is kept, the plan is not.
-func (w *Where) planned() []any {
+func (w *Where) Args() []any {
 	if !w.filtered {
 		return w.args
 	}

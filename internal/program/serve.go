@@ -14,9 +14,11 @@ import (
 	"time"
 
 	"github.com/clientele-api/clientele/api"
+	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/background"
 	"github.com/clientele-api/clientele/internal/blobs"
 	"github.com/clientele-api/clientele/internal/config"
+	"github.com/clientele-api/clientele/internal/contract"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/exports"
 	"github.com/clientele-api/clientele/internal/mail"
@@ -137,14 +139,18 @@ func (s *server) run(ctx context.Context, listener net.Listener, ready func(url 
 	if err != nil {
 		return err
 	}
+	loaded, err := contract.Load(openapi.Spec)
+	if err != nil {
+		return err
+	}
 	work, err := background.New(background.Options{
-		DB: s.database, Blobs: s.store, Keyring: keyring, Texts: s.letters.texts, Sender: s.letters.sender,
+		DB: s.database, Blobs: s.store, Keyring: keyring, Texts: s.letters.texts, Sender: s.letters.sender, Contract: loaded,
 		BaseURL: cmp.Or(s.settings.PortalURL, url), Log: s.log,
 	})
 	if err != nil {
 		return err
 	}
-	handler, metrics, err := s.handler(authority, keyring, work)
+	handler, metrics, err := s.handler(authority, keyring, work, loaded)
 	if err != nil {
 		return err
 	}
@@ -219,11 +225,11 @@ func shutDown(servers []*http.Server) error {
 }
 
 func (s *server) handler(
-	authority *tokens.Authority, keyring *secrets.Keyring, work background.Work,
+	authority *tokens.Authority, keyring *secrets.Keyring, work background.Work, loaded *contract.Contract,
 ) (handler, metrics http.Handler, err error) {
 	options := api.Options{
 		DB: s.database, Authority: authority, Keyring: keyring, Hasher: passwords.NewHasher(),
-		Activation: work.Activation, Blobs: s.store, Exports: exports.NewSnapshots(s.exporting, exportWait),
+		Activation: work.Activation, Operations: work.Operations, Contract: loaded, Blobs: s.store, Exports: exports.NewSnapshots(s.exporting, exportWait),
 		TermsRequired: s.settings.TermsRequired, TrustedProxies: s.settings.TrustedProxies, Log: s.log,
 	}
 	if s.settings.MetricsAddr != "" {

@@ -35,6 +35,10 @@ const (
 	conns = 4
 	// jobsAtOnce is how many jobs a replica works at a time. They use the connections that requests use, too.
 	jobsAtOnce = 8
+	// longJobsAtOnce is how many of those that belong to work which takes long, so that other jobs find a place.
+	longJobsAtOnce = 2
+	// longPause is how long a replica waits between two looks for such jobs: the steps of one follow each other.
+	longPause = 10 * time.Millisecond
 	// rescueAfter is when a job whose process died is begun anew, at the earliest, and if it may not take longer than
 	// that. It leaves a job that had the usual minute another one to end.
 	rescueAfter = 2 * time.Minute
@@ -49,6 +53,10 @@ const (
 	// periodicAttempts is how often a periodic job is tried before it waits for its next time.
 	periodicAttempts = 3
 )
+
+// Long is the queue of jobs that belong to work which takes long. A job goes there that says so in its args, by
+// river.JobArgsWithInsertOpts.
+const Long = "long"
 
 // Queue takes jobs and, where it is told to run, works them. Workers and periodic jobs are added before the first job is
 // enqueued and before it runs.
@@ -162,7 +170,10 @@ func (q *Queue) start(ctx context.Context, pool *postgres.DB) (*river.Client[pgx
 
 func (q *Queue) config() *river.Config {
 	return &river.Config{
-		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: jobsAtOnce}},
+		Queues: map[string]river.QueueConfig{
+			river.QueueDefault: {MaxWorkers: jobsAtOnce},
+			Long:               {MaxWorkers: longJobsAtOnce, FetchCooldown: longPause},
+		},
 		Workers:      q.workers,
 		PeriodicJobs: q.periodic,
 		Middleware:   []rivertype.Middleware{river.WorkerMiddlewareFunc(q.work)},

@@ -298,3 +298,12 @@ func Same(a, b []byte) bool {
 	}
 	return bytes.Equal(a, b) || reflect.DeepEqual(decode(a), decode(b))
 }
+
+// Compact gives valid JSON as a text without spaces; nothing for nil.
+func Compact(text []byte) string {
+	var short bytes.Buffer
+	if json.Compact(&short, text) != nil {
+		return string(text)
+	}
+	return short.String()
+}

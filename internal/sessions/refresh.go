@@ -182,9 +182,9 @@ func EndAllOfIdentity(ctx context.Context, tx *postgres.Tx, identityID uuid.UUID
 	return tokens.RevokeSessions(ctx, tx, ended...)
 }
 
-// EndAllOfCustomer ends the sessions of all the logins of a customer.
-func EndAllOfCustomer(ctx context.Context, tx *postgres.Tx, customerID uuid.UUID) error {
-	ended, err := db.New().SessionRevokeByCustomer(ctx, tx, &tx.Now, customerID)
+// EndAllOfCustomers ends the sessions of all the logins of these customers.
+func EndAllOfCustomers(ctx context.Context, tx *postgres.Tx, customerIDs ...uuid.UUID) error {
+	ended, err := db.New().SessionRevokeByCustomers(ctx, tx, &tx.Now, customerIDs)
 	if err != nil {
 		return err
 	}

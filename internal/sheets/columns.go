@@ -15,6 +15,7 @@ import (
 	"github.com/clientele-api/clientele/internal/customers"
 	"github.com/clientele-api/clientele/internal/domains"
 	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/rawjson"
 )
 
 // Domains is the table of domains. Its columns are fixed: people have files with these names.
@@ -26,8 +27,8 @@ func Domains() Table[domains.Named] {
 		},
 		Cells: func(cells []string, d domains.Named) []string {
 			return append(cells, d.Host, numbers(d.HttpPorts), d.Scheme, d.CustomerName, text(d.Origin), number(d.OriginPort),
-				compact(d.CacheConfiguration), compact(d.Redirection), moment(d.SslExpiresAt), text(d.TlsProtocol),
-				compact(d.WafConfiguration))
+				rawjson.Compact(d.CacheConfiguration), rawjson.Compact(d.Redirection), moment(d.SslExpiresAt), text(d.TlsProtocol),
+				rawjson.Compact(d.WafConfiguration))
 		},
 	}
 }
@@ -96,7 +97,7 @@ func Customers(names string) (Table[customers.Customer], error) {
 			columns[i] = func(c customers.Customer, _ map[string]json.RawMessage) string { return known[at].cell(c) }
 		case isProperty && key != "":
 			hasProperties = true
-			columns[i] = func(_ customers.Customer, p map[string]json.RawMessage) string { return property(p[key]) }
+			columns[i] = func(_ customers.Customer, p map[string]json.RawMessage) string { return customers.PropertyText(p[key]) }
 		default:
 			return table, columnFault("unknown_value",
 				fmt.Sprintf("%q is neither a field that can be a column nor properties.<key>", name))
@@ -183,29 +184,6 @@ func terms(c customers.Customer) string {
 		Version    int32     `json:"version"`
 		AcceptedAt time.Time `json:"accepted_at"`
 	}{*c.TermsVersion, *c.TermsAcceptedAt})
-}
-
-// property is the value of a property: a text as it is, whatever else as JSON.
-func property(value json.RawMessage) string {
-	var plain string
-	switch {
-	case string(value) == "null":
-		return ""
-	case json.Unmarshal(value, &plain) == nil:
-		return plain
-	}
-	return compact(value)
-}
-
-func compact(value json.RawMessage) string {
-	if value == nil {
-		return ""
-	}
-	var short bytes.Buffer
-	if err := json.Compact(&short, value); err != nil {
-		return string(value)
-	}
-	return short.String()
 }
 
 func encoded(value any) string {

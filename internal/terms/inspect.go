@@ -39,7 +39,7 @@ func inspect(declared string, content io.Reader) (*inspector, error) {
 	buffered := bufio.NewReaderSize(content, headLength)
 	head, err := buffered.Peek(headLength)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, incomplete(err)
+		return nil, fault.BodyIncomplete(err)
 	}
 	if len(head) == 0 {
 		return nil, invalid("The document is empty.")
@@ -93,7 +93,7 @@ func (i *inspector) Read(into []byte) (int, error) {
 			return 0, fault
 		}
 	case err != nil:
-		err = incomplete(err)
+		err = fault.BodyIncomplete(err)
 	}
 	return n, err
 }
@@ -136,14 +136,4 @@ func (i *inspector) conclude() error {
 
 func invalid(detail string) error {
 	return &fault.Error{Kind: fault.Invalid, Code: "document_invalid", Detail: detail}
-}
-
-func incomplete(cause error) error {
-	var known *fault.Error
-	if errors.As(cause, &known) {
-		return known
-	}
-	return &fault.Error{
-		Kind: fault.Malformed, Code: "body_incomplete", Detail: "The body ended before it was complete.", Cause: cause,
-	}
 }

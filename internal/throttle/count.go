@@ -3,6 +3,7 @@ package throttle
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -129,6 +130,11 @@ func (p *pipeline) Query(ctx context.Context, sql string, args ...any) (pgx.Rows
 func (p *pipeline) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	_ = p.send(ctx, sql, args) // the row has the error as well
 	return p.results.QueryRow()
+}
+
+// CopyFrom is refused: rows that are copied cannot be sent together with statements.
+func (p *pipeline) CopyFrom(context.Context, pgx.Identifier, []string, pgx.CopyFromSource) (int64, error) {
+	return 0, errors.ErrUnsupported
 }
 
 func (p *pipeline) send(ctx context.Context, sql string, args []any) error {

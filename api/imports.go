@@ -1,0 +1,143 @@
+package api
+
+import (
+	"context"
+	"encoding/csv"
+	"io"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/clientele-api/clientele/gen/db"
+	"github.com/clientele-api/clientele/gen/openapi"
+	"github.com/clientele-api/clientele/internal/bulk"
+	"github.com/clientele-api/clientele/internal/etag"
+	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/imports"
+	"github.com/clientele-api/clientele/internal/operations"
+	"github.com/clientele-api/clientele/internal/postgres"
+)
+
+// CustomerImport receives a file of customers and begins to import it.
+func (s *Server) CustomerImport(ctx context.Context, request openapi.CustomerImportRequestObject) (openapi.CustomerImportResponseObject, error) {
+	params := request.Params
+	settings, err := FromAPIImportSettings(importParams{
+		onConflict: (*string)(params.OnConflict), atomic: params.Atomic, columns: params.Columns,
+		delimiter: (*string)(params.Delimiter), mapped: deepObject(ctx, "map"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	started, err := s.startImport(ctx, operations.Input{Kind: operations.CustomerImport, DryRun: isSet(params.DryRun)}, settings,
+		imports.Source{Content: request.Body, ContentType: request.ContentType, Encoding: orEmpty((*string)(params.Encoding))})
+	if err != nil {
+		return nil, err
+	}
+	return openapi.CustomerImport202JSONResponse{
+		Body: started, Headers: openapi.CustomerImport202ResponseHeaders{
+			ETag: etag.Of(started.Version, started), Location: "/v1/operations/" + started.Id.String(),
+		},
+	}, nil
+}
+
+// DomainImport receives a file of domains of a customer and begins to import it.
+func (s *Server) DomainImport(ctx context.Context, request openapi.DomainImportRequestObject) (openapi.DomainImportResponseObject, error) {
+	params := request.Params
+	settings, err := FromAPIImportSettings(importParams{
+		onConflict: (*string)(params.OnConflict), atomic: params.Atomic, columns: params.Columns,
+		delimiter: (*string)(params.Delimiter), mapped: deepObject(ctx, "map"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	started, err := s.startImport(ctx, operations.Input{
+		Kind: operations.DomainImport, CustomerID: &request.CustomerId, DryRun: isSet(params.DryRun),
+	}, settings, imports.Source{
+		Content: request.Body, ContentType: request.ContentType, Encoding: orEmpty((*string)(params.Encoding)),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return openapi.DomainImport202JSONResponse{
+		Body: started, Headers: openapi.DomainImport202ResponseHeaders{
+			ETag: etag.Of(started.Version, started), Location: "/v1/operations/" + started.Id.String(),
+		},
+	}, nil
+}
+
+// startImport receives a file, for as long as that takes, and begins to import it.
+func (s *Server) startImport(
+	ctx context.Context, input operations.Input, settings imports.Settings, source imports.Source,
+) (openapi.Operation, error) {
+	if err := s.customerThere(ctx, input.CustomerID); err != nil { // known before a large file has come in vain
+		return openapi.Operation{}, err
+	}
+	source.Content = upload(ctx, source.Content)
+	received, err := imports.Receive(ctx, s.blobs, source)
+	if err != nil {
+		return openapi.Operation{}, err
+	}
+	settings.Format = received.Format
+	input.Settings, input.SpoolKey, input.BytesTotal = settings, &received.Key, &received.Size
+	return change(ctx, s, func(tx *postgres.Tx) (openapi.Operation, error) {
+		if err := lockCustomer(ctx, tx, input.CustomerID); err != nil {
+			return openapi.Operation{}, err
+		}
+		started, err := s.operations.Start(ctx, tx, input)
+		return ToAPIOperation(started, nil), err
+	})
+}
+
+func (s *Server) customerThere(ctx context.Context, id *uuid.UUID) error {
+	if id == nil {
+		return nil
+	}
+	_, err := db.New().CustomerFind(ctx, s.db, *id)
+	return err
+}
+
+func lockCustomer(ctx context.Context, tx *postgres.Tx, id *uuid.UUID) error {
+	if id == nil {
+		return nil
+	}
+	_, err := db.New().CustomerLockForKeyShare(ctx, tx, *id)
+	return err
+}
+
+// importParams are the parameters that both imports have.
+type importParams struct {
+	onConflict *string
+	atomic     *bool
+	columns    *string
+	delimiter  *string
+	mapped     map[string]string
+}
+
+// delimiters are what the contract calls the characters between cells.
+var delimiters = map[string]string{"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+
+// FromAPIImportSettings gives how a file is to be imported.
+func FromAPIImportSettings(params importParams) (imports.Settings, error) {
+	settings := imports.Settings{
+		OnConflict: bulk.OnConflict(orDefault(params.onConflict, string(bulk.Fail))), Atomic: isSet(params.atomic),
+		Map: params.mapped, Delimiter: delimiters[orEmpty(params.delimiter)],
+	}
+	if params.columns == nil {
+		return settings, nil
+	}
+	line := csv.NewReader(strings.NewReader(*params.columns))
+	columns, err := line.Read()
+	if err == nil {
+		_, err = line.Read()
+	}
+	if err != io.EOF { //nolint:errorlint // the reader gives it as it is
+		return settings, fault.InvalidRequest(fault.Field{
+			Parameter: "columns", Code: "invalid_format", Message: "must be names with commas between them",
+		})
+	}
+	settings.Columns = columns
+	return settings, nil
+}
+
+// isSet tells whether a flag is given, and true.
+func isSet(flag *bool) bool { return flag != nil && *flag }

@@ -1,0 +1,222 @@
+package customers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/clientele-api/clientele/gen/db"
+	"github.com/clientele-api/clientele/internal/events"
+	"github.com/clientele-api/clientele/internal/postgres"
+)
+
+// Selection says which customers are to be deleted: the ones that are named or, where none is, those that the filter finds.
+// It is of a moment: who was changed or found since is not meant.
+type Selection struct {
+	IDs    []uuid.UUID `json:"ids,omitempty"`
+	Filter Filter      `json:"filter"`
+	Moment time.Time   `json:"moment"`
+}
+
+// meant gives the customers of a selection as a query of their ids and parents, with its arguments. This is SQL in Go since
+// the filter of the list is.
+func (s Selection) meant() (query string, args postgres.Where) {
+	if s.IDs != nil {
+		return "SELECT given.id, customers.parent_id FROM unnest(" + args.Arg(s.IDs) +
+			"::uuid[]) AS given (id) LEFT JOIN customers ON customers.id = given.id", args
+	}
+	filter := s.Filter
+	filter.Now = s.Moment
+	where := filter.where()
+	return "SELECT id, parent_id FROM customers" + where.SQL(), where
+}
+
+// BulkPlan is what deleting the customers of a selection would do.
+type BulkPlan struct {
+	Customers int64 // that are meant
+	Blocked   int64 // that cannot be deleted as things are
+	Counts    Counts
+	Blockers  []BulkBlocker // the first of them
+}
+
+// BulkBlocker is something that keeps a customer from being deleted.
+type BulkBlocker struct {
+	Blocker
+	CustomerID uuid.UUID
+}
+
+const (
+	// bulkCounts counts what would go. A customer is blocked that is not there, or by a child
+	// that is not meant or is blocked itself.
+	bulkCounts = `WITH RECURSIVE meant AS MATERIALIZED (%s), blocked AS (
+			SELECT meant.id, meant.parent_id FROM meant JOIN customers child ON child.parent_id = meant.id
+			WHERE NOT EXISTS (SELECT FROM meant other WHERE other.id = child.id)
+			UNION
+			SELECT meant.id, meant.parent_id FROM meant
+			WHERE NOT EXISTS (SELECT FROM customers WHERE customers.id = meant.id)
+			UNION
+			SELECT above.id, above.parent_id FROM blocked JOIN meant above ON above.id = blocked.parent_id
+		)
+		SELECT (SELECT count(*) FROM meant), (SELECT count(*) FROM blocked),
+			(SELECT count(*) FROM identities WHERE customer_id IN (SELECT id FROM meant)),
+			(SELECT count(*) FROM sessions JOIN identities ON identities.id = sessions.identity_id
+				WHERE identities.customer_id IN (SELECT id FROM meant) AND revoked_at IS NULL AND expires_at > %s),
+			(SELECT count(*) FROM domains WHERE customer_id IN (SELECT id FROM meant)),
+			(SELECT count(*) FROM notes WHERE customer_id IN (SELECT id FROM meant))`
+
+	// bulkBlockers are those of the meant customers that have a child which is not meant, with one such child, and those
+	// that are not there, with themselves.
+	bulkBlockers = `WITH RECURSIVE meant AS MATERIALIZED (%s)
+		SELECT customer_id, resource_id, is_missing FROM (
+			SELECT DISTINCT ON (meant.id) meant.id AS customer_id, child.id AS resource_id, false AS is_missing
+			FROM meant JOIN customers child ON child.parent_id = meant.id
+			WHERE NOT EXISTS (SELECT FROM meant other WHERE other.id = child.id)
+			UNION ALL
+			SELECT meant.id, meant.id, true FROM meant WHERE NOT EXISTS (SELECT FROM customers WHERE customers.id = meant.id)
+		) AS found ORDER BY customer_id LIMIT %d`
+)
+
+// PlanBulkDeletion says what deleting the customers of the selection would do, from one moment's view of them.
+func PlanBulkDeletion(ctx context.Context, database *postgres.DB, selection Selection) (plan BulkPlan, err error) {
+	err = database.Snapshot(ctx, func(tx pgx.Tx) error {
+		query, where := selection.meant()
+		now := where.Arg(selection.Moment)
+		err := tx.QueryRow(ctx, fmt.Sprintf(bulkCounts, query, now), where.Args()...).Scan(&plan.Customers, &plan.Blocked,
+			&plan.Counts.Identities, &plan.Counts.Sessions, &plan.Counts.Domains, &plan.Counts.Notes)
+		if err != nil {
+			return fmt.Errorf("counting what would be deleted: %w", err)
+		}
+		query, where = selection.meant()
+		rows, err := tx.Query(ctx, fmt.Sprintf(bulkBlockers, query, maxBlockers), where.Args()...)
+		if err != nil {
+			return fmt.Errorf("looking for what is in the way: %w", err)
+		}
+		found, err := pgx.CollectRows(rows, pgx.RowToStructByName[struct {
+			CustomerID, ResourceID uuid.UUID
+			IsMissing              bool
+		}])
+		for _, row := range found {
+			blocker := childThatStays(row.ResourceID)
+			if row.IsMissing {
+				blocker = missing(row.ResourceID)
+			}
+			plan.Blockers = append(plan.Blockers, BulkBlocker{Blocker: blocker, CustomerID: row.CustomerID})
+		}
+		return err
+	})
+	return plan, err
+}
+
+func childThatStays(id uuid.UUID) Blocker {
+	return Blocker{
+		Code: "child_customer", Kind: events.Customer, ResourceID: id, Message: "Has a child customer that would stay.",
+	}
+}
+
+func missing(id uuid.UUID) Blocker {
+	return Blocker{Code: "not_found", Kind: events.Customer, ResourceID: id, Message: "There is no such customer."}
+}
+
+// collect notes the customers that are meant as what an operation is to do, children before their parents.
+const collect = `WITH RECURSIVE meant AS MATERIALIZED (%s), line AS (
+		SELECT meant.id AS start, meant.parent_id, 1 AS level FROM meant
+		UNION ALL
+		SELECT line.start, above.parent_id, line.level + 1 FROM line JOIN customers above ON above.id = line.parent_id
+	)
+	INSERT INTO operation_items (operation_id, number, resource_id)
+	SELECT %s, row_number() OVER (ORDER BY max(level) DESC, start), start FROM line GROUP BY start`
+
+// CollectForDeletion notes which customers an operation is to delete, in the order in which it can, and counts them.
+func CollectForDeletion(ctx context.Context, tx *postgres.Tx, operationID uuid.UUID, selection Selection) (int64, error) {
+	query, where := selection.meant()
+	operation := where.Arg(operationID)
+	done, err := tx.Exec(ctx, fmt.Sprintf(collect, query, operation+"::uuid"), where.Args()...)
+	if err != nil {
+		return 0, fmt.Errorf("collecting what is to be deleted: %w", err)
+	}
+	return done.RowsAffected(), nil
+}
+
+// DeleteSelected deletes those of the customers that nothing stands in the way of and that are as they were at the moment
+// of the selection. Of each of the others it tells why it stays.
+func DeleteSelected(
+	ctx context.Context, tx *postgres.Tx, selection Selection, ids []uuid.UUID,
+) (deleted int, refused map[uuid.UUID]Blocker, err error) {
+	refused = map[uuid.UUID]Blocker{}
+	present, err := db.New().CustomerListForUpdate(ctx, tx, ids)
+	if err != nil {
+		return 0, nil, err
+	}
+	for _, id := range ids {
+		refused[id] = missing(id)
+	}
+	for _, customer := range present {
+		delete(refused, customer.ID)
+		if customer.UpdatedAt.After(selection.Moment) || customer.CreatedAt.After(selection.Moment) {
+			refused[customer.ID] = changedSince(customer.ID)
+		}
+	}
+	if err := selection.refuseMoved(ctx, tx, ids, refused); err != nil {
+		return 0, nil, err
+	}
+	remaining, err := withoutParents(ctx, tx, present, refused)
+	if err != nil || len(remaining) == 0 {
+		return 0, refused, err
+	}
+	return len(remaining), refused, erase(ctx, tx, remaining...)
+}
+
+func changedSince(id uuid.UUID) Blocker {
+	return Blocker{
+		Code: "changed_since_plan", Kind: events.Customer, ResourceID: id, Message: "Was changed, or found, after the plan was made.",
+	}
+}
+
+// refuseMoved refuses customers that may be found for something that happened since: their people were active, or they
+// came below the ancestor that is asked for.
+func (s Selection) refuseMoved(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID, refused map[uuid.UUID]Blocker) error {
+	changed, err := db.New().CustomerActiveAfter(ctx, tx, ids, s.Moment)
+	if err != nil {
+		return err
+	}
+	if s.Filter.AncestorID != nil {
+		moved, err := db.New().CustomerMovedAfter(ctx, tx, *s.Filter.AncestorID, s.Moment, ids)
+		if err != nil {
+			return err
+		}
+		changed = append(changed, moved...)
+	}
+	for _, id := range changed {
+		if _, already := refused[id]; !already {
+			refused[id] = changedSince(id)
+		}
+	}
+	return nil
+}
+
+// withoutParents gives those of the locked customers that can go together: a customer with a child that stays, stays too.
+func withoutParents(
+	ctx context.Context, tx *postgres.Tx, present []db.Customer, refused map[uuid.UUID]Blocker,
+) ([]db.Customer, error) {
+	for {
+		present = slices.DeleteFunc(present, func(c db.Customer) bool {
+			_, stays := refused[c.ID]
+			return stays
+		})
+		ids := make([]uuid.UUID, len(present))
+		for i, customer := range present {
+			ids[i] = customer.ID
+		}
+		parents, err := db.New().CustomerParentsWithOthers(ctx, tx, ids)
+		if err != nil || len(parents) == 0 {
+			return present, err
+		}
+		for _, parent := range parents {
+			refused[parent.ParentID] = childThatStays(parent.ID)
+		}
+	}
+}

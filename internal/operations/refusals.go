@@ -1,0 +1,146 @@
+package operations
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/clientele-api/clientele/gen/db"
+	"github.com/clientele-api/clientele/internal/exports"
+	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/sheets"
+)
+
+// ShownRefusals is how many refusals are told with an operation itself; there may be more of them.
+const ShownRefusals = 100
+
+// maxRefusals is how many refusals an operation takes before it gives up.
+const maxRefusals = 1_000_000
+
+// Refusal is something that an operation did not do.
+type Refusal struct {
+	Row        *int64     // of the file; nil where there is none
+	Kind       string     // of the resource that was meant; "" where none is
+	ResourceID *uuid.UUID // likewise
+	Faults     []Fault
+	Cells      []string // of the row, as they came; one for a line that has none
+}
+
+// Fault is one reason for a refusal.
+type Fault struct {
+	Column  string `json:"column,omitempty"` // as the file calls it; "" for the row as a whole
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// writeRefusals adds to what an operation has refused already.
+func writeRefusals(ctx context.Context, tx *postgres.Tx, operation db.Operation, refusals []Refusal) error {
+	if len(refusals) == 0 {
+		return nil
+	}
+	rows := make([]db.OperationRefusalCopyParams, len(refusals))
+	for i, refusal := range refusals {
+		faults, err := json.Marshal(refusal.Faults)
+		if err != nil {
+			return fmt.Errorf("encoding a refusal: %w", err)
+		}
+		rows[i] = db.OperationRefusalCopyParams{
+			OperationID: operation.ID, Number: operation.RowsRefused + int64(i) + 1, Row: refusal.Row,
+			ResourceID: refusal.ResourceID, Faults: faults, Cells: refusal.Cells,
+		}
+		if refusal.Kind != "" {
+			rows[i].ResourceKind = &refusal.Kind
+		}
+		if rows[i].Cells == nil {
+			rows[i].Cells = []string{}
+		}
+	}
+	_, err := db.New().OperationRefusalCopy(ctx, tx, rows)
+	return err
+}
+
+// Refusals reads what an operation refused after the one with that number, the first ones first. The number of the last
+// leads to the next.
+func Refusals(
+	ctx context.Context, database db.DBTX, operationID uuid.UUID, after int64, limit int,
+) (refusals []Refusal, last int64, err error) {
+	rows, err := db.New().OperationRefusalList(ctx, database, operationID, after, int32(limit))
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, row := range rows {
+		refusal := Refusal{Row: row.Row, ResourceID: row.ResourceID, Cells: row.Cells}
+		if row.ResourceKind != nil {
+			refusal.Kind = *row.ResourceKind
+		}
+		if err := json.Unmarshal(row.Faults, &refusal.Faults); err != nil {
+			return nil, 0, fmt.Errorf("reading a refusal: %w", err)
+		}
+		refusals = append(refusals, refusal)
+		last = row.Number
+	}
+	return refusals, last, nil
+}
+
+// Table is what refusals of the operation are as CSV: what was refused and why and, in front of that, where it stood.
+func Table(operation db.Operation) sheets.Table[Refusal] {
+	switch {
+	case operation.Kind == CustomerBulkDelete:
+		return sheets.Table[Refusal]{
+			Header: []string{"resource_kind", "resource_id", sheets.RefusedBecause},
+			Cells: func(cells []string, r Refusal) []string {
+				return append(cells, r.Kind, r.ResourceID.String(), r.reasons())
+			},
+		}
+	case operation.Columns == nil:
+		return refusedRows([]string{"line"})
+	}
+	return refusedRows(operation.Columns)
+}
+
+func refusedRows(columns []string) sheets.Table[Refusal] {
+	return sheets.Table[Refusal]{
+		Header: append([]string{sheets.RefusedRow, sheets.RefusedBecause}, columns...),
+		Cells: func(cells []string, r Refusal) []string {
+			cells = append(cells, strconv.FormatInt(*r.Row, 10), r.reasons())
+			for _, cell := range r.Cells {
+				cells = append(cells, sheets.Rearm(cell)) // whoever writes it disarms it
+			}
+			return cells
+		},
+	}
+}
+
+// reasons are the faults in words.
+func (r Refusal) reasons() string {
+	reasons := make([]string, len(r.Faults))
+	for i, fault := range r.Faults {
+		reasons[i] = fault.Message
+		if fault.Column != "" {
+			reasons[i] = fault.Column + " " + fault.Message
+		}
+	}
+	return strings.Join(reasons, "; ")
+}
+
+// HasLines tells whether the operation's rows were lines of JSON.
+func HasLines(operation db.Operation) bool {
+	return operation.Kind != CustomerBulkDelete && operation.Columns == nil
+}
+
+// NewLines writes refused lines as they were.
+func NewLines(to io.Writer) exports.Writer[Refusal] { return lines{to} }
+
+type lines struct{ to io.Writer }
+
+func (l lines) Start() error { return nil }
+
+func (l lines) Row(refusal Refusal) error {
+	_, err := io.WriteString(l.to, strings.Join(refusal.Cells, "")+"\n")
+	return err
+}
