@@ -2,9 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/csv"
-	"io"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -122,21 +119,13 @@ func FromAPIImportSettings(params importParams) (imports.Settings, error) {
 		OnConflict: bulk.OnConflict(orDefault(params.onConflict, string(bulk.Fail))), Atomic: isSet(params.atomic),
 		Map: params.mapped, Delimiter: delimiters[orEmpty(params.delimiter)],
 	}
-	if params.columns == nil {
-		return settings, nil
+	var err error
+	if params.columns != nil {
+		if settings.Columns, err = imports.ParseColumns(*params.columns); err != nil {
+			err = fault.InvalidRequest(fault.Field{Parameter: "columns", Code: "invalid_format", Message: err.Error()})
+		}
 	}
-	line := csv.NewReader(strings.NewReader(*params.columns))
-	columns, err := line.Read()
-	if err == nil {
-		_, err = line.Read()
-	}
-	if err != io.EOF { //nolint:errorlint // the reader gives it as it is
-		return settings, fault.InvalidRequest(fault.Field{
-			Parameter: "columns", Code: "invalid_format", Message: "must be names with commas between them",
-		})
-	}
-	settings.Columns = columns
-	return settings, nil
+	return settings, err
 }
 
 // isSet tells whether a flag is given, and true.

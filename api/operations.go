@@ -97,16 +97,9 @@ func (s *Server) shownOperation(ctx context.Context, database db.DBTX, operation
 	return ToAPIOperation(operation, refusals), err
 }
 
-// refusalsAtOnce is how many refused rows are read at once.
-const refusalsAtOnce = 200
-
 // OperationRefusedRowList downloads what an operation refused.
 func (s *Server) OperationRefusedRowList(ctx context.Context, request openapi.OperationRefusedRowListRequestObject) (openapi.OperationRefusedRowListResponseObject, error) {
 	operation, err := operations.Get(ctx, s.db, callerOf(ctx), request.OperationId)
-	if err != nil {
-		return nil, err
-	}
-	first, last, err := operations.Refusals(ctx, s.db, operation.ID, 0, refusalsAtOnce)
 	if err != nil {
 		return nil, err
 	}
@@ -123,16 +116,7 @@ func (s *Server) OperationRefusedRowList(ctx context.Context, request openapi.Op
 		if answer.mediaType == mediaCSV {
 			writer = exports.NewCSV(to, operations.Table(operation), request.Params.Bom == nil || *request.Params.Bom)
 		}
-		err := writer.Start()
-		for refusals := first; err == nil && len(refusals) > 0; {
-			for _, refusal := range refusals {
-				if err := writer.Row(refusal); err != nil {
-					return err
-				}
-			}
-			refusals, last, err = operations.Refusals(ctx, s.db, operation.ID, last, refusalsAtOnce)
-		}
-		return err
+		return operations.WriteRefusals(ctx, s.db, operation.ID, writer)
 	}
 	return answer, nil
 }

@@ -2,9 +2,11 @@ package imports
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 
+	"github.com/clientele-api/clientele/internal/csvfile"
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/operations"
 	"github.com/clientele-api/clientele/internal/rawjson"
@@ -26,6 +28,16 @@ const (
 	passedOver = "-"
 )
 
+// ParseColumns reads the names of columns, which are written as a line of CSV.
+func ParseColumns(text string) ([]string, error) {
+	line := csvfile.NewReader(strings.NewReader(text), ',', 0, 1)
+	record, err := line.Read()
+	if err != nil || record.Fault != nil || line.Offset() != int64(len(text)) {
+		return nil, errors.New("must be names with commas between them")
+	}
+	return slices.Clone(record.Cells), nil
+}
+
 // columns finds out what the columns of a file are, and what is wrong with its headers.
 func (r *runner[Row]) columns(headers []string, mapped map[string]string) ([]column, []operations.Fault) {
 	var faults []operations.Fault
@@ -34,8 +46,10 @@ func (r *runner[Row]) columns(headers []string, mapped map[string]string) ([]col
 	met := map[string]bool{}
 	for i, header := range headers {
 		name := header
-		if field, said := mapped[header]; said {
-			name = field
+		for said, field := range mapped {
+			if sameHeader(said, header) {
+				name = field
+			}
 		}
 		found, known := r.column(name)
 		found.header = header
@@ -56,7 +70,7 @@ func (r *runner[Row]) columns(headers []string, mapped map[string]string) ([]col
 		}
 	}
 	for header := range mapped {
-		if !slices.Contains(headers, header) {
+		if !slices.ContainsFunc(headers, func(one string) bool { return sameHeader(one, header) }) {
 			refuse(operations.Fault{
 				Column: header, Code: "missing_column", Message: "is not in the file, though map names it",
 			})
@@ -67,6 +81,9 @@ func (r *runner[Row]) columns(headers []string, mapped map[string]string) ([]col
 	}
 	return columns, faults
 }
+
+// sameHeader tells whether two headers are the same, whatever their case and the spaces around them.
+func sameHeader(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
 
 // column finds the column that a header, or the field that it is mapped to, means.
 func (r *runner[Row]) column(name string) (column, bool) {

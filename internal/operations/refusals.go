@@ -87,6 +87,28 @@ func Refusals(
 	return refusals, last, nil
 }
 
+// refusalsAtOnce is how many refused rows are read at once.
+const refusalsAtOnce = 200
+
+// WriteRefusals writes all that an operation refused.
+func WriteRefusals(ctx context.Context, database db.DBTX, operationID uuid.UUID, to exports.Writer[Refusal]) error {
+	if err := to.Start(); err != nil {
+		return err
+	}
+	for last := int64(0); ; {
+		refusals, next, err := Refusals(ctx, database, operationID, last, refusalsAtOnce)
+		if err != nil || len(refusals) == 0 {
+			return err
+		}
+		for _, refusal := range refusals {
+			if err := to.Row(refusal); err != nil {
+				return err
+			}
+		}
+		last = next
+	}
+}
+
 // Table is what refusals of the operation are as CSV: what was refused and why and, in front of that, where it stood.
 func Table(operation db.Operation) sheets.Table[Refusal] {
 	switch {

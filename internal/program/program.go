@@ -36,6 +36,8 @@ const usage = `Clientele keeps customers, behind one API.
   clientele migrate up|down|status          migrations alone
   clientele staff create --email E --role R create a staff account
   clientele keys rotate                     make a new key for signing tokens
+  clientele import customers FILE [flags]   import customers from CSV or lines of JSON
+  clientele import domains FILE --customer ID [flags]
   clientele version                         version, commit and Go version
 
 Every command takes the settings as environment variables or flags; clientele serve --help lists them.
@@ -65,7 +67,7 @@ func dispatch(ctx context.Context, env Environment) error {
 	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
 		command, args = args[0], args[1:]
 	}
-	if command == "migrate" || command == "staff" || command == "keys" {
+	if command == "migrate" || command == "staff" || command == "keys" || command == "import" {
 		if len(args) == 0 {
 			return errUsage
 		}
@@ -78,6 +80,8 @@ func dispatch(ctx context.Context, env Environment) error {
 		return migrate(ctx, env, subcommand, args)
 	case "staff create":
 		return createStaff(ctx, env, args)
+	case "import customers", "import domains":
+		return importFile(ctx, env, subcommand, args)
 	case "keys rotate":
 		return rotateKeys(ctx, env, args)
 	case "version ":

@@ -80,7 +80,7 @@ func serve(ctx context.Context, env Environment, args []string) (err error) {
 		return err
 	}
 	defer exporting.Close()
-	store, err := blobs.New(ctx, database, cmp.Or(settings.BlobURL, blobs.FileURL(filepath.Join(settings.DataDir, "blobs"))))
+	store, err := openBlobs(ctx, database, settings)
 	if err != nil {
 		return err
 	}
@@ -104,6 +104,10 @@ func serve(ctx context.Context, env Environment, args []string) (err error) {
 		}
 		fmt.Fprintln(env.Stdout, ready)
 	})
+}
+
+func openBlobs(ctx context.Context, database *postgres.DB, settings config.Config) (*blobs.Store, error) {
+	return blobs.New(ctx, database, cmp.Or(settings.BlobURL, blobs.FileURL(filepath.Join(settings.DataDir, "blobs"))))
 }
 
 // server is what runs while the API is served.
