@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -32,9 +31,9 @@ func (s *Server) CustomerExport(ctx context.Context, request openapi.CustomerExp
 	filter := FromAPICustomerFilter(listParams(request.Params), deepObject(ctx, "properties"), s.db.Now())
 	sort := orDefault((*string)(request.Params.Sort), string(openapi.CustomerListParamsSortMinusCreatedAt))
 	return beginExport(ctx, s, exportOf[customers.Customer]{
-		table: table, show: func(c customers.Customer) any { return ToAPICustomer(c) }, bom: request.Params.Bom,
+		table: table, show: func(c *customers.Customer) any { return ToAPICustomer(*c) }, bom: request.Params.Bom,
 		open: func(_ context.Context, snapshot *exports.Snapshot) (string, *listing.Reader[customers.Customer], error) {
-			rows, err := customers.Reader(snapshot, filter, sort, exports.BatchSize)
+			rows, err := customers.Reader(snapshot, filter, sort)
 			return "customers", rows, err
 		},
 	})
@@ -76,7 +75,7 @@ func (s *Server) PortalDomainExport(ctx context.Context, request openapi.PortalD
 // of all customers.
 func (s *Server) domainExport(ctx context.Context, filter domains.Filter, sort *string, bom *bool, of *uuid.UUID) (*export, error) {
 	return beginExport(ctx, s, exportOf[domains.Named]{
-		table: sheets.Domains(), show: func(d domains.Named) any { return ToAPIDomain(d.Domain) }, bom: bom,
+		table: sheets.Domains(), show: func(d *domains.Named) any { return ToAPIDomain(d.Domain) }, bom: bom,
 		open: func(ctx context.Context, snapshot *exports.Snapshot) (string, *listing.Reader[domains.Named], error) {
 			title := "domains"
 			if of != nil {
@@ -87,7 +86,7 @@ func (s *Server) domainExport(ctx context.Context, filter domains.Filter, sort *
 				}
 				title = customer.Name + " domains"
 			}
-			rows, err := domains.Reader(snapshot, filter, orDefault(sort, defaultDomainOrder), exports.BatchSize)
+			rows, err := domains.Reader(snapshot, filter, orDefault(sort, defaultDomainOrder))
 			return title, rows, err
 		},
 	})
@@ -97,12 +96,12 @@ func (s *Server) domainExport(ctx context.Context, filter domains.Filter, sort *
 // title of the file.
 type exportOf[Row any] struct {
 	table sheets.Table[Row]
-	show  func(Row) any
+	show  func(*Row) any
 	bom   *bool
 	open  func(ctx context.Context, snapshot *exports.Snapshot) (title string, rows *listing.Reader[Row], err error)
 }
 
-// export is an export as an answer. It holds a snapshot until it is served.
+// export is rows as an answer, however many. It may hold a snapshot until it is served.
 type export struct {
 	request   *request
 	mediaType string
@@ -112,12 +111,13 @@ type export struct {
 	end       func()
 }
 
-// beginExport takes a snapshot and reads the first rows from it, so that what goes wrong until then is still a problem.
+// beginExport takes a snapshot and begins to read from it; what goes wrong until the first rows are there is still a
+// problem.
 func beginExport[Row any](ctx context.Context, s *Server, of exportOf[Row]) (*export, error) {
 	started := &export{request: requestOf(ctx), until: time.Now().Add(exports.TimeLimit), mediaType: mediaCSV}
-	ending := ".csv"
+	format, ending := exports.CSV(of.table, of.bom == nil || *of.bom), ".csv"
 	if goautoneg.Negotiate(started.request.http.Header.Get("Accept"), []string{mediaCSV, mediaLines}) == mediaLines {
-		started.mediaType, ending = mediaLines, ".ndjson"
+		started.mediaType, format, ending = mediaLines, exports.Lines(of.show), ".ndjson"
 	}
 	ctx, cancel := context.WithDeadline(ctx, started.until)
 	snapshot, err := s.exports.Open(ctx)
@@ -125,27 +125,22 @@ func beginExport[Row any](ctx context.Context, s *Server, of exportOf[Row]) (*ex
 		cancel()
 		return nil, err
 	}
-	started.end = func() {
+	title, rows, err := of.open(ctx, snapshot)
+	var stream *exports.Stream
+	if err == nil {
+		stream, err = exports.Begin(ctx, rows, format)
+	}
+	if err != nil {
 		cancel()
 		snapshot.Close()
-	}
-	title, rows, err := of.open(ctx, snapshot)
-	if err != nil {
-		started.end()
-		return nil, err
-	}
-	stream, err := exports.Begin(ctx, rows)
-	if err != nil {
-		started.end()
 		return nil, err
 	}
 	started.fileName = fileName(title + " " + s.db.Now().Format(time.DateOnly) + ending)
-	started.write = func(to io.Writer) error {
-		writer := exports.NewLines(to, of.show)
-		if started.mediaType == mediaCSV {
-			writer = exports.NewCSV(to, of.table, of.bom == nil || *of.bom)
-		}
-		return stream.Write(ctx, writer)
+	started.write = stream.Write
+	started.end = func() {
+		cancel()
+		stream.Close()
+		snapshot.Close()
 	}
 	return started, nil
 }
@@ -177,22 +172,14 @@ func (e *export) serve(w http.ResponseWriter) error {
 	}
 	// The end of the time for reading requests would pass for the caller's hanging up.
 	_ = e.request.controller.SetReadDeadline(time.Time{})
-	buffer := bufio.NewWriterSize(&pieceWriter{to: w, controller: e.request.controller, until: e.until}, exportPiece)
-	err := e.write(buffer)
-	if err == nil {
-		err = buffer.Flush()
-	}
-	if err != nil {
+	if err := e.write(&pieceWriter{to: w, controller: e.request.controller, until: e.until}); err != nil {
 		// Ended as if it were whole it would pass for all there is.
 		panic(fmt.Errorf("%w: %w", http.ErrAbortHandler, err))
 	}
 	return nil
 }
 
-// exportPiece is how many bytes of an export are sent at once.
-const exportPiece = 32 << 10
-
-// pieceWriter gives each piece its time, and all of them together theirs.
+// pieceWriter sends each piece at once, and gives it its time, and all of them together theirs.
 type pieceWriter struct {
 	to         io.Writer
 	controller *http.ResponseController
@@ -205,7 +192,11 @@ func (p *pieceWriter) Write(piece []byte) (int, error) {
 		deadline = p.until
 	}
 	_ = p.controller.SetWriteDeadline(deadline)
-	return p.to.Write(piece)
+	n, err := p.to.Write(piece)
+	if err == nil {
+		err = p.controller.Flush()
+	}
+	return n, err
 }
 
 // fileName makes a name for a file of a text: without what file systems do not take, and without the invisible characters

@@ -70,6 +70,7 @@ func TestDomainExportCells(t *testing.T) {
 		"waf_configuration": json.RawMessage(`{"mode": "block"}`),
 	})
 	admin.Domain(t, customer.Id, apitest.Fields{"host": "plain.example"})
+	admin.Domain(t, customer.Id, apitest.Fields{"host": "zebra.example"}) // has nothing of the row before it
 	lines := readCSV(t, admin, path(customer)+"/domains.csv")
 	require.Equal(t, [][]string{
 		strings.Split(domainHeader, ","),
@@ -79,6 +80,7 @@ func TestDomainExportCells(t *testing.T) {
 			`{"note":"a, \"b\"\nc","default_ttl_seconds":60}`, `{"to":"https://example.com","status":301}`,
 			"2027-03-01T00:00:00Z", "TLSv1.2", `{"mode":"block"}`,
 		},
+		{"zebra.example", "80", "https", name, "", "", "", "", "", "", ""},
 	}, lines)
 	raw := admin.Must(t, 200, "GET", path(customer)+"/domains.csv?bom=false", nil)
 	require.Contains(t, string(raw.Body), `,"'=HYPERLINK(""x""), `)
@@ -343,4 +345,47 @@ func TestExportThatFails(t *testing.T) {
 	_, err := io.Copy(io.Discard, body)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.Len(t, readCSV(t, admin, "/v1/domains.csv"), 20_001)
+}
+
+// exporting counts the connections on which rows are read, and of those only the ones that wait for that.
+func exporting(t *testing.T, s *apitest.Server, waitingFor string) (count int) {
+	t.Helper()
+	require.NoError(t, s.DB.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity
+		WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'active' AND query LIKE '%FROM domains%'
+			AND ($1 = '' OR wait_event = $1)`, waitingFor).Scan(&count))
+	return count
+}
+
+// TestExportThatIsNotRead: nothing is read ahead of a reader who takes nothing, and nobody waits for one who has gone.
+func TestExportThatIsNotRead(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	manyDomains(t, s, admin.Customer(t, nil).Id, "m", 20_000) // more than sockets hold
+	response, _ := slowly(t, s, admin, "/v1/domains.csv")
+	require.Eventually(t, func() bool { return exporting(t, s, "ClientWrite") == 1 }, 10*time.Second, 10*time.Millisecond)
+	require.NoError(t, response.Body.Close())
+	require.Eventually(t, func() bool { return exporting(t, s, "") == 0 }, 10*time.Second, 10*time.Millisecond)
+}
+
+// TestExportWhoseRowsAreSlow: the file begins before its first row is there. Another one is broken off while it waits.
+func TestExportWhoseRowsAreSlow(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	manyDomains(t, s, admin.Customer(t, nil).Id, "m", 10)
+	lock, err := s.DB.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = lock.Rollback(t.Context()) }()
+	_, err = lock.Exec(t.Context(), "LOCK TABLE domains")
+	require.NoError(t, err)
+	gone, _ := slowly(t, s, admin, "/v1/domains.csv")
+	_, body := slowly(t, s, admin, "/v1/domains.csv")
+	require.Equal(t, 2, exporting(t, s, "relation"))
+	require.NoError(t, gone.Body.Close())
+	require.Eventually(t, func() bool { return exporting(t, s, "") == 1 }, 10*time.Second, 10*time.Millisecond)
+	require.NoError(t, lock.Commit(t.Context()))
+	lines, err := csv.NewReader(body).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, lines, 10)
 }

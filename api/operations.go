@@ -106,18 +106,12 @@ func (s *Server) OperationRefusedRowList(ctx context.Context, request openapi.Op
 	answer := &export{
 		request: requestOf(ctx), until: time.Now().Add(exports.TimeLimit), mediaType: mediaCSV, end: func() {},
 	}
-	ending := ".csv"
+	format, ending := exports.CSV(operations.Table(operation), request.Params.Bom == nil || *request.Params.Bom), ".csv"
 	if operations.HasLines(operation) && goautoneg.Negotiate(answer.request.http.Header.Get("Accept"), []string{mediaCSV, mediaLines}) == mediaLines {
-		answer.mediaType, ending = mediaLines, ".ndjson"
+		answer.mediaType, format, ending = mediaLines, operations.Lines(), ".ndjson"
 	}
 	answer.fileName = fileName("refused rows " + s.db.Now().Format(time.DateOnly) + ending)
-	answer.write = func(to io.Writer) error {
-		writer := operations.NewLines(to)
-		if answer.mediaType == mediaCSV {
-			writer = exports.NewCSV(to, operations.Table(operation), request.Params.Bom == nil || *request.Params.Bom)
-		}
-		return operations.WriteRefusals(ctx, s.db, operation.ID, writer)
-	}
+	answer.write = func(to io.Writer) error { return operations.WriteRefusals(ctx, s.db, operation.ID, to, format) }
 	return answer, nil
 }
 

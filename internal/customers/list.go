@@ -73,9 +73,9 @@ func List(
 	return list.Read(ctx, database, filter, filter.where, sort, page)
 }
 
-// Reader reads all the customers that are meant, in batches of that size.
-func Reader(database postgres.Querier, filter Filter, sort string, size int) (*listing.Reader[Customer], error) {
-	return list.Reader(database, filter.where, sort, size)
+// Reader reads all the customers that are meant, from a transaction that sees one moment.
+func Reader(database postgres.Querier, filter Filter, sort string) (*listing.Reader[Customer], error) {
+	return list.Reader(database, filter.where, sort)
 }
 
 func (f Filter) where() postgres.Where {

@@ -1,4 +1,4 @@
-// Package exports writes lists to their end, as CSV for spreadsheets or as lines of JSON: batch after batch, in constant
+// Package exports writes lists to their end, as CSV for spreadsheets or as lines of JSON: piece after piece, in constant
 // memory, all from one moment of the database. It has connections of its own, few of them, since a slow reader keeps one
 // for as long as it reads. It knows nothing of HTTP and decides nothing about who may see what: that is in the filter of
 // the list. It changes nothing.
@@ -8,26 +8,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/clientele-api/clientele/internal/fault"
-	"github.com/clientele-api/clientele/internal/listing"
 	"github.com/clientele-api/clientele/internal/postgres"
 )
-
-// BatchSize is how many rows a query reads.
-const BatchSize = 1000
 
 // TimeLimit is how long an export may take in all. A snapshot that is held for longer keeps the database from clearing
 // away what was deleted since.
 const TimeLimit = 15 * time.Minute
 
-// idleTime is how long a snapshot may wait for a slow reader between two batches.
-const idleTime = "15min"
+// begin begins to see one moment. A statement, and the time between two of them, may be as long as the export: both wait
+// for slow readers.
+var begin = fmt.Sprintf(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+	SET LOCAL statement_timeout = %[1]d; SET LOCAL idle_in_transaction_session_timeout = %[1]d`, TimeLimit.Milliseconds())
 
 // Snapshots are views of single moments of the database, as many at a time as the pool has connections.
 type Snapshots struct {
@@ -53,13 +50,8 @@ func (s *Snapshots) Open(ctx context.Context) (*Snapshot, error) {
 		return nil, err
 	}
 	snapshot := &Snapshot{connection: connection}
-	snapshot.Tx, err = connection.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
-	if err != nil {
+	if snapshot.Tx, err = connection.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin}); err != nil {
 		connection.Release()
-		return nil, postgres.Translate(fmt.Errorf("taking a snapshot: %w", err))
-	}
-	if _, err := snapshot.Exec(ctx, "SET LOCAL idle_in_transaction_session_timeout = '"+idleTime+"'"); err != nil {
-		snapshot.Close()
 		return nil, postgres.Translate(fmt.Errorf("taking a snapshot: %w", err))
 	}
 	return snapshot, nil
@@ -88,50 +80,4 @@ func (s *Snapshot) Close() {
 	defer cancel()
 	_ = s.Rollback(ctx) // a connection that cannot do even this is thrown away
 	s.connection.Release()
-}
-
-// Stream is an export that has begun: what comes first is read already, so that it is known to work before anything of
-// it is sent.
-type Stream[Row any] struct {
-	rows  *listing.Reader[Row]
-	first []Row
-}
-
-// Begin reads the first batch.
-func Begin[Row any](ctx context.Context, rows *listing.Reader[Row]) (*Stream[Row], error) {
-	first, err := rows.Next(ctx)
-	if err != nil {
-		return nil, postgres.Translate(err)
-	}
-	return &Stream[Row]{rows: rows, first: first}, nil
-}
-
-// Write writes all rows, and reads each batch while the one before is written. After an error what was written is not the
-// whole. Once it returns nothing is read any more.
-func (s *Stream[Row]) Write(ctx context.Context, to Writer[Row]) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var reading sync.WaitGroup
-	defer reading.Wait()
-	defer cancel()
-	if err := to.Start(); err != nil {
-		return err
-	}
-	batch := s.first
-	s.first = nil
-	for len(batch) > 0 {
-		var next []Row
-		var readErr error
-		reading.Go(func() { next, readErr = s.rows.Next(ctx) })
-		for _, row := range batch {
-			if err := to.Row(row); err != nil {
-				return err
-			}
-		}
-		reading.Wait()
-		if readErr != nil {
-			return readErr
-		}
-		batch = next
-	}
-	return nil
 }

@@ -83,7 +83,9 @@ func (r *runner[Row]) columns(headers []string, mapped map[string]string) ([]col
 }
 
 // sameHeader tells whether two headers are the same, whatever their case and the spaces around them.
-func sameHeader(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
+func sameHeader(a, b string) bool {
+	return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b))
+}
 
 // column finds the column that a header, or the field that it is mapped to, means.
 func (r *runner[Row]) column(name string) (column, bool) {

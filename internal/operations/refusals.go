@@ -91,21 +91,24 @@ func Refusals(
 const refusalsAtOnce = 200
 
 // WriteRefusals writes all that an operation refused.
-func WriteRefusals(ctx context.Context, database db.DBTX, operationID uuid.UUID, to exports.Writer[Refusal]) error {
-	if err := to.Start(); err != nil {
-		return err
-	}
+func WriteRefusals(
+	ctx context.Context, database db.DBTX, operationID uuid.UUID, to io.Writer, format exports.Format[Refusal],
+) error {
+	piece := format.Begin(nil)
 	for last := int64(0); ; {
 		refusals, next, err := Refusals(ctx, database, operationID, last, refusalsAtOnce)
-		if err != nil || len(refusals) == 0 {
+		if err != nil {
 			return err
 		}
-		for _, refusal := range refusals {
-			if err := to.Row(refusal); err != nil {
+		for i := range refusals {
+			if piece, err = format.Row(piece, &refusals[i]); err != nil {
 				return err
 			}
 		}
-		last = next
+		if _, err := to.Write(piece); err != nil || len(refusals) == 0 {
+			return err
+		}
+		piece, last = piece[:0], next
 	}
 }
 
@@ -113,12 +116,9 @@ func WriteRefusals(ctx context.Context, database db.DBTX, operationID uuid.UUID,
 func Table(operation db.Operation) sheets.Table[Refusal] {
 	switch {
 	case operation.Kind == CustomerBulkDelete:
-		return sheets.Table[Refusal]{
-			Header: []string{"resource_kind", "resource_id", sheets.RefusedBecause},
-			Cells: func(cells []string, r Refusal) []string {
-				return append(cells, r.Kind, r.ResourceID.String(), r.reasons())
-			},
-		}
+		return sheets.TableOf([]string{"resource_kind", "resource_id", sheets.RefusedBecause}, func(r *Refusal) []string {
+			return []string{r.Kind, r.ResourceID.String(), r.reasons()}
+		})
 	case operation.Columns == nil:
 		return refusedRows([]string{"line"})
 	}
@@ -126,16 +126,14 @@ func Table(operation db.Operation) sheets.Table[Refusal] {
 }
 
 func refusedRows(columns []string) sheets.Table[Refusal] {
-	return sheets.Table[Refusal]{
-		Header: append([]string{sheets.RefusedRow, sheets.RefusedBecause}, columns...),
-		Cells: func(cells []string, r Refusal) []string {
-			cells = append(cells, strconv.FormatInt(*r.Row, 10), r.reasons())
-			for _, cell := range r.Cells {
-				cells = append(cells, sheets.Rearm(cell)) // whoever writes it disarms it
-			}
-			return cells
-		},
-	}
+	header := append([]string{sheets.RefusedRow, sheets.RefusedBecause}, columns...)
+	return sheets.TableOf(header, func(r *Refusal) []string {
+		cells := []string{strconv.FormatInt(*r.Row, 10), r.reasons()}
+		for _, cell := range r.Cells {
+			cells = append(cells, sheets.Rearm(cell)) // whoever writes it disarms it
+		}
+		return cells
+	})
 }
 
 // reasons are the faults in words.
@@ -155,14 +153,18 @@ func HasLines(operation db.Operation) bool {
 	return operation.Kind != CustomerBulkDelete && operation.Columns == nil
 }
 
-// NewLines writes refused lines as they were.
-func NewLines(to io.Writer) exports.Writer[Refusal] { return lines{to} }
+// Lines is refused lines as they were.
+func Lines() exports.Format[Refusal] { return lines{} }
 
-type lines struct{ to io.Writer }
+type lines struct{}
 
-func (l lines) Start() error { return nil }
+func (lines) Fields() []string { return nil }
 
-func (l lines) Row(refusal Refusal) error {
-	_, err := io.WriteString(l.to, strings.Join(refusal.Cells, "")+"\n")
-	return err
+func (lines) Begin(piece []byte) []byte { return piece }
+
+func (lines) Row(piece []byte, refusal *Refusal) ([]byte, error) {
+	for _, line := range refusal.Cells {
+		piece = append(piece, line...)
+	}
+	return append(piece, '\n'), nil
 }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -87,11 +88,12 @@ func (w *Where) SQL() string {
 type Select struct {
 	From    string
 	Columns string
+	Fields  []string // the names of those columns that are read; nil for all
 	Where   Where
 	Order   string // the column that it is sorted by, never null; the id breaks ties
 	Desc    bool
 	After   []any // Order's value and the id of the last row of the page before; nil for the first page
-	Limit   int
+	Limit   int   // 0 for none
 }
 
 // searchLimit is how many rows a search may find and still be sorted after it.
@@ -99,17 +101,15 @@ const searchLimit = 2000
 
 // Rows reads a page into structs, by the names of the columns, and tells whether there are more rows after it.
 func Rows[T any](ctx context.Context, db Querier, query Select) (rows []T, more bool, err error) {
-	if query.After != nil {
-		query.Where.predicates = append(slices.Clone(query.Where.predicates), query.keyset(&query.Where))
-	}
+	query.start()
 	for {
 		narrowed := query
-		narrowed.Limit++ // one more tells whether there are more
 		if query.Where.searching {
 			if narrowed, more, err = query.narrow(ctx, db); err != nil {
 				return nil, false, err
 			}
 		}
+		narrowed.Limit++ // one more tells whether there are more
 		if rows, err = read[T](ctx, db, narrowed); err != nil {
 			return nil, false, err
 		}
@@ -124,9 +124,7 @@ func Rows[T any](ctx context.Context, db Querier, query Select) (rows []T, more 
 }
 
 func read[T any](ctx context.Context, db Querier, query Select) ([]T, error) {
-	sql := fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s LIMIT %d",
-		query.Columns, query.From, query.Where.SQL(), query.order(), query.Limit)
-	found, err := db.Query(ctx, sql, query.Where.Args()...)
+	found, err := db.Query(ctx, query.sql(), query.Where.Args()...)
 	if err != nil {
 		return nil, fmt.Errorf("listing %s: %w", query.From, err)
 	}
@@ -141,10 +139,10 @@ func read[T any](ctx context.Context, db Querier, query Select) ([]T, error) {
 // many rows to sort. Left to itself the planner would rather walk the order's index and filter, which reads the whole
 // table when it misjudges how rare the rows are.
 func (s *Select) narrow(ctx context.Context, db Querier) (narrowed Select, more bool, err error) {
-	where := s.Where.narrowed()
+	where, limit := s.Where.narrowed(), cmp.Or(s.Limit, searchLimit)
 	sql := fmt.Sprintf(`WITH found AS MATERIALIZED (SELECT id, %[1]s FROM %[2]s%[3]s LIMIT %[4]d)
 		SELECT id, (SELECT count(*) FROM found) FROM found ORDER BY %[5]s LIMIT %[6]d`,
-		s.Order, s.From, where.SQL(), searchLimit+1, s.order(), s.Limit+1)
+		s.Order, s.From, where.SQL(), searchLimit+1, s.order(), limit+1)
 	rows, err := db.Query(ctx, sql, where.Args()...)
 	if err != nil {
 		return *s, false, fmt.Errorf("searching %s: %w", s.From, err)
@@ -161,11 +159,10 @@ func (s *Select) narrow(ctx context.Context, db Querier) (narrowed Select, more 
 	}
 	narrowed = *s
 	if count > searchLimit {
-		narrowed.Limit++
 		return narrowed, false, nil
 	}
-	if more = len(ids) > s.Limit; more {
-		ids = ids[:s.Limit]
+	if more = len(ids) > limit; more {
+		ids = ids[:limit]
 	}
 	narrowed.Where = Where{}
 	narrowed.Where.predicates = []string{"id = ANY (" + narrowed.Where.Arg(ids) + ")"}
@@ -183,11 +180,31 @@ func Count(ctx context.Context, db Querier, from string, where Where) (int64, er
 	return count, nil
 }
 
+// sql is the statement. Of columns that are not read nothing is worked out, though they are given by expressions.
+func (s *Select) sql() string {
+	sql := "SELECT " + s.Columns + " FROM " + s.From + s.Where.SQL()
+	if s.Fields != nil {
+		sql = "SELECT " + strings.Join(s.Fields, ", ") + " FROM (" + sql + ") AS listed"
+	}
+	sql += " ORDER BY " + s.order()
+	if s.Limit > 0 {
+		sql += fmt.Sprintf(" LIMIT %d", s.Limit)
+	}
+	return sql
+}
+
 func (s *Select) order() string {
 	if s.Desc {
 		return s.Order + " DESC, id DESC"
 	}
 	return s.Order + ", id"
+}
+
+// start puts the place that it starts after into the filter.
+func (s *Select) start() {
+	if s.After != nil {
+		s.Where.predicates = append(slices.Clone(s.Where.predicates), s.keyset(&s.Where))
+	}
 }
 
 func (s *Select) keyset(where *Where) string {

@@ -296,8 +296,8 @@ func (i *importing) writeRefused(ctx context.Context, env Environment, database 
 		return fmt.Errorf("writing the refused rows: %w", err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	writer := exports.NewCSV(file, operations.Table(done), true)
-	if err := operations.WriteRefusals(ctx, database, done.ID, writer); err != nil {
+	format := exports.CSV(operations.Table(done), true)
+	if err := operations.WriteRefusals(ctx, database, done.ID, file, format); err != nil {
 		return fmt.Errorf("writing the refused rows: %w", err)
 	}
 	_, err = fmt.Fprintf(env.Stdout, "The refused rows are in %s.\n", i.refused)

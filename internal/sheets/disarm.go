@@ -6,14 +6,14 @@ import "strings"
 // are skipped by some of them on their way to what comes next.
 const formulaStarts = "=+-@\t\r"
 
-// disarmed is what stands before a cell that would be a formula. Spreadsheets take it as the sign of a text.
-const disarmed = "'"
+// Disarmed is what stands before a cell that would be a formula. Spreadsheets take it as the sign of a text.
+const Disarmed = "'"
 
 // Disarm gives the cell in a form that no spreadsheet runs: one that begins like a formula gets an apostrophe in front.
 // So does one that begins with an apostrophe already, so that Rearm knows whose it is.
 func Disarm(cell string) string {
-	if beginsArmed(cell) {
-		return disarmed + cell
+	if Armed(cell) {
+		return Disarmed + cell
 	}
 	return cell
 }
@@ -21,12 +21,13 @@ func Disarm(cell string) string {
 // Rearm undoes Disarm, for whoever reads such a cell. It takes off one apostrophe, and only where Disarm would have put
 // one.
 func Rearm(cell string) string {
-	if rest, found := strings.CutPrefix(cell, disarmed); found && beginsArmed(rest) {
+	if rest, found := strings.CutPrefix(cell, Disarmed); found && Armed(rest) {
 		return rest
 	}
 	return cell
 }
 
-func beginsArmed(cell string) bool {
-	return strings.IndexAny(cell, formulaStarts+disarmed) == 0
+// Armed tells whether Disarm changes the cell.
+func Armed[Text string | []byte](cell Text) bool {
+	return len(cell) > 0 && strings.IndexByte(formulaStarts+Disarmed, cell[0]) >= 0
 }
