@@ -199,16 +199,29 @@ var columns = []string{
 	"search_grams",
 }
 
-// fill copies the customers into an empty table. What is sorted or inverted is made afterwards, which takes a tenth of
-// the time.
+// fill copies the customers into an empty table.
 func (d dataset) fill(b testing.TB, database *postgres.DB) {
+	b.Helper()
+	copyInto(b, database, "customers", columns, d.size, func(i int) []any {
+		c := d.customer(i)
+		return []any{
+			c.ID, c.Name, c.Email, c.Phone, c.Company, c.Address, c.Comments, c.Modules, c.Properties, c.ParentID,
+			c.ExternalID, c.Locale, c.Status, c.Version, c.CreatedAt, c.UpdatedAt, c.NameKey, c.EmailKey, c.SearchText,
+			c.SearchGrams,
+		}
+	})
+}
+
+// copyInto copies that many rows into an empty table. What is sorted or inverted is made afterwards, which takes a tenth
+// of the time.
+func copyInto(b testing.TB, database *postgres.DB, table string, columns []string, size int, row func(i int) []any) {
 	b.Helper()
 	ctx := context.Background()
 	conn, err := pgx.ConnectConfig(ctx, database.Config().ConnConfig) // without the limits of the pool's
 	must(b, err)
 	defer conn.Close(ctx)
-	rows, err := conn.Query(ctx, `SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'customers'
-		AND indexname NOT IN (SELECT conname FROM pg_constraint WHERE conrelid = 'customers'::regclass)`)
+	rows, err := conn.Query(ctx, `SELECT indexname, indexdef FROM pg_indexes WHERE tablename = $1
+		AND indexname NOT IN (SELECT conname FROM pg_constraint WHERE conrelid = $1::regclass)`, table)
 	must(b, err)
 	indexes, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct{ Name, Definition string }])
 	must(b, err)
@@ -219,25 +232,19 @@ func (d dataset) fill(b testing.TB, database *postgres.DB) {
 	for _, index := range indexes {
 		execute("DROP INDEX " + index.Name)
 	}
-	i := 0
-	_, err = conn.CopyFrom(ctx, pgx.Identifier{"customers"}, columns, pgx.CopyFromFunc(func() ([]any, error) {
-		if i == d.size {
+	i := -1
+	_, err = conn.CopyFrom(ctx, pgx.Identifier{table}, columns, pgx.CopyFromFunc(func() ([]any, error) {
+		if i++; i == size {
 			return nil, nil
 		}
-		c := d.customer(i)
-		i++
-		return []any{
-			c.ID, c.Name, c.Email, c.Phone, c.Company, c.Address, c.Comments, c.Modules, c.Properties, c.ParentID,
-			c.ExternalID, c.Locale, c.Status, c.Version, c.CreatedAt, c.UpdatedAt, c.NameKey, c.EmailKey, c.SearchText,
-			c.SearchGrams,
-		}, nil
+		return row(i), nil
 	}))
 	must(b, err)
 	execute("SET maintenance_work_mem = '512MB'")
 	for _, index := range indexes {
 		execute(index.Definition)
 	}
-	execute("VACUUM (ANALYZE) customers")
+	execute("VACUUM (ANALYZE) " + table)
 }
 
 // checkFold fails the benchmark when the rows here are not folded as the product's are.
