@@ -36,7 +36,7 @@ CREATE TABLE operations (
     CONSTRAINT operations_spool_fkey FOREIGN KEY (spool_key) REFERENCES blobs (key),
     CONSTRAINT operations_kind_check CHECK (kind IN ('customer_import', 'domain_import', 'customer_bulk_delete')),
     CONSTRAINT operations_state_check CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
-    CONSTRAINT operations_finished_check CHECK ((finished_at IS NULL) = (state IN ('queued', 'running')))
+    CONSTRAINT operations_finished_at_state_check CHECK ((finished_at IS NULL) = (state IN ('queued', 'running')))
 );
 CREATE INDEX operations_created_at_idx ON operations (created_at, id);
 CREATE INDEX operations_customer_id_idx ON operations (customer_id) WHERE customer_id IS NOT NULL;

@@ -201,10 +201,10 @@ func (i *importing) changeOne(ctx context.Context, at int, before db.Customer) e
 
 // patchOf is the patch for the customer as it is: without properties whose text is the one that they have.
 func (r ImportRow) patchOf(before db.Customer) (Patch, error) {
-	properties, err := r.Patch.Properties.Get()
-	if err != nil || !r.Texts {
+	if !r.Texts || !r.Patch.Properties.IsSpecified() || r.Patch.Properties.IsNull() {
 		return r.Patch, nil
 	}
+	properties := r.Patch.Properties.MustGet()
 	var present, said map[string]json.RawMessage
 	if err := errors.Join(json.Unmarshal(before.Properties, &present), json.Unmarshal(properties, &said)); err != nil {
 		return r.Patch, err
@@ -215,9 +215,8 @@ func (r ImportRow) patchOf(before db.Customer) (Patch, error) {
 		}
 	}
 	patch := r.Patch
-	if properties, err = json.Marshal(said); err == nil {
-		patch.Properties.Set(properties)
-	}
+	properties, err := json.Marshal(said)
+	patch.Properties.Set(properties)
 	return patch, err
 }
 

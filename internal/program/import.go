@@ -227,7 +227,9 @@ func (i *importing) follow(
 		return errors.New(*done.FailureMessage)
 	case done.State == operations.Cancelled:
 		return errors.New("the import was cancelled")
-	case done.RowsRefused > 0:
+	case done.RowsRefused == 1:
+		return errors.New("a row was refused")
+	case done.RowsRefused > 1:
 		return fmt.Errorf("%d rows were refused", done.RowsRefused)
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/term"
 
 	"github.com/clientele-api/clientele/internal/config"
@@ -53,10 +54,20 @@ func Run(ctx context.Context, env Environment) int {
 	case errors.As(err, &wrong), errors.Is(err, errUsage):
 		fmt.Fprintln(env.Stderr, "clientele:", err)
 		return 2
+	case isUnmigrated(err):
+		fmt.Fprintln(env.Stderr, "clientele: the database has not been migrated; start the server, or run clientele migrate up")
+		return 1
 	default:
 		fmt.Fprintln(env.Stderr, "clientele:", err)
 		return 1
 	}
+}
+
+// isUnmigrated tells whether a table is missing.
+func isUnmigrated(err error) bool {
+	const undefinedTable = "42P01"
+	var missing *pgconn.PgError
+	return errors.As(err, &missing) && missing.Code == undefinedTable
 }
 
 var errUsage = errors.New("unknown command; see clientele --help")
