@@ -50,7 +50,7 @@ func (s *Server) CustomerCreate(ctx context.Context, request openapi.CustomerCre
 			return nil, err
 		}
 		if login != nil {
-			if _, err := identities.Insert(ctx, tx, customer.Customer, *login); err != nil {
+			if _, err := identities.Insert(ctx, tx, s.keyring, customer.Customer, *login); err != nil {
 				return nil, fault.Under("/identity", postgres.Translate(err))
 			}
 		}
@@ -193,7 +193,8 @@ func ToAPIDeletionPlan(plan customers.DeletionPlan) openapi.DeletionPlan {
 
 func toAPIDeletionCounts(counts customers.Counts) openapi.DeletionCounts {
 	return openapi.DeletionCounts{
-		Identities: counts.Identities, Sessions: counts.Sessions, Domains: counts.Domains, Notes: counts.Notes,
+		Identities: counts.Identities, Sessions: counts.Sessions, Domains: counts.Domains, Publishings: counts.Publishings,
+		Notes: counts.Notes,
 	}
 }
 

@@ -53,7 +53,7 @@ func (s *Server) IdentityCreate(ctx context.Context, request openapi.IdentityCre
 	}
 	input := identities.Input{Name: body.Name, Email: body.Email, Role: orEmpty((*string)(body.Role)), PasswordHash: hash}
 	return change(ctx, s, func(tx *postgres.Tx) (openapi.IdentityCreateResponseObject, error) {
-		identity, err := identities.Add(ctx, tx, request.CustomerId, input)
+		identity, err := identities.Add(ctx, tx, s.keyring, request.CustomerId, input)
 		if err != nil {
 			return nil, err
 		}
@@ -128,7 +128,7 @@ func (s *Server) IdentityPasswordUpdate(ctx context.Context, request openapi.Ide
 func (s *Server) IdentityDelete(ctx context.Context, request openapi.IdentityDeleteRequestObject) (openapi.IdentityDeleteResponseObject, error) {
 	versions := etag.IfMatch(request.Params.IfMatch)
 	return change(ctx, s, func(tx *postgres.Tx) (openapi.IdentityDeleteResponseObject, error) {
-		return openapi.IdentityDelete204Response{}, identities.Delete(ctx, tx, request.CustomerId, request.IdentityId, versions)
+		return openapi.IdentityDelete204Response{}, identities.Delete(ctx, tx, s.keyring, request.CustomerId, request.IdentityId, versions)
 	})
 }
 
@@ -136,7 +136,7 @@ func (s *Server) IdentityDelete(ctx context.Context, request openapi.IdentityDel
 func (s *Server) IdentityDeleteAll(ctx context.Context, request openapi.IdentityDeleteAllRequestObject) (openapi.IdentityDeleteAllResponseObject, error) {
 	versions := etag.IfMatch(request.Params.IfMatch)
 	return change(ctx, s, func(tx *postgres.Tx) (openapi.IdentityDeleteAllResponseObject, error) {
-		return openapi.IdentityDeleteAll204Response{}, identities.DeleteAll(ctx, tx, request.CustomerId, versions)
+		return openapi.IdentityDeleteAll204Response{}, identities.DeleteAll(ctx, tx, s.keyring, request.CustomerId, versions)
 	})
 }
 

@@ -289,6 +289,8 @@ func TestForgedCursors(t *testing.T) {
 			s.Identity(t, aimed.caller.CustomerID) // a second session
 			admin.Domain(t, aimed.caller.CustomerID, nil)
 			admin.Domain(t, aimed.caller.CustomerID, nil)
+			aimed.caller.Publishing(t, nil)
+			aimed.caller.Publishing(t, nil)
 		}
 		if strings.HasPrefix(aimed.Path, "/v1/customers/{customer_id}/") {
 			id, err := uuid.Parse(strings.Split(aimed.path, "/")[3])
@@ -297,6 +299,18 @@ func TestForgedCursors(t *testing.T) {
 			admin.Must(t, 201, "POST", "/v1/customers/"+id.String()+"/activation-requests", "{}")
 			admin.Identity(t, id, nil)
 			admin.Domain(t, id, nil)
+		}
+		if strings.HasSuffix(aimed.Path, "/publishings/{publishing_id}/accesses") {
+			id := strings.Split(aimed.path, "/")[4]
+			for range 2 {
+				admin.Must(t, 200, "GET", "/v1/customers/"+aimed.caller.CustomerID.String()+"/publishings/"+id, nil)
+			}
+		}
+		if strings.HasSuffix(aimed.Path, "/customers/{customer_id}/publishings") {
+			owner := portalUser(t, s, "member")
+			owner.Publishing(t, nil)
+			owner.Publishing(t, nil)
+			aimed.path = "/v1/customers/" + owner.CustomerID.String() + "/publishings"
 		}
 		if strings.HasSuffix(aimed.Path, "/terms-acceptances") {
 			acceptTwice(t, s, admin, aimed)

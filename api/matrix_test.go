@@ -53,6 +53,16 @@ var permissions = map[string]string{
 	"portalTermsAcceptanceList":   anyIdentity,
 	"portalTermsAcceptanceCreate": anyIdentity,
 
+	"portalPublishingList":       anyIdentity,
+	"portalPublishingCreate":     anyIdentity,
+	"portalPublishingGet":        anyIdentity,
+	"portalPublishingUpdate":     anyIdentity,
+	"portalPublishingDelete":     anyIdentity,
+	"portalPublishingAccessList": anyIdentity,
+
+	"customerPublishingList": "publishings:read",
+	"customerPublishingGet":  "publishings:read",
+
 	"portalDomainList":   anyIdentity,
 	"portalDomainExport": anyIdentity,
 

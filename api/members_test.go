@@ -59,7 +59,7 @@ var kinds = map[string]string{
 
 func takes(schema *openapi3.Schema, kind string) bool {
 	if kind == "null" {
-		return schema.Nullable
+		return schema.Nullable || schema.Type == nil && len(schema.AllOf)+len(schema.AnyOf)+len(schema.OneOf) == 0
 	}
 	return schema.Type == nil || schema.Type.Is(kind)
 }

@@ -79,6 +79,14 @@ func targets(t *testing.T, s *apitest.Server) []target {
 		if len(operation.Requirements) > 0 && operation.Requirements[0].Scheme == access.KindIdentity {
 			aimed.caller = portalUser(t, s, "manager")
 		}
+		if strings.Contains(operation.Path, "{publishing_id}") {
+			owner := aimed.caller
+			if owner.CustomerID == uuid.Nil {
+				owner = portalUser(t, s, "member")
+				ids["customer_id"] = owner.CustomerID.String()
+			}
+			ids["publishing_id"] = owner.Publishing(t, nil).Id.String()
+		}
 		aimed.parameters = slices.Concat(item.Parameters, aimed.operation.Parameters)
 		aimed.path = pathStep.ReplaceAllStringFunc(operation.Path, func(step string) string {
 			id, known := ids[strings.Trim(step, "{}")]

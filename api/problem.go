@@ -19,6 +19,7 @@ import (
 	"github.com/clientele-api/clientele/internal/customers"
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/publishings"
 	"github.com/clientele-api/clientele/internal/terms"
 	"github.com/clientele-api/clientele/internal/tokens"
 )
@@ -150,6 +151,8 @@ func toProblem(known *fault.Error, status int, path, requestID string) openapi.P
 	case customers.Refusal:
 		actions := ToAPIActions(about.Allowed)
 		problem.CurrentStatus, problem.AllowedActions = &about.Status, &actions
+	case publishings.Refusal:
+		problem.CurrentStatus, problem.AllowedStates = &about.State, &about.Allowed
 	case activation.State:
 		problem.CurrentStatus = (*string)(&about)
 	case terms.Missing:

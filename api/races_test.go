@@ -17,6 +17,7 @@ import (
 	"github.com/clientele-api/clientele/internal/etag"
 	"github.com/clientele-api/clientele/internal/identities"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/publishings"
 )
 
 var tester = postgres.Change{Actor: postgres.Actor{Kind: access.KindSystem, Name: "test"}}
@@ -151,7 +152,7 @@ func TestNothingIsKeptOfALoginThatAccepts(t *testing.T) {
 	published := s.Staff(t, access.Administrator).Terms(t, "First")
 	var answer *apitest.Response
 	holding(t, s, func(tx *postgres.Tx) error {
-		return identities.DeleteAll(t.Context(), tx, me.CustomerID, etag.Versions{})
+		return identities.DeleteAll(t.Context(), tx, s.Keyring, me.CustomerID, etag.Versions{})
 	}, func() {
 		answer = me.Do(t, "POST", "/v1/portal/terms-acceptances", apitest.Fields{"terms_id": published.Id})
 	})
@@ -163,13 +164,90 @@ func TestNothingIsKeptOfALoginThatAccepts(t *testing.T) {
 	require.Zero(t, kept)
 }
 
+// settled waits until every event has its position: the sequencer would wait for whoever erases one that has not.
+func settled(t *testing.T, s *apitest.Server) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		open, err := db.New().EventUnplacedExist(t.Context(), s.DB)
+		require.NoError(t, err)
+		return !open
+	}, 20*time.Second, 5*time.Millisecond)
+}
+
+// TestWritingBesideTheDeletionOfALogin: whoever comes second finds the login gone, and what came first is kept without its
+// name.
+func TestWritingBesideTheDeletionOfALogin(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	me := portalUser(t, s, "member")
+	at := ownPublishings + "/" + me.Publishing(t, nil).Id.String()
+	settled(t, s)
+	var created, patched *apitest.Response
+	holding(t, s, func(tx *postgres.Tx) error {
+		return identities.DeleteAll(t.Context(), tx, s.Keyring, me.CustomerID, etag.Versions{})
+	}, func() {
+		created = me.Do(t, "POST", ownPublishings, apitest.Fields{"kind": "post", "title": "late"})
+	}, func() {
+		patched = me.Do(t, "PATCH", at, apitest.Fields{"title": "late"})
+	})
+	require.Equal(t, 401, created.Status, string(created.Body))
+	require.Equal(t, 404, patched.Status, string(patched.Body))
+
+	me = portalUser(t, s, "member")
+	caller := &access.Principal{Kind: access.KindIdentity, ID: me.ID, Name: "Early", CustomerID: me.CustomerID}
+	title := "early"
+	settled(t, s)
+	holding(t, s, func(tx *postgres.Tx) error {
+		tx.Actor = postgres.Actor{Kind: caller.Kind, ID: &caller.ID, Name: caller.Name}
+		if _, err := tx.Exec(t.Context(), "SET LOCAL clientele.actor = 'identity "+me.ID.String()+"'"); err != nil {
+			return err
+		}
+		_, err := publishings.Create(t.Context(), tx, caller, publishings.Input{Kind: "post", Title: &title})
+		return err
+	}, func() {
+		s.Staff(t, access.Administrator).Must(t, 204, "DELETE", "/v1/customers/"+me.CustomerID.String()+"/identities", nil)
+	})
+	var found []string
+	require.NoError(t, s.DB.QueryRow(t.Context(), `SELECT array_agg(title ORDER BY title) FROM publishings
+		WHERE identity_id IS NULL AND customer_id = $1`, me.CustomerID).Scan(&found))
+	require.Equal(t, []string{"early"}, found)
+	var kept int
+	require.NoError(t, s.DB.QueryRow(t.Context(), "SELECT count(*) FROM events WHERE actor_kind = 'identity' AND actor_name <> ''").Scan(&kept))
+	require.Zero(t, kept)
+}
+
+// TestWritingBesideTheDeletionOfACustomer: nothing is left of it, and nobody is told of an error of ours.
+func TestWritingBesideTheDeletionOfACustomer(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	me := portalUser(t, s, "member")
+	at := ownPublishings + "/" + me.Publishing(t, nil).Id.String()
+	answers := make([]*apitest.Response, 3)
+	settled(t, s)
+	holding(t, s, func(tx *postgres.Tx) error {
+		if _, err := db.New().CustomerGetForUpdate(t.Context(), tx, me.CustomerID); err != nil {
+			return err
+		}
+		return db.New().CustomerDeleteAll(t.Context(), tx, []uuid.UUID{me.CustomerID})
+	}, func() {
+		answers[0] = me.Do(t, "POST", ownPublishings, apitest.Fields{"kind": "post", "title": "late"})
+	}, func() {
+		answers[1] = me.Do(t, "PATCH", at, apitest.Fields{"title": "late"})
+	}, func() {
+		answers[2] = s.Staff(t, access.Viewer).Do(t, "GET", publishingPath(me.CustomerID, uuid.MustParse(at[len(ownPublishings)+1:])), nil)
+	})
+	require.Equal(t, []int{401, 404, 404}, []int{answers[0].Status, answers[1].Status, answers[2].Status})
+	_, all := publishingsOf(t, s, me.CustomerID)
+	require.Zero(t, all)
+}
+
 // TestResetBesideDeletion: who asks for a reset while the login is deleted is answered as everybody else.
 func TestResetBesideDeletion(t *testing.T) {
 	t.Parallel()
 	s := apitest.New(t)
 	me := portalUser(t, s, "member")
 	holding(t, s, func(tx *postgres.Tx) error {
-		return identities.DeleteAll(t.Context(), tx, me.CustomerID, etag.Versions{})
+		return identities.DeleteAll(t.Context(), tx, s.Keyring, me.CustomerID, etag.Versions{})
 	}, func() { askForReset(t, s, me.Email) })
 }
 

@@ -292,6 +292,102 @@ func (e OperationState) Valid() bool {
 	}
 }
 
+// Defines values for PublishingAccessVia.
+const (
+	PublishingAccessViaBackup PublishingAccessVia = "backup"
+	PublishingAccessViaRead   PublishingAccessVia = "read"
+)
+
+// Valid indicates whether the value is a known member of the PublishingAccessVia enum.
+func (e PublishingAccessVia) Valid() bool {
+	switch e {
+	case PublishingAccessViaBackup:
+		return true
+	case PublishingAccessViaRead:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PublishingCreateState.
+const (
+	PublishingCreateStateArchived  PublishingCreateState = "archived"
+	PublishingCreateStateDraft     PublishingCreateState = "draft"
+	PublishingCreateStateSubmitted PublishingCreateState = "submitted"
+)
+
+// Valid indicates whether the value is a known member of the PublishingCreateState enum.
+func (e PublishingCreateState) Valid() bool {
+	switch e {
+	case PublishingCreateStateArchived:
+		return true
+	case PublishingCreateStateDraft:
+		return true
+	case PublishingCreateStateSubmitted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PublishingCreateVisibility.
+const (
+	PublishingCreateVisibilityCustomer PublishingCreateVisibility = "customer"
+	PublishingCreateVisibilityPrivate  PublishingCreateVisibility = "private"
+)
+
+// Valid indicates whether the value is a known member of the PublishingCreateVisibility enum.
+func (e PublishingCreateVisibility) Valid() bool {
+	switch e {
+	case PublishingCreateVisibilityCustomer:
+		return true
+	case PublishingCreateVisibilityPrivate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PublishingState.
+const (
+	PublishingStateArchived  PublishingState = "archived"
+	PublishingStateDraft     PublishingState = "draft"
+	PublishingStateSubmitted PublishingState = "submitted"
+)
+
+// Valid indicates whether the value is a known member of the PublishingState enum.
+func (e PublishingState) Valid() bool {
+	switch e {
+	case PublishingStateArchived:
+		return true
+	case PublishingStateDraft:
+		return true
+	case PublishingStateSubmitted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PublishingVisibility.
+const (
+	PublishingVisibilityCustomer PublishingVisibility = "customer"
+	PublishingVisibilityPrivate  PublishingVisibility = "private"
+)
+
+// Valid indicates whether the value is a known member of the PublishingVisibility enum.
+func (e PublishingVisibility) Valid() bool {
+	switch e {
+	case PublishingVisibilityCustomer:
+		return true
+	case PublishingVisibilityPrivate:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for StaffRole.
 const (
 	StaffRoleAdministrator StaffRole = "administrator"
@@ -676,6 +772,30 @@ func (e DomainImportParamsEncoding) Valid() bool {
 	}
 }
 
+// Defines values for CustomerPublishingListParamsSort.
+const (
+	CustomerPublishingListParamsSortCreatedAt      CustomerPublishingListParamsSort = "created_at"
+	CustomerPublishingListParamsSortMinusCreatedAt CustomerPublishingListParamsSort = "-created_at"
+	CustomerPublishingListParamsSortMinusUpdatedAt CustomerPublishingListParamsSort = "-updated_at"
+	CustomerPublishingListParamsSortUpdatedAt      CustomerPublishingListParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the CustomerPublishingListParamsSort enum.
+func (e CustomerPublishingListParamsSort) Valid() bool {
+	switch e {
+	case CustomerPublishingListParamsSortCreatedAt:
+		return true
+	case CustomerPublishingListParamsSortMinusCreatedAt:
+		return true
+	case CustomerPublishingListParamsSortMinusUpdatedAt:
+		return true
+	case CustomerPublishingListParamsSortUpdatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DomainListParamsSort.
 const (
 	DomainListParamsSortCreatedAt      DomainListParamsSort = "created_at"
@@ -847,6 +967,36 @@ func (e PortalDomainExportParamsSort) Valid() bool {
 	case PortalDomainExportParamsSortMinusUpdatedAt:
 		return true
 	case PortalDomainExportParamsSortUpdatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PortalPublishingListParamsSort.
+const (
+	PortalPublishingListParamsSortCreatedAt      PortalPublishingListParamsSort = "created_at"
+	PortalPublishingListParamsSortMinusCreatedAt PortalPublishingListParamsSort = "-created_at"
+	PortalPublishingListParamsSortMinusTitle     PortalPublishingListParamsSort = "-title"
+	PortalPublishingListParamsSortMinusUpdatedAt PortalPublishingListParamsSort = "-updated_at"
+	PortalPublishingListParamsSortTitle          PortalPublishingListParamsSort = "title"
+	PortalPublishingListParamsSortUpdatedAt      PortalPublishingListParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the PortalPublishingListParamsSort enum.
+func (e PortalPublishingListParamsSort) Valid() bool {
+	switch e {
+	case PortalPublishingListParamsSortCreatedAt:
+		return true
+	case PortalPublishingListParamsSortMinusCreatedAt:
+		return true
+	case PortalPublishingListParamsSortMinusTitle:
+		return true
+	case PortalPublishingListParamsSortMinusUpdatedAt:
+		return true
+	case PortalPublishingListParamsSortTitle:
+		return true
+	case PortalPublishingListParamsSortUpdatedAt:
 		return true
 	default:
 		return false
@@ -1306,6 +1456,37 @@ type CustomerPatch struct {
 	Properties nullable.Nullable[json.RawMessage] `json:"properties,omitempty"`
 }
 
+// CustomerPublishing What one of a customer's people has written, as staff sees it.
+type CustomerPublishing struct {
+	// Content Any JSON of up to 256 KiB, nested up to 31 levels. It is given back as it came: numbers to the
+	// digit, members in their order.
+	Content    json.RawMessage    `json:"content"`
+	CreatedAt  time.Time          `json:"created_at"`
+	CustomerId openapi_types.UUID `json:"customer_id"`
+	Id         openapi_types.UUID `json:"id"`
+
+	// IdentityId The login whose it is; null once that is deleted.
+	IdentityId nullable.Nullable[openapi_types.UUID] `json:"identity_id"`
+
+	// Kind What it is. Well-known are `post`, `request` and `template`; others are yours.
+	Kind PublishingKind `json:"kind"`
+
+	// SizeBytes How large the content is, without white space between its values.
+	SizeBytes int32 `json:"size_bytes"`
+
+	// State Where it stands.
+	State PublishingState `json:"state"`
+
+	// TemplateId The publishing that it was started from, which may be gone by now.
+	TemplateId nullable.Nullable[openapi_types.UUID] `json:"template_id"`
+	Title      string                                `json:"title"`
+	UpdatedAt  time.Time                             `json:"updated_at"`
+	Version    int64                                 `json:"version"`
+
+	// Visibility Whether only its owner may read it, or the colleagues of the same customer too.
+	Visibility PublishingVisibility `json:"visibility"`
+}
+
 // CustomerStatus `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
 // `deactivated`: was active, access is switched off for now.
 type CustomerStatus string
@@ -1329,9 +1510,10 @@ type DeletionBlocker struct {
 
 // DeletionCounts How much would go with the customer. New kinds may appear.
 type DeletionCounts struct {
-	Domains    int64 `json:"domains"`
-	Identities int64 `json:"identities"`
-	Notes      int64 `json:"notes"`
+	Domains     int64 `json:"domains"`
+	Identities  int64 `json:"identities"`
+	Notes       int64 `json:"notes"`
+	Publishings int64 `json:"publishings"`
 
 	// Sessions Sessions that are open. The confirmation does not depend on them.
 	Sessions int64 `json:"sessions"`
@@ -1577,8 +1759,8 @@ type Event struct {
 
 	// Type `customer.created|updated|deleted|activated|deactivated|identities_deleted`,
 	// `identity.created|updated|deleted`, `activation_request.created|updated|sent|used|revoked`,
-	// `domain.created|updated|deleted`, `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may
-	// appear.
+	// `domain.created|updated|deleted`, `publishing.created|updated|deleted` (without title and content),
+	// `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may appear.
 	Type string `json:"type"`
 
 	// Version The version that the change made.
@@ -1791,6 +1973,45 @@ type ListedOperation struct {
 	// The last three are final.
 	State   OperationState `json:"state"`
 	Version int64          `json:"version"`
+}
+
+// ListedPublishing A publishing without its content.
+type ListedPublishing struct {
+	CreatedAt  time.Time          `json:"created_at"`
+	CustomerId openapi_types.UUID `json:"customer_id"`
+	Id         openapi_types.UUID `json:"id"`
+
+	// IdentityId The login whose it is; null once that is deleted.
+	IdentityId nullable.Nullable[openapi_types.UUID] `json:"identity_id"`
+
+	// Kind What it is. Well-known are `post`, `request` and `template`; others are yours.
+	Kind PublishingKind `json:"kind"`
+
+	// SizeBytes How large the content is, without white space between its values.
+	SizeBytes int32 `json:"size_bytes"`
+
+	// State Where it stands.
+	State PublishingState `json:"state"`
+
+	// TemplateId The publishing that it was started from, which may be gone by now.
+	TemplateId nullable.Nullable[openapi_types.UUID] `json:"template_id"`
+	Title      string                                `json:"title"`
+	UpdatedAt  time.Time                             `json:"updated_at"`
+	Version    int64                                 `json:"version"`
+
+	// Visibility Whether only its owner may read it, or the colleagues of the same customer too.
+	Visibility PublishingVisibility `json:"visibility"`
+}
+
+// ListedPublishingPage defines model for ListedPublishingPage.
+type ListedPublishingPage struct {
+	Data []ListedPublishing `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
 }
 
 // Locale The language of messages to the customer. New ones may appear.
@@ -2083,6 +2304,9 @@ type Problem struct {
 	// AllowedActions With `action_not_allowed`, what the status allows instead.
 	AllowedActions *[]string `json:"allowed_actions,omitempty"`
 
+	// AllowedStates With `publishing_state`, the states that it may go to instead.
+	AllowedStates *[]string `json:"allowed_states,omitempty"`
+
 	// BulkDeletionPlan What deleting many customers would do.
 	BulkDeletionPlan *BulkDeletionPlan `json:"bulk_deletion_plan,omitempty"`
 
@@ -2092,7 +2316,7 @@ type Problem struct {
 	// ConfirmationToken With `confirmation_required`, what to send as `confirm`.
 	ConfirmationToken *string `json:"confirmation_token,omitempty"`
 
-	// CurrentStatus With `action_not_allowed` and `request_state`, the status or state that stands against it.
+	// CurrentStatus With `action_not_allowed`, `request_state` and `publishing_state`, the status or state that stands against it.
 	CurrentStatus *string `json:"current_status,omitempty"`
 
 	// CurrentVersion With `stale_version`, the version that the resource has.
@@ -2136,11 +2360,133 @@ type Problem struct {
 // Example: {"country":"Mexico","tags":["vip","lunch"],"tier":"gold"}
 type Properties = json.RawMessage
 
+// Publishing What one of a customer's people has written.
+type Publishing struct {
+	// Content Any JSON of up to 256 KiB, nested up to 31 levels. It is given back as it came: numbers to the
+	// digit, members in their order.
+	Content   json.RawMessage    `json:"content"`
+	CreatedAt time.Time          `json:"created_at"`
+	Id        openapi_types.UUID `json:"id"`
+
+	// Kind What it is. Well-known are `post`, `request` and `template`; others are yours.
+	Kind  PublishingKind  `json:"kind"`
+	Owner PublishingOwner `json:"owner"`
+
+	// State Where it stands.
+	State PublishingState `json:"state"`
+
+	// TemplateId The publishing that it was started from, which may be gone by now.
+	TemplateId nullable.Nullable[openapi_types.UUID] `json:"template_id"`
+	Title      string                                `json:"title"`
+	UpdatedAt  time.Time                             `json:"updated_at"`
+
+	// Version Up by one with each change.
+	Version int64 `json:"version"`
+
+	// Visibility Whether only its owner may read it, or the colleagues of the same customer too.
+	Visibility PublishingVisibility `json:"visibility"`
+}
+
+// PublishingAccess A reading of a publishing's content by somebody else than the people it is meant for.
+type PublishingAccess struct {
+	// Actor Who did it, named as they were called then.
+	Actor Actor              `json:"actor"`
+	At    time.Time          `json:"at"`
+	Id    openapi_types.UUID `json:"id"`
+
+	// Via Whether it was read by itself, or came along in a backup of the customer.
+	Via PublishingAccessVia `json:"via"`
+}
+
+// PublishingAccessVia Whether it was read by itself, or came along in a backup of the customer.
+type PublishingAccessVia string
+
+// PublishingAccessPage defines model for PublishingAccessPage.
+type PublishingAccessPage struct {
+	Data []PublishingAccess `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// PublishingCreate defines model for PublishingCreate.
+type PublishingCreate struct {
+	// Content Any JSON of up to 256 KiB, nested up to 31 levels. It is given back as it came: numbers to the
+	// digit, members in their order. `null` when absent.
+	Content json.RawMessage `json:"content,omitempty"`
+
+	// Kind What it is. Well-known are `post`, `request` and `template`; others are yours.
+	Kind PublishingKind `json:"kind"`
+
+	// State Where it stands; `draft` when absent.
+	State *PublishingCreateState `json:"state,omitempty"`
+
+	// TemplateId The publishing to start from, one's own or one that a colleague shares. It may be of any kind.
+	TemplateId *openapi_types.UUID `json:"template_id,omitempty"`
+
+	// Title One line. Required, but with `template_id`.
+	Title *string `json:"title,omitempty"`
+
+	// Visibility Who may read it; `private` when absent.
+	Visibility *PublishingCreateVisibility `json:"visibility,omitempty"`
+}
+
+// PublishingCreateState Where it stands; `draft` when absent.
+type PublishingCreateState string
+
+// PublishingCreateVisibility Who may read it; `private` when absent.
+type PublishingCreateVisibility string
+
+// PublishingKind What it is. Well-known are `post`, `request` and `template`; others are yours.
+type PublishingKind = string
+
+// PublishingOwner defines model for PublishingOwner.
+type PublishingOwner struct {
+	Id   openapi_types.UUID `json:"id"`
+	Name string             `json:"name"`
+}
+
+// PublishingPage defines model for PublishingPage.
+type PublishingPage struct {
+	Data []Publishing `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// PublishingPatch defines model for PublishingPatch.
+type PublishingPatch struct {
+	// Content Merged into the content (RFC 7396). What comes of it has at most 256 KiB, too.
+	Content json.RawMessage `json:"content,omitempty"`
+
+	// Kind What it is. Well-known are `post`, `request` and `template`; others are yours.
+	Kind *PublishingKind `json:"kind,omitempty"`
+
+	// State Where it stands.
+	State *PublishingState `json:"state,omitempty"`
+	Title *string          `json:"title,omitempty"`
+
+	// Visibility Whether only its owner may read it, or the colleagues of the same customer too.
+	Visibility *PublishingVisibility `json:"visibility,omitempty"`
+}
+
+// PublishingState Where it stands.
+type PublishingState string
+
+// PublishingVisibility Whether only its owner may read it, or the colleagues of the same customer too.
+type PublishingVisibility string
+
 // ResourceRef A resource by kind and id.
 type ResourceRef struct {
 	Id openapi_types.UUID `json:"id"`
 
-	// Kind `customer`, `identity`, `activation_request`, `domain`, `terms`, `note`, `staff`. New kinds may appear.
+	// Kind `customer`, `identity`, `activation_request`, `domain`, `publishing`, `terms`, `note`, `staff`. New kinds may appear.
 	Kind string `json:"kind"`
 }
 
@@ -2427,6 +2773,9 @@ type NoteId = openapi_types.UUID
 // OperationId defines model for OperationId.
 type OperationId = openapi_types.UUID
 
+// PublishingId defines model for PublishingId.
+type PublishingId = openapi_types.UUID
+
 // SessionId defines model for SessionId.
 type SessionId = openapi_types.UUID
 
@@ -2502,6 +2851,10 @@ type OAuthUnsupportedMediaType = OAuthError
 // PreconditionFailed What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type PreconditionFailed = Problem
+
+// PublishingNotAllowed What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type PublishingNotAllowed = Problem
 
 // RequestState What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -2989,6 +3342,44 @@ type NoteListParams struct {
 	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
 }
 
+// CustomerPublishingListParams defines parameters for CustomerPublishingList.
+type CustomerPublishingListParams struct {
+	// Q Text to look for in the title, anywhere inside it, without regard to case or accents; with fewer than three
+	// characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Kind Only publishings of this kind.
+	Kind *PublishingKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// State Only publishings in this state.
+	State *PublishingState `form:"state,omitempty" json:"state,omitempty"`
+
+	// IdentityId Only publishings of this login.
+	IdentityId *openapi_types.UUID `form:"identity_id,omitempty" json:"identity_id,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *CustomerPublishingListParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// CustomerPublishingListParamsSort defines parameters for CustomerPublishingList.
+type CustomerPublishingListParamsSort string
+
+// CustomerPublishingGetParams defines parameters for CustomerPublishingGet.
+type CustomerPublishingGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
 // CustomerTermsAcceptanceListParams defines parameters for CustomerTermsAcceptanceList.
 type CustomerTermsAcceptanceListParams struct {
 	// Limit How many entries a page has at most.
@@ -3265,6 +3656,76 @@ type PortalProfileUpdateParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// PortalPublishingListParams defines parameters for PortalPublishingList.
+type PortalPublishingListParams struct {
+	// Shared With `true`, those that colleagues of the same customer share.
+	Shared *bool `form:"shared,omitempty" json:"shared,omitempty"`
+
+	// Q Text to look for in the title, anywhere inside it, without regard to case or accents; with fewer than three
+	// characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Kind Only publishings of this kind.
+	Kind *PublishingKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// State Only publishings in this state.
+	State *PublishingState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Content `content[key]=value`: only publishings whose content is an object with this member. The value matches a text
+	// of up to 1,000 characters, a number or a boolean that is written so, and a list that contains one. Numbers are
+	// compared by what they are worth: `1` finds `1.0`. Up to ten keys.
+	Content *map[string]string `json:"content,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *PortalPublishingListParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// PortalPublishingListParamsSort defines parameters for PortalPublishingList.
+type PortalPublishingListParamsSort string
+
+// PortalPublishingDeleteParams defines parameters for PortalPublishingDelete.
+type PortalPublishingDeleteParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// PortalPublishingGetParams defines parameters for PortalPublishingGet.
+type PortalPublishingGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// PortalPublishingUpdateParams defines parameters for PortalPublishingUpdate.
+type PortalPublishingUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// PortalPublishingAccessListParams defines parameters for PortalPublishingAccessList.
+type PortalPublishingAccessListParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
 // PortalSessionListParams defines parameters for PortalSessionList.
 type PortalSessionListParams struct {
 	// Limit How many entries a page has at most.
@@ -3421,6 +3882,12 @@ type PortalPasswordUpdateJSONRequestBody = PasswordChange
 // PortalProfileUpdateJSONRequestBody defines body for PortalProfileUpdate for application/json ContentType.
 type PortalProfileUpdateJSONRequestBody = PortalProfilePatch
 
+// PortalPublishingCreateJSONRequestBody defines body for PortalPublishingCreate for application/json ContentType.
+type PortalPublishingCreateJSONRequestBody = PublishingCreate
+
+// PortalPublishingUpdateJSONRequestBody defines body for PortalPublishingUpdate for application/json ContentType.
+type PortalPublishingUpdateJSONRequestBody = PublishingPatch
+
 // PortalTermsAcceptanceCreateJSONRequestBody defines body for PortalTermsAcceptanceCreate for application/json ContentType.
 type PortalTermsAcceptanceCreateJSONRequestBody = TermsAcceptanceCreate
 
@@ -3469,6 +3936,14 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 			return fmt.Errorf("error reading 'allowed_actions': %w", err)
 		}
 		delete(object, "allowed_actions")
+	}
+
+	if raw, found := object["allowed_states"]; found {
+		err = json.Unmarshal(raw, &a.AllowedStates)
+		if err != nil {
+			return fmt.Errorf("error reading 'allowed_states': %w", err)
+		}
+		delete(object, "allowed_states")
 	}
 
 	if raw, found := object["bulk_deletion_plan"]; found {
@@ -3621,6 +4096,13 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 		object["allowed_actions"], err = json.Marshal(a.AllowedActions)
 		if err != nil {
 			return nil, fmt.Errorf("error marshaling 'allowed_actions': %w", err)
+		}
+	}
+
+	if a.AllowedStates != nil {
+		object["allowed_states"], err = json.Marshal(a.AllowedStates)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'allowed_states': %w", err)
 		}
 	}
 
@@ -4331,6 +4813,22 @@ type ClientInterface interface {
 	// Corresponds with DELETE /v1/customers/{customer_id}/notes/{note_id} (the `NoteDelete` operationId).
 	NoteDelete(ctx context.Context, customerId CustomerId, noteId NoteId, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CustomerPublishingList List what a customer's people have written
+	//
+	// Without the content. Those of logins that are deleted are there too, without an `identity_id`. Publishings are
+	// made, changed and deleted by their owners alone: there is no such operation for anybody else.
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/publishings (the `CustomerPublishingList` operationId).
+	CustomerPublishingList(ctx context.Context, customerId CustomerId, params *CustomerPublishingListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CustomerPublishingGet Read what one of a customer's people has written
+	//
+	// With the content. Who reads it is recorded, and the owner sees the record. There is no answer without one: a
+	// reading that cannot be recorded fails. A reading that is answered with 304 is recorded as well.
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/publishings/{publishing_id} (the `CustomerPublishingGet` operationId).
+	CustomerPublishingGet(ctx context.Context, customerId CustomerId, publishingId PublishingId, params *CustomerPublishingGetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CustomerTermsAcceptanceList What a customer has accepted
 	//
 	// The ledger: who accepted which version and when, with the digest of the document. It keeps the acceptances of older
@@ -4554,6 +5052,77 @@ type ClientInterface interface {
 	//
 	// Corresponds with PATCH /v1/portal/profile (the `PortalProfileUpdate` operationId).
 	PortalProfileUpdate(ctx context.Context, params *PortalProfileUpdateParams, body PortalProfileUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PortalPublishingList List one's publishings
+	//
+	// One's own; with `shared=true`, instead, those that colleagues share. All filters may be combined. A page ends
+	// early, with fewer entries than `limit`, when it has come to 4 MiB of content.
+	//
+	// Corresponds with GET /v1/portal/publishings (the `PortalPublishingList` operationId).
+	PortalPublishingList(ctx context.Context, params *PortalPublishingListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PortalPublishingCreateWithBody Write something
+	//
+	// With `template_id` it starts as a copy of another publishing, one's own or one that a colleague shares: `content`
+	// is merged over the copy (RFC 7396), and without a `title` it has the same.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/portal/publishings (the `PortalPublishingCreate` operationId).
+	PortalPublishingCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PortalPublishingCreate Write something
+	//
+	// With `template_id` it starts as a copy of another publishing, one's own or one that a colleague shares: `content`
+	// is merged over the copy (RFC 7396), and without a `title` it has the same.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/portal/publishings (the `PortalPublishingCreate` operationId).
+	PortalPublishingCreate(ctx context.Context, body PortalPublishingCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PortalPublishingDelete Delete one's publishing
+	//
+	// Corresponds with DELETE /v1/portal/publishings/{publishing_id} (the `PortalPublishingDelete` operationId).
+	PortalPublishingDelete(ctx context.Context, publishingId PublishingId, params *PortalPublishingDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PortalPublishingGet Read a publishing
+	//
+	// One's own, or one that a colleague shares.
+	//
+	// Corresponds with GET /v1/portal/publishings/{publishing_id} (the `PortalPublishingGet` operationId).
+	PortalPublishingGet(ctx context.Context, publishingId PublishingId, params *PortalPublishingGetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PortalPublishingUpdateWithBody Change one's publishing
+	//
+	// A JSON Merge Patch; `content` is merged too. `state` moves `draft` ↔ `submitted`, either to `archived`, and
+	// `archived` back to `draft`. `kind`, `title` and `content` change in a `draft` only: one that is a draft before the
+	// change or becomes one by it. Anything else is refused with 409 `publishing_state`. `visibility` changes at any
+	// time. A patch that changes nothing leaves `version` as it is.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/portal/publishings/{publishing_id} (the `PortalPublishingUpdate` operationId).
+	PortalPublishingUpdateWithBody(ctx context.Context, publishingId PublishingId, params *PortalPublishingUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PortalPublishingUpdate Change one's publishing
+	//
+	// A JSON Merge Patch; `content` is merged too. `state` moves `draft` ↔ `submitted`, either to `archived`, and
+	// `archived` back to `draft`. `kind`, `title` and `content` change in a `draft` only: one that is a draft before the
+	// change or becomes one by it. Anything else is refused with 409 `publishing_state`. `visibility` changes at any
+	// time. A patch that changes nothing leaves `version` as it is.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/portal/publishings/{publishing_id} (the `PortalPublishingUpdate` operationId).
+	PortalPublishingUpdate(ctx context.Context, publishingId PublishingId, params *PortalPublishingUpdateParams, body PortalPublishingUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PortalPublishingAccessList Who read one's publishing
+	//
+	// Who of the staff, and which programs of theirs, had its content before them, and when. For the owner alone.
+	//
+	// Corresponds with GET /v1/portal/publishings/{publishing_id}/accesses (the `PortalPublishingAccessList` operationId).
+	PortalPublishingAccessList(ctx context.Context, publishingId PublishingId, params *PortalPublishingAccessListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PortalSessionList List one's open sessions
 	//
@@ -5769,6 +6338,42 @@ func (c *Client) NoteDelete(ctx context.Context, customerId CustomerId, noteId N
 	return c.Client.Do(req)
 }
 
+// CustomerPublishingList List what a customer's people have written
+//
+// Without the content. Those of logins that are deleted are there too, without an `identity_id`. Publishings are
+// made, changed and deleted by their owners alone: there is no such operation for anybody else.
+//
+// Corresponds with GET /v1/customers/{customer_id}/publishings (the `CustomerPublishingList` operationId).
+func (c *Client) CustomerPublishingList(ctx context.Context, customerId CustomerId, params *CustomerPublishingListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomerPublishingListRequest(c.Server, customerId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CustomerPublishingGet Read what one of a customer's people has written
+//
+// With the content. Who reads it is recorded, and the owner sees the record. There is no answer without one: a
+// reading that cannot be recorded fails. A reading that is answered with 304 is recorded as well.
+//
+// Corresponds with GET /v1/customers/{customer_id}/publishings/{publishing_id} (the `CustomerPublishingGet` operationId).
+func (c *Client) CustomerPublishingGet(ctx context.Context, customerId CustomerId, publishingId PublishingId, params *CustomerPublishingGetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomerPublishingGetRequest(c.Server, customerId, publishingId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CustomerTermsAcceptanceList What a customer has accepted
 //
 // The ledger: who accepted which version and when, with the digest of the document. It keeps the acceptances of older
@@ -6253,6 +6858,157 @@ func (c *Client) PortalProfileUpdateWithBody(ctx context.Context, params *Portal
 // Corresponds with PATCH /v1/portal/profile (the `PortalProfileUpdate` operationId).
 func (c *Client) PortalProfileUpdate(ctx context.Context, params *PortalProfileUpdateParams, body PortalProfileUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPortalProfileUpdateRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PortalPublishingList List one's publishings
+//
+// One's own; with `shared=true`, instead, those that colleagues share. All filters may be combined. A page ends
+// early, with fewer entries than `limit`, when it has come to 4 MiB of content.
+//
+// Corresponds with GET /v1/portal/publishings (the `PortalPublishingList` operationId).
+func (c *Client) PortalPublishingList(ctx context.Context, params *PortalPublishingListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalPublishingListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PortalPublishingCreateWithBody Write something
+//
+// With `template_id` it starts as a copy of another publishing, one's own or one that a colleague shares: `content`
+// is merged over the copy (RFC 7396), and without a `title` it has the same.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/portal/publishings (the `PortalPublishingCreate` operationId).
+func (c *Client) PortalPublishingCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalPublishingCreateRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PortalPublishingCreate Write something
+//
+// With `template_id` it starts as a copy of another publishing, one's own or one that a colleague shares: `content`
+// is merged over the copy (RFC 7396), and without a `title` it has the same.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/portal/publishings (the `PortalPublishingCreate` operationId).
+func (c *Client) PortalPublishingCreate(ctx context.Context, body PortalPublishingCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalPublishingCreateRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PortalPublishingDelete Delete one's publishing
+//
+// Corresponds with DELETE /v1/portal/publishings/{publishing_id} (the `PortalPublishingDelete` operationId).
+func (c *Client) PortalPublishingDelete(ctx context.Context, publishingId PublishingId, params *PortalPublishingDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalPublishingDeleteRequest(c.Server, publishingId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PortalPublishingGet Read a publishing
+//
+// One's own, or one that a colleague shares.
+//
+// Corresponds with GET /v1/portal/publishings/{publishing_id} (the `PortalPublishingGet` operationId).
+func (c *Client) PortalPublishingGet(ctx context.Context, publishingId PublishingId, params *PortalPublishingGetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalPublishingGetRequest(c.Server, publishingId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PortalPublishingUpdateWithBody Change one's publishing
+//
+// A JSON Merge Patch; `content` is merged too. `state` moves `draft` ↔ `submitted`, either to `archived`, and
+// `archived` back to `draft`. `kind`, `title` and `content` change in a `draft` only: one that is a draft before the
+// change or becomes one by it. Anything else is refused with 409 `publishing_state`. `visibility` changes at any
+// time. A patch that changes nothing leaves `version` as it is.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/portal/publishings/{publishing_id} (the `PortalPublishingUpdate` operationId).
+func (c *Client) PortalPublishingUpdateWithBody(ctx context.Context, publishingId PublishingId, params *PortalPublishingUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalPublishingUpdateRequestWithBody(c.Server, publishingId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PortalPublishingUpdate Change one's publishing
+//
+// A JSON Merge Patch; `content` is merged too. `state` moves `draft` ↔ `submitted`, either to `archived`, and
+// `archived` back to `draft`. `kind`, `title` and `content` change in a `draft` only: one that is a draft before the
+// change or becomes one by it. Anything else is refused with 409 `publishing_state`. `visibility` changes at any
+// time. A patch that changes nothing leaves `version` as it is.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/portal/publishings/{publishing_id} (the `PortalPublishingUpdate` operationId).
+func (c *Client) PortalPublishingUpdate(ctx context.Context, publishingId PublishingId, params *PortalPublishingUpdateParams, body PortalPublishingUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalPublishingUpdateRequest(c.Server, publishingId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PortalPublishingAccessList Who read one's publishing
+//
+// Who of the staff, and which programs of theirs, had its content before them, and when. For the owner alone.
+//
+// Corresponds with GET /v1/portal/publishings/{publishing_id}/accesses (the `PortalPublishingAccessList` operationId).
+func (c *Client) PortalPublishingAccessList(ctx context.Context, publishingId PublishingId, params *PortalPublishingAccessListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalPublishingAccessListRequest(c.Server, publishingId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -9557,6 +10313,207 @@ func NewNoteDeleteRequest(server string, customerId CustomerId, noteId NoteId) (
 	return req, nil
 }
 
+// NewCustomerPublishingListRequest constructs an http.Request for the CustomerPublishingList method
+func NewCustomerPublishingListRequest(server string, customerId CustomerId, params *CustomerPublishingListParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/publishings", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IdentityId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "identity_id", *params.IdentityId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "cursor"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IncludeTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_total", *params.IncludeTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCustomerPublishingGetRequest constructs an http.Request for the CustomerPublishingGet method
+func NewCustomerPublishingGetRequest(server string, customerId CustomerId, publishingId PublishingId, params *CustomerPublishingGetParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "publishing_id", publishingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/publishings/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewCustomerTermsAcceptanceListRequest constructs an http.Request for the CustomerTermsAcceptanceList method
 func NewCustomerTermsAcceptanceListRequest(server string, customerId CustomerId, params *CustomerTermsAcceptanceListParams) (*http.Request, error) {
 	var err error
@@ -11175,6 +12132,441 @@ func NewPortalProfileUpdateRequestWithBody(server string, params *PortalProfileU
 	return req, nil
 }
 
+// NewPortalPublishingListRequest constructs an http.Request for the PortalPublishingList method
+func NewPortalPublishingListRequest(server string, params *PortalPublishingListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/publishings")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Shared != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "shared", *params.Shared, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Content != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("deepObject", true, "content", *params.Content, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "object", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "cursor"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IncludeTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_total", *params.IncludeTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPortalPublishingCreateRequest calls the generic PortalPublishingCreate builder with application/json body
+func NewPortalPublishingCreateRequest(server string, body PortalPublishingCreateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPortalPublishingCreateRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPortalPublishingCreateRequestWithBody constructs an http.Request for the PortalPublishingCreate method, with any body, and a specified content type
+func NewPortalPublishingCreateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/publishings")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPortalPublishingDeleteRequest constructs an http.Request for the PortalPublishingDelete method
+func NewPortalPublishingDeleteRequest(server string, publishingId PublishingId, params *PortalPublishingDeleteParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "publishing_id", publishingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/publishings/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewPortalPublishingGetRequest constructs an http.Request for the PortalPublishingGet method
+func NewPortalPublishingGetRequest(server string, publishingId PublishingId, params *PortalPublishingGetParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "publishing_id", publishingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/publishings/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewPortalPublishingUpdateRequest calls the generic PortalPublishingUpdate builder with application/json body
+func NewPortalPublishingUpdateRequest(server string, publishingId PublishingId, params *PortalPublishingUpdateParams, body PortalPublishingUpdateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPortalPublishingUpdateRequestWithBody(server, publishingId, params, "application/json", bodyReader)
+}
+
+// NewPortalPublishingUpdateRequestWithBody constructs an http.Request for the PortalPublishingUpdate method, with any body, and a specified content type
+func NewPortalPublishingUpdateRequestWithBody(server string, publishingId PublishingId, params *PortalPublishingUpdateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "publishing_id", publishingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/publishings/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewPortalPublishingAccessListRequest constructs an http.Request for the PortalPublishingAccessList method
+func NewPortalPublishingAccessListRequest(server string, publishingId PublishingId, params *PortalPublishingAccessListParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "publishing_id", publishingId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/publishings/%s/accesses", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "cursor"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IncludeTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_total", *params.IncludeTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewPortalSessionListRequest constructs an http.Request for the PortalSessionList method
 func NewPortalSessionListRequest(server string, params *PortalSessionListParams) (*http.Request, error) {
 	var err error
@@ -12614,6 +14006,26 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with DELETE /v1/customers/{customer_id}/notes/{note_id} (the `NoteDelete` operationId).
 	NoteDeleteWithResponse(ctx context.Context, customerId CustomerId, noteId NoteId, reqEditors ...RequestEditorFn) (*NoteDeleteResponse, error)
 
+	// CustomerPublishingListWithResponse List what a customer's people have written
+	//
+	// Without the content. Those of logins that are deleted are there too, without an `identity_id`. Publishings are
+	// made, changed and deleted by their owners alone: there is no such operation for anybody else.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/publishings (the `CustomerPublishingList` operationId).
+	CustomerPublishingListWithResponse(ctx context.Context, customerId CustomerId, params *CustomerPublishingListParams, reqEditors ...RequestEditorFn) (*CustomerPublishingListResponse, error)
+
+	// CustomerPublishingGetWithResponse Read what one of a customer's people has written
+	//
+	// With the content. Who reads it is recorded, and the owner sees the record. There is no answer without one: a
+	// reading that cannot be recorded fails. A reading that is answered with 304 is recorded as well.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/publishings/{publishing_id} (the `CustomerPublishingGet` operationId).
+	CustomerPublishingGetWithResponse(ctx context.Context, customerId CustomerId, publishingId PublishingId, params *CustomerPublishingGetParams, reqEditors ...RequestEditorFn) (*CustomerPublishingGetResponse, error)
+
 	// CustomerTermsAcceptanceListWithResponse What a customer has accepted
 	//
 	// The ledger: who accepted which version and when, with the digest of the document. It keeps the acceptances of older
@@ -12867,6 +14279,85 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PATCH /v1/portal/profile (the `PortalProfileUpdate` operationId).
 	PortalProfileUpdateWithResponse(ctx context.Context, params *PortalProfileUpdateParams, body PortalProfileUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalProfileUpdateResponse, error)
+
+	// PortalPublishingListWithResponse List one's publishings
+	//
+	// One's own; with `shared=true`, instead, those that colleagues share. All filters may be combined. A page ends
+	// early, with fewer entries than `limit`, when it has come to 4 MiB of content.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/portal/publishings (the `PortalPublishingList` operationId).
+	PortalPublishingListWithResponse(ctx context.Context, params *PortalPublishingListParams, reqEditors ...RequestEditorFn) (*PortalPublishingListResponse, error)
+
+	// PortalPublishingCreateWithBodyWithResponse Write something
+	//
+	// With `template_id` it starts as a copy of another publishing, one's own or one that a colleague shares: `content`
+	// is merged over the copy (RFC 7396), and without a `title` it has the same.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/portal/publishings (the `PortalPublishingCreate` operationId).
+	PortalPublishingCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalPublishingCreateResponse, error)
+
+	// PortalPublishingCreateWithResponse Write something
+	//
+	// With `template_id` it starts as a copy of another publishing, one's own or one that a colleague shares: `content`
+	// is merged over the copy (RFC 7396), and without a `title` it has the same.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/portal/publishings (the `PortalPublishingCreate` operationId).
+	PortalPublishingCreateWithResponse(ctx context.Context, body PortalPublishingCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalPublishingCreateResponse, error)
+
+	// PortalPublishingDeleteWithResponse Delete one's publishing
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/portal/publishings/{publishing_id} (the `PortalPublishingDelete` operationId).
+	PortalPublishingDeleteWithResponse(ctx context.Context, publishingId PublishingId, params *PortalPublishingDeleteParams, reqEditors ...RequestEditorFn) (*PortalPublishingDeleteResponse, error)
+
+	// PortalPublishingGetWithResponse Read a publishing
+	//
+	// One's own, or one that a colleague shares.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/portal/publishings/{publishing_id} (the `PortalPublishingGet` operationId).
+	PortalPublishingGetWithResponse(ctx context.Context, publishingId PublishingId, params *PortalPublishingGetParams, reqEditors ...RequestEditorFn) (*PortalPublishingGetResponse, error)
+
+	// PortalPublishingUpdateWithBodyWithResponse Change one's publishing
+	//
+	// A JSON Merge Patch; `content` is merged too. `state` moves `draft` ↔ `submitted`, either to `archived`, and
+	// `archived` back to `draft`. `kind`, `title` and `content` change in a `draft` only: one that is a draft before the
+	// change or becomes one by it. Anything else is refused with 409 `publishing_state`. `visibility` changes at any
+	// time. A patch that changes nothing leaves `version` as it is.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/portal/publishings/{publishing_id} (the `PortalPublishingUpdate` operationId).
+	PortalPublishingUpdateWithBodyWithResponse(ctx context.Context, publishingId PublishingId, params *PortalPublishingUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalPublishingUpdateResponse, error)
+
+	// PortalPublishingUpdateWithResponse Change one's publishing
+	//
+	// A JSON Merge Patch; `content` is merged too. `state` moves `draft` ↔ `submitted`, either to `archived`, and
+	// `archived` back to `draft`. `kind`, `title` and `content` change in a `draft` only: one that is a draft before the
+	// change or becomes one by it. Anything else is refused with 409 `publishing_state`. `visibility` changes at any
+	// time. A patch that changes nothing leaves `version` as it is.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/portal/publishings/{publishing_id} (the `PortalPublishingUpdate` operationId).
+	PortalPublishingUpdateWithResponse(ctx context.Context, publishingId PublishingId, params *PortalPublishingUpdateParams, body PortalPublishingUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalPublishingUpdateResponse, error)
+
+	// PortalPublishingAccessListWithResponse Who read one's publishing
+	//
+	// Who of the staff, and which programs of theirs, had its content before them, and when. For the owner alone.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/portal/publishings/{publishing_id}/accesses (the `PortalPublishingAccessList` operationId).
+	PortalPublishingAccessListWithResponse(ctx context.Context, publishingId PublishingId, params *PortalPublishingAccessListParams, reqEditors ...RequestEditorFn) (*PortalPublishingAccessListResponse, error)
 
 	// PortalSessionListWithResponse List one's open sessions
 	//
@@ -17738,6 +19229,235 @@ func (r NoteDeleteResponse) ContentType() string {
 	return ""
 }
 
+// CustomerPublishingListResponse200Headers the declared response headers of an HTTP 200 response for CustomerPublishingList
+type CustomerPublishingListResponse200Headers struct {
+	Link *string
+}
+
+// CustomerPublishingListResponse401Headers the declared response headers of an HTTP 401 response for CustomerPublishingList
+type CustomerPublishingListResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// CustomerPublishingListResponse403Headers the declared response headers of an HTTP 403 response for CustomerPublishingList
+type CustomerPublishingListResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// CustomerPublishingListResponse503Headers the declared response headers of an HTTP 503 response for CustomerPublishingList
+type CustomerPublishingListResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type CustomerPublishingListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ListedPublishingPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CustomerPublishingListResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CustomerPublishingListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CustomerPublishingListResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CustomerPublishingListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CustomerPublishingListResponse) GetJSON200() *ListedPublishingPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CustomerPublishingListResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CustomerPublishingListResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CustomerPublishingListResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CustomerPublishingListResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CustomerPublishingListResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CustomerPublishingListResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CustomerPublishingListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CustomerPublishingListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CustomerPublishingListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CustomerPublishingListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CustomerPublishingGetResponse200Headers the declared response headers of an HTTP 200 response for CustomerPublishingGet
+type CustomerPublishingGetResponse200Headers struct {
+	ETag string
+}
+
+// CustomerPublishingGetResponse304Headers the declared response headers of an HTTP 304 response for CustomerPublishingGet
+type CustomerPublishingGetResponse304Headers struct {
+	ETag string
+}
+
+// CustomerPublishingGetResponse401Headers the declared response headers of an HTTP 401 response for CustomerPublishingGet
+type CustomerPublishingGetResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// CustomerPublishingGetResponse403Headers the declared response headers of an HTTP 403 response for CustomerPublishingGet
+type CustomerPublishingGetResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// CustomerPublishingGetResponse503Headers the declared response headers of an HTTP 503 response for CustomerPublishingGet
+type CustomerPublishingGetResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type CustomerPublishingGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CustomerPublishing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CustomerPublishingGetResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *CustomerPublishingGetResponse304Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CustomerPublishingGetResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CustomerPublishingGetResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CustomerPublishingGetResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CustomerPublishingGetResponse) GetJSON200() *CustomerPublishing {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CustomerPublishingGetResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CustomerPublishingGetResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CustomerPublishingGetResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CustomerPublishingGetResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CustomerPublishingGetResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CustomerPublishingGetResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CustomerPublishingGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CustomerPublishingGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CustomerPublishingGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CustomerPublishingGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // CustomerTermsAcceptanceListResponse200Headers the declared response headers of an HTTP 200 response for CustomerTermsAcceptanceList
 type CustomerTermsAcceptanceListResponse200Headers struct {
 	Link *string
@@ -20066,6 +21786,715 @@ func (r PortalProfileUpdateResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r PortalProfileUpdateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PortalPublishingListResponse200Headers the declared response headers of an HTTP 200 response for PortalPublishingList
+type PortalPublishingListResponse200Headers struct {
+	Link *string
+}
+
+// PortalPublishingListResponse401Headers the declared response headers of an HTTP 401 response for PortalPublishingList
+type PortalPublishingListResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// PortalPublishingListResponse403Headers the declared response headers of an HTTP 403 response for PortalPublishingList
+type PortalPublishingListResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// PortalPublishingListResponse503Headers the declared response headers of an HTTP 503 response for PortalPublishingList
+type PortalPublishingListResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type PortalPublishingListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PublishingPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PortalPublishingListResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PortalPublishingListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PortalPublishingListResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PortalPublishingListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PortalPublishingListResponse) GetJSON200() *PublishingPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PortalPublishingListResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PortalPublishingListResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PortalPublishingListResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PortalPublishingListResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PortalPublishingListResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PortalPublishingListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PortalPublishingListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PortalPublishingListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PortalPublishingListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PortalPublishingCreateResponse201Headers the declared response headers of an HTTP 201 response for PortalPublishingCreate
+type PortalPublishingCreateResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+// PortalPublishingCreateResponse401Headers the declared response headers of an HTTP 401 response for PortalPublishingCreate
+type PortalPublishingCreateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// PortalPublishingCreateResponse403Headers the declared response headers of an HTTP 403 response for PortalPublishingCreate
+type PortalPublishingCreateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// PortalPublishingCreateResponse503Headers the declared response headers of an HTTP 503 response for PortalPublishingCreate
+type PortalPublishingCreateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type PortalPublishingCreateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Publishing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *PortalPublishingCreateResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PortalPublishingCreateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PortalPublishingCreateResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PortalPublishingCreateResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r PortalPublishingCreateResponse) GetJSON201() *Publishing {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PortalPublishingCreateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PortalPublishingCreateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PortalPublishingCreateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PortalPublishingCreateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PortalPublishingCreateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PortalPublishingCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PortalPublishingCreateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PortalPublishingCreateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PortalPublishingCreateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PortalPublishingCreateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PortalPublishingCreateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PortalPublishingCreateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PortalPublishingDeleteResponse401Headers the declared response headers of an HTTP 401 response for PortalPublishingDelete
+type PortalPublishingDeleteResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// PortalPublishingDeleteResponse403Headers the declared response headers of an HTTP 403 response for PortalPublishingDelete
+type PortalPublishingDeleteResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// PortalPublishingDeleteResponse503Headers the declared response headers of an HTTP 503 response for PortalPublishingDelete
+type PortalPublishingDeleteResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type PortalPublishingDeleteResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PortalPublishingDeleteResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PortalPublishingDeleteResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PortalPublishingDeleteResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PortalPublishingDeleteResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PortalPublishingDeleteResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PortalPublishingDeleteResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PortalPublishingDeleteResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r PortalPublishingDeleteResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PortalPublishingDeleteResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PortalPublishingDeleteResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PortalPublishingDeleteResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PortalPublishingDeleteResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PortalPublishingDeleteResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PortalPublishingDeleteResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PortalPublishingGetResponse200Headers the declared response headers of an HTTP 200 response for PortalPublishingGet
+type PortalPublishingGetResponse200Headers struct {
+	ETag string
+}
+
+// PortalPublishingGetResponse304Headers the declared response headers of an HTTP 304 response for PortalPublishingGet
+type PortalPublishingGetResponse304Headers struct {
+	ETag string
+}
+
+// PortalPublishingGetResponse401Headers the declared response headers of an HTTP 401 response for PortalPublishingGet
+type PortalPublishingGetResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// PortalPublishingGetResponse403Headers the declared response headers of an HTTP 403 response for PortalPublishingGet
+type PortalPublishingGetResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// PortalPublishingGetResponse503Headers the declared response headers of an HTTP 503 response for PortalPublishingGet
+type PortalPublishingGetResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type PortalPublishingGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Publishing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PortalPublishingGetResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *PortalPublishingGetResponse304Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PortalPublishingGetResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PortalPublishingGetResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PortalPublishingGetResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PortalPublishingGetResponse) GetJSON200() *Publishing {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PortalPublishingGetResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PortalPublishingGetResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PortalPublishingGetResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PortalPublishingGetResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PortalPublishingGetResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PortalPublishingGetResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PortalPublishingGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PortalPublishingGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PortalPublishingGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PortalPublishingGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PortalPublishingUpdateResponse200Headers the declared response headers of an HTTP 200 response for PortalPublishingUpdate
+type PortalPublishingUpdateResponse200Headers struct {
+	ETag string
+}
+
+// PortalPublishingUpdateResponse401Headers the declared response headers of an HTTP 401 response for PortalPublishingUpdate
+type PortalPublishingUpdateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// PortalPublishingUpdateResponse403Headers the declared response headers of an HTTP 403 response for PortalPublishingUpdate
+type PortalPublishingUpdateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// PortalPublishingUpdateResponse503Headers the declared response headers of an HTTP 503 response for PortalPublishingUpdate
+type PortalPublishingUpdateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type PortalPublishingUpdateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Publishing
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *PublishingNotAllowed
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PortalPublishingUpdateResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PortalPublishingUpdateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PortalPublishingUpdateResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PortalPublishingUpdateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PortalPublishingUpdateResponse) GetJSON200() *Publishing {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PortalPublishingUpdateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PortalPublishingUpdateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PortalPublishingUpdateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PortalPublishingUpdateResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r PortalPublishingUpdateResponse) GetApplicationproblemJSON409() *PublishingNotAllowed {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r PortalPublishingUpdateResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PortalPublishingUpdateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PortalPublishingUpdateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PortalPublishingUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PortalPublishingUpdateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PortalPublishingUpdateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PortalPublishingUpdateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PortalPublishingUpdateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PortalPublishingUpdateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PortalPublishingUpdateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PortalPublishingAccessListResponse200Headers the declared response headers of an HTTP 200 response for PortalPublishingAccessList
+type PortalPublishingAccessListResponse200Headers struct {
+	Link *string
+}
+
+// PortalPublishingAccessListResponse401Headers the declared response headers of an HTTP 401 response for PortalPublishingAccessList
+type PortalPublishingAccessListResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// PortalPublishingAccessListResponse403Headers the declared response headers of an HTTP 403 response for PortalPublishingAccessList
+type PortalPublishingAccessListResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// PortalPublishingAccessListResponse503Headers the declared response headers of an HTTP 503 response for PortalPublishingAccessList
+type PortalPublishingAccessListResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type PortalPublishingAccessListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PublishingAccessPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PortalPublishingAccessListResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PortalPublishingAccessListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PortalPublishingAccessListResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PortalPublishingAccessListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PortalPublishingAccessListResponse) GetJSON200() *PublishingAccessPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PortalPublishingAccessListResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PortalPublishingAccessListResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PortalPublishingAccessListResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PortalPublishingAccessListResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PortalPublishingAccessListResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PortalPublishingAccessListResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PortalPublishingAccessListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PortalPublishingAccessListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PortalPublishingAccessListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PortalPublishingAccessListResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -22659,6 +25088,38 @@ func (c *ClientWithResponses) NoteDeleteWithResponse(ctx context.Context, custom
 	return ParseNoteDeleteResponse(rsp)
 }
 
+// CustomerPublishingListWithResponse List what a customer's people have written
+//
+// Without the content. Those of logins that are deleted are there too, without an `identity_id`. Publishings are
+// made, changed and deleted by their owners alone: there is no such operation for anybody else.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/customers/{customer_id}/publishings (the `CustomerPublishingList` operationId).
+func (c *ClientWithResponses) CustomerPublishingListWithResponse(ctx context.Context, customerId CustomerId, params *CustomerPublishingListParams, reqEditors ...RequestEditorFn) (*CustomerPublishingListResponse, error) {
+	rsp, err := c.CustomerPublishingList(ctx, customerId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCustomerPublishingListResponse(rsp)
+}
+
+// CustomerPublishingGetWithResponse Read what one of a customer's people has written
+//
+// With the content. Who reads it is recorded, and the owner sees the record. There is no answer without one: a
+// reading that cannot be recorded fails. A reading that is answered with 304 is recorded as well.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/customers/{customer_id}/publishings/{publishing_id} (the `CustomerPublishingGet` operationId).
+func (c *ClientWithResponses) CustomerPublishingGetWithResponse(ctx context.Context, customerId CustomerId, publishingId PublishingId, params *CustomerPublishingGetParams, reqEditors ...RequestEditorFn) (*CustomerPublishingGetResponse, error) {
+	rsp, err := c.CustomerPublishingGet(ctx, customerId, publishingId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCustomerPublishingGetResponse(rsp)
+}
+
 // CustomerTermsAcceptanceListWithResponse What a customer has accepted
 //
 // The ledger: who accepted which version and when, with the digest of the document. It keeps the acceptances of older
@@ -23073,6 +25534,133 @@ func (c *ClientWithResponses) PortalProfileUpdateWithResponse(ctx context.Contex
 		return nil, err
 	}
 	return ParsePortalProfileUpdateResponse(rsp)
+}
+
+// PortalPublishingListWithResponse List one's publishings
+//
+// One's own; with `shared=true`, instead, those that colleagues share. All filters may be combined. A page ends
+// early, with fewer entries than `limit`, when it has come to 4 MiB of content.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/portal/publishings (the `PortalPublishingList` operationId).
+func (c *ClientWithResponses) PortalPublishingListWithResponse(ctx context.Context, params *PortalPublishingListParams, reqEditors ...RequestEditorFn) (*PortalPublishingListResponse, error) {
+	rsp, err := c.PortalPublishingList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalPublishingListResponse(rsp)
+}
+
+// PortalPublishingCreateWithBodyWithResponse Write something
+//
+// With `template_id` it starts as a copy of another publishing, one's own or one that a colleague shares: `content`
+// is merged over the copy (RFC 7396), and without a `title` it has the same.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/portal/publishings (the `PortalPublishingCreate` operationId).
+func (c *ClientWithResponses) PortalPublishingCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalPublishingCreateResponse, error) {
+	rsp, err := c.PortalPublishingCreateWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalPublishingCreateResponse(rsp)
+}
+
+// PortalPublishingCreateWithResponse Write something
+//
+// With `template_id` it starts as a copy of another publishing, one's own or one that a colleague shares: `content`
+// is merged over the copy (RFC 7396), and without a `title` it has the same.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/portal/publishings (the `PortalPublishingCreate` operationId).
+func (c *ClientWithResponses) PortalPublishingCreateWithResponse(ctx context.Context, body PortalPublishingCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalPublishingCreateResponse, error) {
+	rsp, err := c.PortalPublishingCreate(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalPublishingCreateResponse(rsp)
+}
+
+// PortalPublishingDeleteWithResponse Delete one's publishing
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/portal/publishings/{publishing_id} (the `PortalPublishingDelete` operationId).
+func (c *ClientWithResponses) PortalPublishingDeleteWithResponse(ctx context.Context, publishingId PublishingId, params *PortalPublishingDeleteParams, reqEditors ...RequestEditorFn) (*PortalPublishingDeleteResponse, error) {
+	rsp, err := c.PortalPublishingDelete(ctx, publishingId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalPublishingDeleteResponse(rsp)
+}
+
+// PortalPublishingGetWithResponse Read a publishing
+//
+// One's own, or one that a colleague shares.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/portal/publishings/{publishing_id} (the `PortalPublishingGet` operationId).
+func (c *ClientWithResponses) PortalPublishingGetWithResponse(ctx context.Context, publishingId PublishingId, params *PortalPublishingGetParams, reqEditors ...RequestEditorFn) (*PortalPublishingGetResponse, error) {
+	rsp, err := c.PortalPublishingGet(ctx, publishingId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalPublishingGetResponse(rsp)
+}
+
+// PortalPublishingUpdateWithBodyWithResponse Change one's publishing
+//
+// A JSON Merge Patch; `content` is merged too. `state` moves `draft` ↔ `submitted`, either to `archived`, and
+// `archived` back to `draft`. `kind`, `title` and `content` change in a `draft` only: one that is a draft before the
+// change or becomes one by it. Anything else is refused with 409 `publishing_state`. `visibility` changes at any
+// time. A patch that changes nothing leaves `version` as it is.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/portal/publishings/{publishing_id} (the `PortalPublishingUpdate` operationId).
+func (c *ClientWithResponses) PortalPublishingUpdateWithBodyWithResponse(ctx context.Context, publishingId PublishingId, params *PortalPublishingUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalPublishingUpdateResponse, error) {
+	rsp, err := c.PortalPublishingUpdateWithBody(ctx, publishingId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalPublishingUpdateResponse(rsp)
+}
+
+// PortalPublishingUpdateWithResponse Change one's publishing
+//
+// A JSON Merge Patch; `content` is merged too. `state` moves `draft` ↔ `submitted`, either to `archived`, and
+// `archived` back to `draft`. `kind`, `title` and `content` change in a `draft` only: one that is a draft before the
+// change or becomes one by it. Anything else is refused with 409 `publishing_state`. `visibility` changes at any
+// time. A patch that changes nothing leaves `version` as it is.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/portal/publishings/{publishing_id} (the `PortalPublishingUpdate` operationId).
+func (c *ClientWithResponses) PortalPublishingUpdateWithResponse(ctx context.Context, publishingId PublishingId, params *PortalPublishingUpdateParams, body PortalPublishingUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalPublishingUpdateResponse, error) {
+	rsp, err := c.PortalPublishingUpdate(ctx, publishingId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalPublishingUpdateResponse(rsp)
+}
+
+// PortalPublishingAccessListWithResponse Who read one's publishing
+//
+// Who of the staff, and which programs of theirs, had its content before them, and when. For the owner alone.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/portal/publishings/{publishing_id}/accesses (the `PortalPublishingAccessList` operationId).
+func (c *ClientWithResponses) PortalPublishingAccessListWithResponse(ctx context.Context, publishingId PublishingId, params *PortalPublishingAccessListParams, reqEditors ...RequestEditorFn) (*PortalPublishingAccessListResponse, error) {
+	rsp, err := c.PortalPublishingAccessList(ctx, publishingId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalPublishingAccessListResponse(rsp)
 }
 
 // PortalSessionListWithResponse List one's open sessions
@@ -28073,6 +30661,241 @@ func ParseNoteDeleteResponse(rsp *http.Response) (*NoteDeleteResponse, error) {
 	return response, nil
 }
 
+// ParseCustomerPublishingListResponse parses an HTTP response from a CustomerPublishingListWithResponse call
+func ParseCustomerPublishingListResponse(rsp *http.Response) (*CustomerPublishingListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CustomerPublishingListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ListedPublishingPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CustomerPublishingListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CustomerPublishingListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CustomerPublishingListResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers CustomerPublishingListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCustomerPublishingGetResponse parses an HTTP response from a CustomerPublishingGetWithResponse call
+func ParseCustomerPublishingGetResponse(rsp *http.Response) (*CustomerPublishingGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CustomerPublishingGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CustomerPublishing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CustomerPublishingGetResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers CustomerPublishingGetResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 401:
+		var headers CustomerPublishingGetResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CustomerPublishingGetResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers CustomerPublishingGetResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseCustomerTermsAcceptanceListResponse parses an HTTP response from a CustomerTermsAcceptanceListWithResponse call
 func ParseCustomerTermsAcceptanceListResponse(rsp *http.Response) (*CustomerTermsAcceptanceListResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -30421,6 +33244,727 @@ func ParsePortalProfileUpdateResponse(rsp *http.Response) (*PortalProfileUpdateR
 		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalProfileUpdateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePortalPublishingListResponse parses an HTTP response from a PortalPublishingListWithResponse call
+func ParsePortalPublishingListResponse(rsp *http.Response) (*PortalPublishingListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PortalPublishingListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PublishingPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PortalPublishingListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers PortalPublishingListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PortalPublishingListResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers PortalPublishingListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePortalPublishingCreateResponse parses an HTTP response from a PortalPublishingCreateWithResponse call
+func ParsePortalPublishingCreateResponse(rsp *http.Response) (*PortalPublishingCreateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PortalPublishingCreateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Publishing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers PortalPublishingCreateResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers PortalPublishingCreateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PortalPublishingCreateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers PortalPublishingCreateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePortalPublishingDeleteResponse parses an HTTP response from a PortalPublishingDeleteWithResponse call
+func ParsePortalPublishingDeleteResponse(rsp *http.Response) (*PortalPublishingDeleteResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PortalPublishingDeleteResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers PortalPublishingDeleteResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PortalPublishingDeleteResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers PortalPublishingDeleteResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePortalPublishingGetResponse parses an HTTP response from a PortalPublishingGetWithResponse call
+func ParsePortalPublishingGetResponse(rsp *http.Response) (*PortalPublishingGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PortalPublishingGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Publishing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PortalPublishingGetResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers PortalPublishingGetResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 401:
+		var headers PortalPublishingGetResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PortalPublishingGetResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers PortalPublishingGetResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePortalPublishingUpdateResponse parses an HTTP response from a PortalPublishingUpdateWithResponse call
+func ParsePortalPublishingUpdateResponse(rsp *http.Response) (*PortalPublishingUpdateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PortalPublishingUpdateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Publishing
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest PublishingNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PortalPublishingUpdateResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers PortalPublishingUpdateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PortalPublishingUpdateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers PortalPublishingUpdateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePortalPublishingAccessListResponse parses an HTTP response from a PortalPublishingAccessListWithResponse call
+func ParsePortalPublishingAccessListResponse(rsp *http.Response) (*PortalPublishingAccessListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PortalPublishingAccessListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PublishingAccessPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PortalPublishingAccessListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers PortalPublishingAccessListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PortalPublishingAccessListResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers PortalPublishingAccessListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {

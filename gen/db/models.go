@@ -208,6 +208,35 @@ type PasswordReset struct {
 	CreatedAt  time.Time
 }
 
+type Publishing struct {
+	ID         uuid.UUID
+	CustomerID uuid.UUID
+	IdentityID *uuid.UUID
+	OwnerHash  []byte
+	Kind       string
+	Title      string
+	Content    []byte
+	State      string
+	Visibility string
+	TemplateID *uuid.UUID
+	SizeBytes  int32
+	Version    int64
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+	TitleKey   string
+	Marks      []int64
+}
+
+type PublishingAccess struct {
+	ID           uuid.UUID
+	PublishingID uuid.UUID
+	ActorKind    string
+	ActorID      *uuid.UUID
+	ActorName    string
+	Via          string
+	At           time.Time
+}
+
 type RefreshToken struct {
 	Hash       []byte
 	SessionID  uuid.UUID

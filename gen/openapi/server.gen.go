@@ -264,6 +264,102 @@ func (e OperationState) Valid() bool {
 	}
 }
 
+// Defines values for PublishingAccessVia.
+const (
+	PublishingAccessViaBackup PublishingAccessVia = "backup"
+	PublishingAccessViaRead   PublishingAccessVia = "read"
+)
+
+// Valid indicates whether the value is a known member of the PublishingAccessVia enum.
+func (e PublishingAccessVia) Valid() bool {
+	switch e {
+	case PublishingAccessViaBackup:
+		return true
+	case PublishingAccessViaRead:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PublishingCreateState.
+const (
+	PublishingCreateStateArchived  PublishingCreateState = "archived"
+	PublishingCreateStateDraft     PublishingCreateState = "draft"
+	PublishingCreateStateSubmitted PublishingCreateState = "submitted"
+)
+
+// Valid indicates whether the value is a known member of the PublishingCreateState enum.
+func (e PublishingCreateState) Valid() bool {
+	switch e {
+	case PublishingCreateStateArchived:
+		return true
+	case PublishingCreateStateDraft:
+		return true
+	case PublishingCreateStateSubmitted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PublishingCreateVisibility.
+const (
+	PublishingCreateVisibilityCustomer PublishingCreateVisibility = "customer"
+	PublishingCreateVisibilityPrivate  PublishingCreateVisibility = "private"
+)
+
+// Valid indicates whether the value is a known member of the PublishingCreateVisibility enum.
+func (e PublishingCreateVisibility) Valid() bool {
+	switch e {
+	case PublishingCreateVisibilityCustomer:
+		return true
+	case PublishingCreateVisibilityPrivate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PublishingState.
+const (
+	PublishingStateArchived  PublishingState = "archived"
+	PublishingStateDraft     PublishingState = "draft"
+	PublishingStateSubmitted PublishingState = "submitted"
+)
+
+// Valid indicates whether the value is a known member of the PublishingState enum.
+func (e PublishingState) Valid() bool {
+	switch e {
+	case PublishingStateArchived:
+		return true
+	case PublishingStateDraft:
+		return true
+	case PublishingStateSubmitted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PublishingVisibility.
+const (
+	PublishingVisibilityCustomer PublishingVisibility = "customer"
+	PublishingVisibilityPrivate  PublishingVisibility = "private"
+)
+
+// Valid indicates whether the value is a known member of the PublishingVisibility enum.
+func (e PublishingVisibility) Valid() bool {
+	switch e {
+	case PublishingVisibilityCustomer:
+		return true
+	case PublishingVisibilityPrivate:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for StaffRole.
 const (
 	StaffRoleAdministrator StaffRole = "administrator"
@@ -648,6 +744,30 @@ func (e DomainImportParamsEncoding) Valid() bool {
 	}
 }
 
+// Defines values for CustomerPublishingListParamsSort.
+const (
+	CustomerPublishingListParamsSortCreatedAt      CustomerPublishingListParamsSort = "created_at"
+	CustomerPublishingListParamsSortMinusCreatedAt CustomerPublishingListParamsSort = "-created_at"
+	CustomerPublishingListParamsSortMinusUpdatedAt CustomerPublishingListParamsSort = "-updated_at"
+	CustomerPublishingListParamsSortUpdatedAt      CustomerPublishingListParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the CustomerPublishingListParamsSort enum.
+func (e CustomerPublishingListParamsSort) Valid() bool {
+	switch e {
+	case CustomerPublishingListParamsSortCreatedAt:
+		return true
+	case CustomerPublishingListParamsSortMinusCreatedAt:
+		return true
+	case CustomerPublishingListParamsSortMinusUpdatedAt:
+		return true
+	case CustomerPublishingListParamsSortUpdatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DomainListParamsSort.
 const (
 	DomainListParamsSortCreatedAt      DomainListParamsSort = "created_at"
@@ -819,6 +939,36 @@ func (e PortalDomainExportParamsSort) Valid() bool {
 	case PortalDomainExportParamsSortMinusUpdatedAt:
 		return true
 	case PortalDomainExportParamsSortUpdatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PortalPublishingListParamsSort.
+const (
+	PortalPublishingListParamsSortCreatedAt      PortalPublishingListParamsSort = "created_at"
+	PortalPublishingListParamsSortMinusCreatedAt PortalPublishingListParamsSort = "-created_at"
+	PortalPublishingListParamsSortMinusTitle     PortalPublishingListParamsSort = "-title"
+	PortalPublishingListParamsSortMinusUpdatedAt PortalPublishingListParamsSort = "-updated_at"
+	PortalPublishingListParamsSortTitle          PortalPublishingListParamsSort = "title"
+	PortalPublishingListParamsSortUpdatedAt      PortalPublishingListParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the PortalPublishingListParamsSort enum.
+func (e PortalPublishingListParamsSort) Valid() bool {
+	switch e {
+	case PortalPublishingListParamsSortCreatedAt:
+		return true
+	case PortalPublishingListParamsSortMinusCreatedAt:
+		return true
+	case PortalPublishingListParamsSortMinusTitle:
+		return true
+	case PortalPublishingListParamsSortMinusUpdatedAt:
+		return true
+	case PortalPublishingListParamsSortTitle:
+		return true
+	case PortalPublishingListParamsSortUpdatedAt:
 		return true
 	default:
 		return false
@@ -1273,6 +1423,38 @@ type CustomerPatch struct {
 	Locale *Locale `json:"locale,omitempty"`
 }
 
+// CustomerPublishing What one of a customer's people has written, as staff sees it.
+type CustomerPublishing struct {
+	Id         openapi_types.UUID `json:"id"`
+	CustomerId openapi_types.UUID `json:"customer_id"`
+
+	// IdentityId The login whose it is; null once that is deleted.
+	IdentityId *openapi_types.UUID `json:"identity_id"`
+
+	// Kind What it is. Well-known are `post`, `request` and `template`; others are yours.
+	Kind  PublishingKind `json:"kind"`
+	Title string         `json:"title"`
+
+	// Content Any JSON of up to 256 KiB, nested up to 31 levels. It is given back as it came: numbers to the
+	// digit, members in their order.
+	Content json.RawMessage `json:"content"`
+
+	// State Where it stands.
+	State PublishingState `json:"state"`
+
+	// Visibility Whether only its owner may read it, or the colleagues of the same customer too.
+	Visibility PublishingVisibility `json:"visibility"`
+
+	// TemplateId The publishing that it was started from, which may be gone by now.
+	TemplateId *openapi_types.UUID `json:"template_id"`
+
+	// SizeBytes How large the content is, without white space between its values.
+	SizeBytes int32     `json:"size_bytes"`
+	Version   int64     `json:"version"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
 // CustomerStatus `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
 // `deactivated`: was active, access is switched off for now.
 type CustomerStatus string
@@ -1299,9 +1481,10 @@ type DeletionCounts struct {
 	Identities int64 `json:"identities"`
 
 	// Sessions Sessions that are open. The confirmation does not depend on them.
-	Sessions int64 `json:"sessions"`
-	Domains  int64 `json:"domains"`
-	Notes    int64 `json:"notes"`
+	Sessions    int64 `json:"sessions"`
+	Domains     int64 `json:"domains"`
+	Publishings int64 `json:"publishings"`
+	Notes       int64 `json:"notes"`
 }
 
 // DeletionPlan What deleting a customer would do.
@@ -1527,8 +1710,8 @@ type Event struct {
 
 	// Type `customer.created|updated|deleted|activated|deactivated|identities_deleted`,
 	// `identity.created|updated|deleted`, `activation_request.created|updated|sent|used|revoked`,
-	// `domain.created|updated|deleted`, `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may
-	// appear.
+	// `domain.created|updated|deleted`, `publishing.created|updated|deleted` (without title and content),
+	// `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may appear.
 	Type string `json:"type"`
 
 	// Resource A resource by kind and id.
@@ -1757,6 +1940,45 @@ type ListedOperation struct {
 	StartedAt  *time.Time `json:"started_at"`
 	FinishedAt *time.Time `json:"finished_at"`
 	Version    int64      `json:"version"`
+}
+
+// ListedPublishing A publishing without its content.
+type ListedPublishing struct {
+	Id         openapi_types.UUID `json:"id"`
+	CustomerId openapi_types.UUID `json:"customer_id"`
+
+	// IdentityId The login whose it is; null once that is deleted.
+	IdentityId *openapi_types.UUID `json:"identity_id"`
+
+	// Kind What it is. Well-known are `post`, `request` and `template`; others are yours.
+	Kind  PublishingKind `json:"kind"`
+	Title string         `json:"title"`
+
+	// State Where it stands.
+	State PublishingState `json:"state"`
+
+	// Visibility Whether only its owner may read it, or the colleagues of the same customer too.
+	Visibility PublishingVisibility `json:"visibility"`
+
+	// TemplateId The publishing that it was started from, which may be gone by now.
+	TemplateId *openapi_types.UUID `json:"template_id"`
+
+	// SizeBytes How large the content is, without white space between its values.
+	SizeBytes int32     `json:"size_bytes"`
+	Version   int64     `json:"version"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// ListedPublishingPage defines model for ListedPublishingPage.
+type ListedPublishingPage struct {
+	Data []ListedPublishing `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor *NextCursor `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
 }
 
 // Locale The language of messages to the customer. New ones may appear.
@@ -2077,11 +2299,14 @@ type Problem struct {
 	// AcceptUrl With `terms_acceptance_required`, where to accept them.
 	AcceptUrl *string `json:"accept_url,omitempty"`
 
-	// CurrentStatus With `action_not_allowed` and `request_state`, the status or state that stands against it.
+	// CurrentStatus With `action_not_allowed`, `request_state` and `publishing_state`, the status or state that stands against it.
 	CurrentStatus *string `json:"current_status,omitempty"`
 
 	// AllowedActions With `action_not_allowed`, what the status allows instead.
 	AllowedActions *[]string `json:"allowed_actions,omitempty"`
+
+	// AllowedStates With `publishing_state`, the states that it may go to instead.
+	AllowedStates *[]string `json:"allowed_states,omitempty"`
 
 	// DeletionPlan What deleting a customer would do.
 	DeletionPlan *DeletionPlan `json:"deletion_plan,omitempty"`
@@ -2099,9 +2324,133 @@ type Problem struct {
 // Example: {"country":"Mexico","tags":["vip","lunch"],"tier":"gold"}
 type Properties = json.RawMessage
 
+// Publishing What one of a customer's people has written.
+type Publishing struct {
+	Id    openapi_types.UUID `json:"id"`
+	Owner PublishingOwner    `json:"owner"`
+
+	// Kind What it is. Well-known are `post`, `request` and `template`; others are yours.
+	Kind  PublishingKind `json:"kind"`
+	Title string         `json:"title"`
+
+	// Content Any JSON of up to 256 KiB, nested up to 31 levels. It is given back as it came: numbers to the
+	// digit, members in their order.
+	Content json.RawMessage `json:"content"`
+
+	// State Where it stands.
+	State PublishingState `json:"state"`
+
+	// Visibility Whether only its owner may read it, or the colleagues of the same customer too.
+	Visibility PublishingVisibility `json:"visibility"`
+
+	// TemplateId The publishing that it was started from, which may be gone by now.
+	TemplateId *openapi_types.UUID `json:"template_id"`
+
+	// Version Up by one with each change.
+	Version   int64     `json:"version"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// PublishingAccess A reading of a publishing's content by somebody else than the people it is meant for.
+type PublishingAccess struct {
+	Id openapi_types.UUID `json:"id"`
+
+	// Actor Who did it, named as they were called then.
+	Actor Actor `json:"actor"`
+
+	// Via Whether it was read by itself, or came along in a backup of the customer.
+	Via PublishingAccessVia `json:"via"`
+	At  time.Time           `json:"at"`
+}
+
+// PublishingAccessVia Whether it was read by itself, or came along in a backup of the customer.
+type PublishingAccessVia string
+
+// PublishingAccessPage defines model for PublishingAccessPage.
+type PublishingAccessPage struct {
+	Data []PublishingAccess `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor *NextCursor `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// PublishingCreate defines model for PublishingCreate.
+type PublishingCreate struct {
+	// Kind What it is. Well-known are `post`, `request` and `template`; others are yours.
+	Kind PublishingKind `json:"kind"`
+
+	// Title One line. Required, but with `template_id`.
+	Title *string `json:"title,omitempty"`
+
+	// Content Any JSON of up to 256 KiB, nested up to 31 levels. It is given back as it came: numbers to the
+	// digit, members in their order. `null` when absent.
+	Content json.RawMessage `json:"content,omitempty"`
+
+	// State Where it stands; `draft` when absent.
+	State *PublishingCreateState `json:"state,omitempty"`
+
+	// Visibility Who may read it; `private` when absent.
+	Visibility *PublishingCreateVisibility `json:"visibility,omitempty"`
+
+	// TemplateId The publishing to start from, one's own or one that a colleague shares. It may be of any kind.
+	TemplateId *openapi_types.UUID `json:"template_id,omitempty"`
+}
+
+// PublishingCreateState Where it stands; `draft` when absent.
+type PublishingCreateState string
+
+// PublishingCreateVisibility Who may read it; `private` when absent.
+type PublishingCreateVisibility string
+
+// PublishingKind What it is. Well-known are `post`, `request` and `template`; others are yours.
+type PublishingKind = string
+
+// PublishingOwner defines model for PublishingOwner.
+type PublishingOwner struct {
+	Id   openapi_types.UUID `json:"id"`
+	Name string             `json:"name"`
+}
+
+// PublishingPage defines model for PublishingPage.
+type PublishingPage struct {
+	Data []Publishing `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor *NextCursor `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// PublishingPatch defines model for PublishingPatch.
+type PublishingPatch struct {
+	// Kind What it is. Well-known are `post`, `request` and `template`; others are yours.
+	Kind  *PublishingKind `json:"kind,omitempty"`
+	Title *string         `json:"title,omitempty"`
+
+	// Content Merged into the content (RFC 7396). What comes of it has at most 256 KiB, too.
+	Content nullable.Nullable[json.RawMessage] `json:"content,omitempty"`
+
+	// State Where it stands.
+	State *PublishingState `json:"state,omitempty"`
+
+	// Visibility Whether only its owner may read it, or the colleagues of the same customer too.
+	Visibility *PublishingVisibility `json:"visibility,omitempty"`
+}
+
+// PublishingState Where it stands.
+type PublishingState string
+
+// PublishingVisibility Whether only its owner may read it, or the colleagues of the same customer too.
+type PublishingVisibility string
+
 // ResourceRef A resource by kind and id.
 type ResourceRef struct {
-	// Kind `customer`, `identity`, `activation_request`, `domain`, `terms`, `note`, `staff`. New kinds may appear.
+	// Kind `customer`, `identity`, `activation_request`, `domain`, `publishing`, `terms`, `note`, `staff`. New kinds may appear.
 	Kind string             `json:"kind"`
 	Id   openapi_types.UUID `json:"id"`
 }
@@ -2391,6 +2740,9 @@ type NoteId = openapi_types.UUID
 // OperationId defines model for OperationId.
 type OperationId = openapi_types.UUID
 
+// PublishingId defines model for PublishingId.
+type PublishingId = openapi_types.UUID
+
 // SessionId defines model for SessionId.
 type SessionId = openapi_types.UUID
 
@@ -2466,6 +2818,10 @@ type OAuthUnsupportedMediaType = OAuthError
 // PreconditionFailed What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type PreconditionFailed = Problem
+
+// PublishingNotAllowed What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type PublishingNotAllowed = Problem
 
 // RequestState What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -2953,6 +3309,44 @@ type NoteListParams struct {
 	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
 }
 
+// CustomerPublishingListParams defines parameters for CustomerPublishingList.
+type CustomerPublishingListParams struct {
+	// Q Text to look for in the title, anywhere inside it, without regard to case or accents; with fewer than three
+	// characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Kind Only publishings of this kind.
+	Kind *PublishingKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// State Only publishings in this state.
+	State *PublishingState `form:"state,omitempty" json:"state,omitempty"`
+
+	// IdentityId Only publishings of this login.
+	IdentityId *openapi_types.UUID `form:"identity_id,omitempty" json:"identity_id,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *CustomerPublishingListParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// CustomerPublishingListParamsSort defines parameters for CustomerPublishingList.
+type CustomerPublishingListParamsSort string
+
+// CustomerPublishingGetParams defines parameters for CustomerPublishingGet.
+type CustomerPublishingGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
 // CustomerTermsAcceptanceListParams defines parameters for CustomerTermsAcceptanceList.
 type CustomerTermsAcceptanceListParams struct {
 	// Limit How many entries a page has at most.
@@ -3229,6 +3623,76 @@ type PortalProfileUpdateParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// PortalPublishingListParams defines parameters for PortalPublishingList.
+type PortalPublishingListParams struct {
+	// Shared With `true`, those that colleagues of the same customer share.
+	Shared *bool `form:"shared,omitempty" json:"shared,omitempty"`
+
+	// Q Text to look for in the title, anywhere inside it, without regard to case or accents; with fewer than three
+	// characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Kind Only publishings of this kind.
+	Kind *PublishingKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// State Only publishings in this state.
+	State *PublishingState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Content `content[key]=value`: only publishings whose content is an object with this member. The value matches a text
+	// of up to 1,000 characters, a number or a boolean that is written so, and a list that contains one. Numbers are
+	// compared by what they are worth: `1` finds `1.0`. Up to ten keys.
+	Content *map[string]string `json:"content,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *PortalPublishingListParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// PortalPublishingListParamsSort defines parameters for PortalPublishingList.
+type PortalPublishingListParamsSort string
+
+// PortalPublishingDeleteParams defines parameters for PortalPublishingDelete.
+type PortalPublishingDeleteParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// PortalPublishingGetParams defines parameters for PortalPublishingGet.
+type PortalPublishingGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// PortalPublishingUpdateParams defines parameters for PortalPublishingUpdate.
+type PortalPublishingUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// PortalPublishingAccessListParams defines parameters for PortalPublishingAccessList.
+type PortalPublishingAccessListParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
 // PortalSessionListParams defines parameters for PortalSessionList.
 type PortalSessionListParams struct {
 	// Limit How many entries a page has at most.
@@ -3385,6 +3849,12 @@ type PortalPasswordUpdateJSONRequestBody = PasswordChange
 // PortalProfileUpdateJSONRequestBody defines body for PortalProfileUpdate for application/json ContentType.
 type PortalProfileUpdateJSONRequestBody = PortalProfilePatch
 
+// PortalPublishingCreateJSONRequestBody defines body for PortalPublishingCreate for application/json ContentType.
+type PortalPublishingCreateJSONRequestBody = PublishingCreate
+
+// PortalPublishingUpdateJSONRequestBody defines body for PortalPublishingUpdate for application/json ContentType.
+type PortalPublishingUpdateJSONRequestBody = PublishingPatch
+
 // PortalTermsAcceptanceCreateJSONRequestBody defines body for PortalTermsAcceptanceCreate for application/json ContentType.
 type PortalTermsAcceptanceCreateJSONRequestBody = TermsAcceptanceCreate
 
@@ -3519,6 +3989,12 @@ type ServerInterface interface {
 	// NoteDelete Delete a note
 	// (DELETE /v1/customers/{customer_id}/notes/{note_id})
 	NoteDelete(ctx echo.Context, customerId CustomerId, noteId NoteId) error
+	// CustomerPublishingList List what a customer's people have written
+	// (GET /v1/customers/{customer_id}/publishings)
+	CustomerPublishingList(ctx echo.Context, customerId CustomerId, params CustomerPublishingListParams) error
+	// CustomerPublishingGet Read what one of a customer's people has written
+	// (GET /v1/customers/{customer_id}/publishings/{publishing_id})
+	CustomerPublishingGet(ctx echo.Context, customerId CustomerId, publishingId PublishingId, params CustomerPublishingGetParams) error
 	// CustomerTermsAcceptanceList What a customer has accepted
 	// (GET /v1/customers/{customer_id}/terms-acceptances)
 	CustomerTermsAcceptanceList(ctx echo.Context, customerId CustomerId, params CustomerTermsAcceptanceListParams) error
@@ -3582,6 +4058,24 @@ type ServerInterface interface {
 	// PortalProfileUpdate Change one's profile
 	// (PATCH /v1/portal/profile)
 	PortalProfileUpdate(ctx echo.Context, params PortalProfileUpdateParams) error
+	// PortalPublishingList List one's publishings
+	// (GET /v1/portal/publishings)
+	PortalPublishingList(ctx echo.Context, params PortalPublishingListParams) error
+	// PortalPublishingCreate Write something
+	// (POST /v1/portal/publishings)
+	PortalPublishingCreate(ctx echo.Context) error
+	// PortalPublishingDelete Delete one's publishing
+	// (DELETE /v1/portal/publishings/{publishing_id})
+	PortalPublishingDelete(ctx echo.Context, publishingId PublishingId, params PortalPublishingDeleteParams) error
+	// PortalPublishingGet Read a publishing
+	// (GET /v1/portal/publishings/{publishing_id})
+	PortalPublishingGet(ctx echo.Context, publishingId PublishingId, params PortalPublishingGetParams) error
+	// PortalPublishingUpdate Change one's publishing
+	// (PATCH /v1/portal/publishings/{publishing_id})
+	PortalPublishingUpdate(ctx echo.Context, publishingId PublishingId, params PortalPublishingUpdateParams) error
+	// PortalPublishingAccessList Who read one's publishing
+	// (GET /v1/portal/publishings/{publishing_id}/accesses)
+	PortalPublishingAccessList(ctx echo.Context, publishingId PublishingId, params PortalPublishingAccessListParams) error
 	// PortalSessionList List one's open sessions
 	// (GET /v1/portal/sessions)
 	PortalSessionList(ctx echo.Context, params PortalSessionListParams) error
@@ -5195,6 +5689,124 @@ func (w *ServerInterfaceWrapper) NoteDelete(ctx echo.Context) error {
 	return err
 }
 
+// CustomerPublishingList converts echo context to params.
+func (w *ServerInterfaceWrapper) CustomerPublishingList(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CustomerPublishingListParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", ctx.QueryParams(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter kind: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "identity_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "identity_id", ctx.QueryParams(), &params.IdentityId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter identity_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CustomerPublishingList(ctx, customerId, params)
+	return err
+}
+
+// CustomerPublishingGet converts echo context to params.
+func (w *ServerInterfaceWrapper) CustomerPublishingGet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// ------------- Path parameter "publishing_id" -------------
+	var publishingId PublishingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "publishing_id", ctx.Param("publishing_id"), &publishingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter publishing_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CustomerPublishingGetParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CustomerPublishingGet(ctx, customerId, publishingId, params)
+	return err
+}
+
 // CustomerTermsAcceptanceList converts echo context to params.
 func (w *ServerInterfaceWrapper) CustomerTermsAcceptanceList(ctx echo.Context) error {
 	var err error
@@ -5990,6 +6602,236 @@ func (w *ServerInterfaceWrapper) PortalProfileUpdate(ctx echo.Context) error {
 	return err
 }
 
+// PortalPublishingList converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalPublishingList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PortalPublishingListParams
+	// ------------- Optional query parameter "shared" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "shared", ctx.QueryParams(), &params.Shared, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter shared: %s", err))
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", ctx.QueryParams(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter kind: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "content" -------------
+
+	err = runtime.BindQueryParameterWithOptions("deepObject", true, false, "content", ctx.QueryParams(), &params.Content, runtime.BindQueryParameterOptions{Type: "object", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter content: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalPublishingList(ctx, params)
+	return err
+}
+
+// PortalPublishingCreate converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalPublishingCreate(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalPublishingCreate(ctx)
+	return err
+}
+
+// PortalPublishingDelete converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalPublishingDelete(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "publishing_id" -------------
+	var publishingId PublishingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "publishing_id", ctx.Param("publishing_id"), &publishingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter publishing_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PortalPublishingDeleteParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalPublishingDelete(ctx, publishingId, params)
+	return err
+}
+
+// PortalPublishingGet converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalPublishingGet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "publishing_id" -------------
+	var publishingId PublishingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "publishing_id", ctx.Param("publishing_id"), &publishingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter publishing_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PortalPublishingGetParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalPublishingGet(ctx, publishingId, params)
+	return err
+}
+
+// PortalPublishingUpdate converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalPublishingUpdate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "publishing_id" -------------
+	var publishingId PublishingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "publishing_id", ctx.Param("publishing_id"), &publishingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter publishing_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PortalPublishingUpdateParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalPublishingUpdate(ctx, publishingId, params)
+	return err
+}
+
+// PortalPublishingAccessList converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalPublishingAccessList(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "publishing_id" -------------
+	var publishingId PublishingId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "publishing_id", ctx.Param("publishing_id"), &publishingId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter publishing_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PortalPublishingAccessListParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalPublishingAccessList(ctx, publishingId, params)
+	return err
+}
+
 // PortalSessionList converts echo context to params.
 func (w *ServerInterfaceWrapper) PortalSessionList(ctx echo.Context) error {
 	var err error
@@ -6484,6 +7326,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/notes", wrapper.NoteList, options.OperationMiddlewares["noteList"]...)
 	router.POST(options.BaseURL+"/v1/customers/:customer_id/notes", wrapper.NoteCreate, options.OperationMiddlewares["noteCreate"]...)
 	router.DELETE(options.BaseURL+"/v1/customers/:customer_id/notes/:note_id", wrapper.NoteDelete, options.OperationMiddlewares["noteDelete"]...)
+	router.GET(options.BaseURL+"/v1/customers/:customer_id/publishings", wrapper.CustomerPublishingList, options.OperationMiddlewares["customerPublishingList"]...)
+	router.GET(options.BaseURL+"/v1/customers/:customer_id/publishings/:publishing_id", wrapper.CustomerPublishingGet, options.OperationMiddlewares["customerPublishingGet"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/terms-acceptances", wrapper.CustomerTermsAcceptanceList, options.OperationMiddlewares["customerTermsAcceptanceList"]...)
 	router.POST(options.BaseURL+"/v1/customers/bulk-delete", wrapper.CustomerBulkDelete, options.OperationMiddlewares["customerBulkDelete"]...)
 	router.POST(options.BaseURL+"/v1/customers/import", wrapper.CustomerImport, options.OperationMiddlewares["customerImport"]...)
@@ -6507,6 +7351,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PUT(options.BaseURL+"/v1/portal/password", wrapper.PortalPasswordUpdate, options.OperationMiddlewares["portalPasswordUpdate"]...)
 	router.GET(options.BaseURL+"/v1/portal/profile", wrapper.PortalProfileGet, options.OperationMiddlewares["portalProfileGet"]...)
 	router.PATCH(options.BaseURL+"/v1/portal/profile", wrapper.PortalProfileUpdate, options.OperationMiddlewares["portalProfileUpdate"]...)
+	router.GET(options.BaseURL+"/v1/portal/publishings", wrapper.PortalPublishingList, options.OperationMiddlewares["portalPublishingList"]...)
+	router.POST(options.BaseURL+"/v1/portal/publishings", wrapper.PortalPublishingCreate, options.OperationMiddlewares["portalPublishingCreate"]...)
+	router.DELETE(options.BaseURL+"/v1/portal/publishings/:publishing_id", wrapper.PortalPublishingDelete, options.OperationMiddlewares["portalPublishingDelete"]...)
+	router.GET(options.BaseURL+"/v1/portal/publishings/:publishing_id", wrapper.PortalPublishingGet, options.OperationMiddlewares["portalPublishingGet"]...)
+	router.PATCH(options.BaseURL+"/v1/portal/publishings/:publishing_id", wrapper.PortalPublishingUpdate, options.OperationMiddlewares["portalPublishingUpdate"]...)
+	router.GET(options.BaseURL+"/v1/portal/publishings/:publishing_id/accesses", wrapper.PortalPublishingAccessList, options.OperationMiddlewares["portalPublishingAccessList"]...)
 	router.GET(options.BaseURL+"/v1/portal/sessions", wrapper.PortalSessionList, options.OperationMiddlewares["portalSessionList"]...)
 	router.DELETE(options.BaseURL+"/v1/portal/sessions/:session_id", wrapper.PortalSessionDelete, options.OperationMiddlewares["portalSessionDelete"]...)
 	router.GET(options.BaseURL+"/v1/portal/terms-acceptances", wrapper.PortalTermsAcceptanceList, options.OperationMiddlewares["portalTermsAcceptanceList"]...)
@@ -6588,6 +7438,8 @@ type OAuthUnavailableJSONResponse struct {
 type OAuthUnsupportedMediaTypeJSONResponse OAuthError
 
 type PreconditionFailedApplicationProblemPlusJSONResponse Problem
+
+type PublishingNotAllowedApplicationProblemPlusJSONResponse Problem
 
 type RangeNotSatisfiableTextResponse string
 
@@ -12987,6 +13839,285 @@ func (response NoteDelete503ApplicationProblemPlusJSONResponse) VisitNoteDeleteR
 	return err
 }
 
+type CustomerPublishingListRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	Params     CustomerPublishingListParams
+}
+
+type CustomerPublishingListResponseObject interface {
+	VisitCustomerPublishingListResponse(w http.ResponseWriter) error
+}
+
+type CustomerPublishingList200ResponseHeaders struct {
+	Link *string
+}
+
+type CustomerPublishingList200JSONResponse struct {
+	Body    ListedPublishingPage
+	Headers CustomerPublishingList200ResponseHeaders
+}
+
+func (response CustomerPublishingList200JSONResponse) VisitCustomerPublishingListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerPublishingList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerPublishingList400ApplicationProblemPlusJSONResponse) VisitCustomerPublishingListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerPublishingList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerPublishingList401ApplicationProblemPlusJSONResponse) VisitCustomerPublishingListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerPublishingList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerPublishingList403ApplicationProblemPlusJSONResponse) VisitCustomerPublishingListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerPublishingList404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerPublishingList404ApplicationProblemPlusJSONResponse) VisitCustomerPublishingListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerPublishingList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerPublishingList500ApplicationProblemPlusJSONResponse) VisitCustomerPublishingListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerPublishingList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerPublishingList503ApplicationProblemPlusJSONResponse) VisitCustomerPublishingListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerPublishingGetRequestObject struct {
+	CustomerId   CustomerId   `json:"customer_id"`
+	PublishingId PublishingId `json:"publishing_id"`
+	Params       CustomerPublishingGetParams
+}
+
+type CustomerPublishingGetResponseObject interface {
+	VisitCustomerPublishingGetResponse(w http.ResponseWriter) error
+}
+
+type CustomerPublishingGet200ResponseHeaders struct {
+	ETag string
+}
+
+type CustomerPublishingGet200JSONResponse struct {
+	Body    CustomerPublishing
+	Headers CustomerPublishingGet200ResponseHeaders
+}
+
+func (response CustomerPublishingGet200JSONResponse) VisitCustomerPublishingGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerPublishingGet304Response = NotModifiedResponse
+
+func (response CustomerPublishingGet304Response) VisitCustomerPublishingGetResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type CustomerPublishingGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerPublishingGet400ApplicationProblemPlusJSONResponse) VisitCustomerPublishingGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerPublishingGet401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerPublishingGet401ApplicationProblemPlusJSONResponse) VisitCustomerPublishingGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerPublishingGet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerPublishingGet403ApplicationProblemPlusJSONResponse) VisitCustomerPublishingGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerPublishingGet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerPublishingGet404ApplicationProblemPlusJSONResponse) VisitCustomerPublishingGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerPublishingGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerPublishingGet500ApplicationProblemPlusJSONResponse) VisitCustomerPublishingGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerPublishingGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerPublishingGet503ApplicationProblemPlusJSONResponse) VisitCustomerPublishingGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CustomerTermsAcceptanceListRequestObject struct {
 	CustomerId CustomerId `json:"customer_id"`
 	Params     CustomerTermsAcceptanceListParams
@@ -16077,6 +17208,921 @@ func (response PortalProfileUpdate503ApplicationProblemPlusJSONResponse) VisitPo
 	return err
 }
 
+type PortalPublishingListRequestObject struct {
+	Params PortalPublishingListParams
+}
+
+type PortalPublishingListResponseObject interface {
+	VisitPortalPublishingListResponse(w http.ResponseWriter) error
+}
+
+type PortalPublishingList200ResponseHeaders struct {
+	Link *string
+}
+
+type PortalPublishingList200JSONResponse struct {
+	Body    PublishingPage
+	Headers PortalPublishingList200ResponseHeaders
+}
+
+func (response PortalPublishingList200JSONResponse) VisitPortalPublishingListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingList400ApplicationProblemPlusJSONResponse) VisitPortalPublishingListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingList401ApplicationProblemPlusJSONResponse) VisitPortalPublishingListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingList403ApplicationProblemPlusJSONResponse) VisitPortalPublishingListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingList500ApplicationProblemPlusJSONResponse) VisitPortalPublishingListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingList503ApplicationProblemPlusJSONResponse) VisitPortalPublishingListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingCreateRequestObject struct {
+	Body *PortalPublishingCreateJSONRequestBody
+}
+
+type PortalPublishingCreateResponseObject interface {
+	VisitPortalPublishingCreateResponse(w http.ResponseWriter) error
+}
+
+type PortalPublishingCreate201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type PortalPublishingCreate201JSONResponse struct {
+	Body    Publishing
+	Headers PortalPublishingCreate201ResponseHeaders
+}
+
+func (response PortalPublishingCreate201JSONResponse) VisitPortalPublishingCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingCreate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingCreate400ApplicationProblemPlusJSONResponse) VisitPortalPublishingCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingCreate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingCreate401ApplicationProblemPlusJSONResponse) VisitPortalPublishingCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingCreate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingCreate403ApplicationProblemPlusJSONResponse) VisitPortalPublishingCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingCreate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingCreate413ApplicationProblemPlusJSONResponse) VisitPortalPublishingCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingCreate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingCreate415ApplicationProblemPlusJSONResponse) VisitPortalPublishingCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingCreate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingCreate422ApplicationProblemPlusJSONResponse) VisitPortalPublishingCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingCreate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingCreate500ApplicationProblemPlusJSONResponse) VisitPortalPublishingCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingCreate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingCreate503ApplicationProblemPlusJSONResponse) VisitPortalPublishingCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingDeleteRequestObject struct {
+	PublishingId PublishingId `json:"publishing_id"`
+	Params       PortalPublishingDeleteParams
+}
+
+type PortalPublishingDeleteResponseObject interface {
+	VisitPortalPublishingDeleteResponse(w http.ResponseWriter) error
+}
+
+type PortalPublishingDelete204Response struct {
+}
+
+func (response PortalPublishingDelete204Response) VisitPortalPublishingDeleteResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type PortalPublishingDelete400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingDelete400ApplicationProblemPlusJSONResponse) VisitPortalPublishingDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingDelete401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingDelete401ApplicationProblemPlusJSONResponse) VisitPortalPublishingDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingDelete403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingDelete403ApplicationProblemPlusJSONResponse) VisitPortalPublishingDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingDelete404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingDelete404ApplicationProblemPlusJSONResponse) VisitPortalPublishingDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingDelete412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingDelete412ApplicationProblemPlusJSONResponse) VisitPortalPublishingDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingDelete500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingDelete500ApplicationProblemPlusJSONResponse) VisitPortalPublishingDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingDelete503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingDelete503ApplicationProblemPlusJSONResponse) VisitPortalPublishingDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingGetRequestObject struct {
+	PublishingId PublishingId `json:"publishing_id"`
+	Params       PortalPublishingGetParams
+}
+
+type PortalPublishingGetResponseObject interface {
+	VisitPortalPublishingGetResponse(w http.ResponseWriter) error
+}
+
+type PortalPublishingGet200ResponseHeaders struct {
+	ETag string
+}
+
+type PortalPublishingGet200JSONResponse struct {
+	Body    Publishing
+	Headers PortalPublishingGet200ResponseHeaders
+}
+
+func (response PortalPublishingGet200JSONResponse) VisitPortalPublishingGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingGet304Response = NotModifiedResponse
+
+func (response PortalPublishingGet304Response) VisitPortalPublishingGetResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type PortalPublishingGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingGet400ApplicationProblemPlusJSONResponse) VisitPortalPublishingGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingGet401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingGet401ApplicationProblemPlusJSONResponse) VisitPortalPublishingGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingGet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingGet403ApplicationProblemPlusJSONResponse) VisitPortalPublishingGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingGet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingGet404ApplicationProblemPlusJSONResponse) VisitPortalPublishingGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingGet500ApplicationProblemPlusJSONResponse) VisitPortalPublishingGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingGet503ApplicationProblemPlusJSONResponse) VisitPortalPublishingGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingUpdateRequestObject struct {
+	PublishingId PublishingId `json:"publishing_id"`
+	Params       PortalPublishingUpdateParams
+	Body         *PortalPublishingUpdateJSONRequestBody
+}
+
+type PortalPublishingUpdateResponseObject interface {
+	VisitPortalPublishingUpdateResponse(w http.ResponseWriter) error
+}
+
+type PortalPublishingUpdate200ResponseHeaders struct {
+	ETag string
+}
+
+type PortalPublishingUpdate200JSONResponse struct {
+	Body    Publishing
+	Headers PortalPublishingUpdate200ResponseHeaders
+}
+
+func (response PortalPublishingUpdate200JSONResponse) VisitPortalPublishingUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingUpdate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingUpdate400ApplicationProblemPlusJSONResponse) VisitPortalPublishingUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingUpdate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingUpdate401ApplicationProblemPlusJSONResponse) VisitPortalPublishingUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingUpdate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingUpdate403ApplicationProblemPlusJSONResponse) VisitPortalPublishingUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingUpdate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingUpdate404ApplicationProblemPlusJSONResponse) VisitPortalPublishingUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingUpdate409ApplicationProblemPlusJSONResponse struct {
+	PublishingNotAllowedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingUpdate409ApplicationProblemPlusJSONResponse) VisitPortalPublishingUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingUpdate412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingUpdate412ApplicationProblemPlusJSONResponse) VisitPortalPublishingUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingUpdate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingUpdate413ApplicationProblemPlusJSONResponse) VisitPortalPublishingUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingUpdate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingUpdate415ApplicationProblemPlusJSONResponse) VisitPortalPublishingUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingUpdate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingUpdate422ApplicationProblemPlusJSONResponse) VisitPortalPublishingUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingUpdate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingUpdate500ApplicationProblemPlusJSONResponse) VisitPortalPublishingUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingUpdate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingUpdate503ApplicationProblemPlusJSONResponse) VisitPortalPublishingUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingAccessListRequestObject struct {
+	PublishingId PublishingId `json:"publishing_id"`
+	Params       PortalPublishingAccessListParams
+}
+
+type PortalPublishingAccessListResponseObject interface {
+	VisitPortalPublishingAccessListResponse(w http.ResponseWriter) error
+}
+
+type PortalPublishingAccessList200ResponseHeaders struct {
+	Link *string
+}
+
+type PortalPublishingAccessList200JSONResponse struct {
+	Body    PublishingAccessPage
+	Headers PortalPublishingAccessList200ResponseHeaders
+}
+
+func (response PortalPublishingAccessList200JSONResponse) VisitPortalPublishingAccessListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingAccessList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingAccessList400ApplicationProblemPlusJSONResponse) VisitPortalPublishingAccessListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingAccessList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingAccessList401ApplicationProblemPlusJSONResponse) VisitPortalPublishingAccessListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingAccessList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingAccessList403ApplicationProblemPlusJSONResponse) VisitPortalPublishingAccessListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingAccessList404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingAccessList404ApplicationProblemPlusJSONResponse) VisitPortalPublishingAccessListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingAccessList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingAccessList500ApplicationProblemPlusJSONResponse) VisitPortalPublishingAccessListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalPublishingAccessList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingAccessList503ApplicationProblemPlusJSONResponse) VisitPortalPublishingAccessListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PortalSessionListRequestObject struct {
 	Params PortalSessionListParams
 }
@@ -18593,6 +20639,12 @@ type StrictServerInterface interface {
 	// NoteDelete Delete a note
 	// (DELETE /v1/customers/{customer_id}/notes/{note_id})
 	NoteDelete(ctx context.Context, request NoteDeleteRequestObject) (NoteDeleteResponseObject, error)
+	// CustomerPublishingList List what a customer's people have written
+	// (GET /v1/customers/{customer_id}/publishings)
+	CustomerPublishingList(ctx context.Context, request CustomerPublishingListRequestObject) (CustomerPublishingListResponseObject, error)
+	// CustomerPublishingGet Read what one of a customer's people has written
+	// (GET /v1/customers/{customer_id}/publishings/{publishing_id})
+	CustomerPublishingGet(ctx context.Context, request CustomerPublishingGetRequestObject) (CustomerPublishingGetResponseObject, error)
 	// CustomerTermsAcceptanceList What a customer has accepted
 	// (GET /v1/customers/{customer_id}/terms-acceptances)
 	CustomerTermsAcceptanceList(ctx context.Context, request CustomerTermsAcceptanceListRequestObject) (CustomerTermsAcceptanceListResponseObject, error)
@@ -18656,6 +20708,24 @@ type StrictServerInterface interface {
 	// PortalProfileUpdate Change one's profile
 	// (PATCH /v1/portal/profile)
 	PortalProfileUpdate(ctx context.Context, request PortalProfileUpdateRequestObject) (PortalProfileUpdateResponseObject, error)
+	// PortalPublishingList List one's publishings
+	// (GET /v1/portal/publishings)
+	PortalPublishingList(ctx context.Context, request PortalPublishingListRequestObject) (PortalPublishingListResponseObject, error)
+	// PortalPublishingCreate Write something
+	// (POST /v1/portal/publishings)
+	PortalPublishingCreate(ctx context.Context, request PortalPublishingCreateRequestObject) (PortalPublishingCreateResponseObject, error)
+	// PortalPublishingDelete Delete one's publishing
+	// (DELETE /v1/portal/publishings/{publishing_id})
+	PortalPublishingDelete(ctx context.Context, request PortalPublishingDeleteRequestObject) (PortalPublishingDeleteResponseObject, error)
+	// PortalPublishingGet Read a publishing
+	// (GET /v1/portal/publishings/{publishing_id})
+	PortalPublishingGet(ctx context.Context, request PortalPublishingGetRequestObject) (PortalPublishingGetResponseObject, error)
+	// PortalPublishingUpdate Change one's publishing
+	// (PATCH /v1/portal/publishings/{publishing_id})
+	PortalPublishingUpdate(ctx context.Context, request PortalPublishingUpdateRequestObject) (PortalPublishingUpdateResponseObject, error)
+	// PortalPublishingAccessList Who read one's publishing
+	// (GET /v1/portal/publishings/{publishing_id}/accesses)
+	PortalPublishingAccessList(ctx context.Context, request PortalPublishingAccessListRequestObject) (PortalPublishingAccessListResponseObject, error)
 	// PortalSessionList List one's open sessions
 	// (GET /v1/portal/sessions)
 	PortalSessionList(ctx context.Context, request PortalSessionListRequestObject) (PortalSessionListResponseObject, error)
@@ -20056,6 +22126,59 @@ func (sh *strictHandler) NoteDelete(ctx echo.Context, customerId CustomerId, not
 	return nil
 }
 
+// CustomerPublishingList operation middleware
+func (sh *strictHandler) CustomerPublishingList(ctx echo.Context, customerId CustomerId, params CustomerPublishingListParams) error {
+	var request CustomerPublishingListRequestObject
+
+	request.CustomerId = customerId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CustomerPublishingList(ctx.Request().Context(), request.(CustomerPublishingListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CustomerPublishingList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CustomerPublishingListResponseObject); ok {
+		return validResponse.VisitCustomerPublishingListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CustomerPublishingGet operation middleware
+func (sh *strictHandler) CustomerPublishingGet(ctx echo.Context, customerId CustomerId, publishingId PublishingId, params CustomerPublishingGetParams) error {
+	var request CustomerPublishingGetRequestObject
+
+	request.CustomerId = customerId
+	request.PublishingId = publishingId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CustomerPublishingGet(ctx.Request().Context(), request.(CustomerPublishingGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CustomerPublishingGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CustomerPublishingGetResponseObject); ok {
+		return validResponse.VisitCustomerPublishingGetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // CustomerTermsAcceptanceList operation middleware
 func (sh *strictHandler) CustomerTermsAcceptanceList(ctx echo.Context, customerId CustomerId, params CustomerTermsAcceptanceListParams) error {
 	var request CustomerTermsAcceptanceListRequestObject
@@ -20710,6 +22833,204 @@ func (sh *strictHandler) PortalProfileUpdate(ctx echo.Context, params PortalProf
 		return err
 	} else if validResponse, ok := response.(PortalProfileUpdateResponseObject); ok {
 		return validResponse.VisitPortalProfileUpdateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalPublishingList operation middleware
+func (sh *strictHandler) PortalPublishingList(ctx echo.Context, params PortalPublishingListParams) error {
+	var request PortalPublishingListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalPublishingList(ctx.Request().Context(), request.(PortalPublishingListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalPublishingList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalPublishingListResponseObject); ok {
+		return validResponse.VisitPortalPublishingListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalPublishingCreate operation middleware
+func (sh *strictHandler) PortalPublishingCreate(ctx echo.Context) error {
+	var request PortalPublishingCreateRequestObject
+
+	var body PortalPublishingCreateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalPublishingCreate(ctx.Request().Context(), request.(PortalPublishingCreateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalPublishingCreate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalPublishingCreateResponseObject); ok {
+		return validResponse.VisitPortalPublishingCreateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalPublishingDelete operation middleware
+func (sh *strictHandler) PortalPublishingDelete(ctx echo.Context, publishingId PublishingId, params PortalPublishingDeleteParams) error {
+	var request PortalPublishingDeleteRequestObject
+
+	request.PublishingId = publishingId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalPublishingDelete(ctx.Request().Context(), request.(PortalPublishingDeleteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalPublishingDelete")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalPublishingDeleteResponseObject); ok {
+		return validResponse.VisitPortalPublishingDeleteResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalPublishingGet operation middleware
+func (sh *strictHandler) PortalPublishingGet(ctx echo.Context, publishingId PublishingId, params PortalPublishingGetParams) error {
+	var request PortalPublishingGetRequestObject
+
+	request.PublishingId = publishingId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalPublishingGet(ctx.Request().Context(), request.(PortalPublishingGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalPublishingGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalPublishingGetResponseObject); ok {
+		return validResponse.VisitPortalPublishingGetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalPublishingUpdate operation middleware
+func (sh *strictHandler) PortalPublishingUpdate(ctx echo.Context, publishingId PublishingId, params PortalPublishingUpdateParams) error {
+	var request PortalPublishingUpdateRequestObject
+
+	request.PublishingId = publishingId
+	request.Params = params
+
+	var body PortalPublishingUpdateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalPublishingUpdate(ctx.Request().Context(), request.(PortalPublishingUpdateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalPublishingUpdate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalPublishingUpdateResponseObject); ok {
+		return validResponse.VisitPortalPublishingUpdateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalPublishingAccessList operation middleware
+func (sh *strictHandler) PortalPublishingAccessList(ctx echo.Context, publishingId PublishingId, params PortalPublishingAccessListParams) error {
+	var request PortalPublishingAccessListRequestObject
+
+	request.PublishingId = publishingId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalPublishingAccessList(ctx.Request().Context(), request.(PortalPublishingAccessListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalPublishingAccessList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalPublishingAccessListResponseObject); ok {
+		return validResponse.VisitPortalPublishingAccessListResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -132,7 +132,7 @@ func (s *Service) Activate(
 	if err := move(&edited, use, tx.Now); err != nil {
 		return Activated{}, err
 	}
-	login, err := enter(ctx, tx, customer, before, edited, hash, name)
+	login, err := s.enter(ctx, tx, customer, before, edited, hash, name)
 	if err != nil {
 		return Activated{}, err
 	}
@@ -146,11 +146,11 @@ func (s *Service) Activate(
 }
 
 // enter stores a request as used and gives its login the password, making the login where there is none yet.
-func enter(
+func (s *Service) enter(
 	ctx context.Context, tx *postgres.Tx, customer db.Customer, before, used db.ActivationRequest, hash string, name *string,
 ) (db.Identity, error) {
 	if before.IdentityID == nil {
-		login, err := create(ctx, tx, customer, before.Recipient, hash, name)
+		login, err := s.create(ctx, tx, customer, before.Recipient, hash, name)
 		if err != nil {
 			return db.Identity{}, err
 		}
@@ -171,7 +171,7 @@ func enter(
 }
 
 // create makes the login that a link was sent for, called as its owner says or else as the customer.
-func create(
+func (s *Service) create(
 	ctx context.Context, tx *postgres.Tx, customer db.Customer, email, hash string, name *string,
 ) (db.Identity, error) {
 	id, called := uuid.Must(uuid.NewV7()), customer.Name
@@ -179,7 +179,7 @@ func create(
 		called = *name
 	}
 	tx.Actor = actor(id, called)
-	created, err := identities.Insert(ctx, tx, customer, identities.Input{
+	created, err := identities.Insert(ctx, tx, s.Keyring, customer, identities.Input{
 		ID: id, Name: &called, Email: &email, PasswordHash: &hash,
 	})
 	if fault.IsKind(postgres.Translate(err), fault.Conflict) {

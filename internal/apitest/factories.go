@@ -61,6 +61,15 @@ func (c *Caller) Domain(t testing.TB, customerID uuid.UUID, fields Fields) opena
 	return domain
 }
 
+// Publishing makes a publishing of the caller's own over the API.
+func (c *Caller) Publishing(t testing.TB, fields Fields) openapi.Publishing {
+	t.Helper()
+	var publishing openapi.Publishing
+	body := fields.over(Fields{"kind": "post", "title": "Publishing " + uuid.NewString()})
+	c.Must(t, 201, "POST", "/v1/portal/publishings", body).JSON(t, &publishing)
+	return publishing
+}
+
 // Terms publishes terms.
 func (c *Caller) Terms(t testing.TB, title string) openapi.Terms {
 	t.Helper()

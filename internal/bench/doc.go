@@ -5,6 +5,7 @@
 //	go test ./internal/bench -run '^$' -bench .                              about five minutes
 //	go test ./internal/bench -run '^$' -bench Scale -million -timeout 30m    some minutes, and 3 GB of memory or disk
 //	go test ./internal/bench -run '^$' -bench Exports -million -timeout 60m  some minutes, and 4 GB of memory or disk
+//	go test ./internal/bench -run '^$' -bench Publishings -million -timeout 30m  the same, and 4 GB
 //
 // It needs an installed PostgreSQL, as all tests do, and brings up servers of its own.
 //
@@ -27,6 +28,14 @@
 //
 // 500 people read their profiles, each with a token of its own, in turns with staff who read the same customers, on one
 // server. "ratio" is the requests per second of the people by those of the staff, and should be 0.9 or more.
+//
+// # What people write: Publishings
+//
+// People read, list (the first page of twenty) and write publishings, beside a reference that looks up who they are by an
+// unchecked token, and whose table nothing guards; as with Create, each has a database of its own on a server that waits for
+// the disk. It is done with 10 publishings and, with -million, with 1,000,000 by a hundred people; "ratio" should be 0.6 or
+// more in either. "µs-by-content" and "µs-by-title" are median latencies of finding one among them, one request at a time.
+// They grow with how many the person has, which is 10 and 10,000, and not with how many there are.
 //
 // # Growth: Scale
 //

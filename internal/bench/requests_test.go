@@ -87,6 +87,12 @@ func onOneDatabase(b *testing.B) (*product, string) {
 // durableDatabases makes a server that does wait for the disk, with two equal databases of some customers.
 func durableDatabases(b *testing.B) (string, string) {
 	b.Helper()
+	return durablePair(b, func(database *postgres.DB) { dataset{size: someCustomers}.fill(b, database) })
+}
+
+// durablePair makes a server that does wait for the disk, with two equal databases that are filled.
+func durablePair(b *testing.B, fill func(*postgres.DB)) (string, string) {
+	b.Helper()
 	ctx := context.Background()
 	options := embedded.Options{DataDir: filepath.Join(b.TempDir(), "data")}
 	server, err := embedded.Start(ctx, options)
@@ -97,7 +103,7 @@ func durableDatabases(b *testing.B) (string, string) {
 	})
 	must(b, postgres.MigrateUp(ctx, server.URL(), discard))
 	first := openDB(b, server.URL(), nil)
-	dataset{size: someCustomers}.fill(b, first)
+	fill(first)
 	first.Close() // a database in use is not copied
 
 	second := strings.Replace(server.URL(), "/"+embedded.DatabaseName+"?", "/reference?", 1)

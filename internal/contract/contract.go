@@ -57,6 +57,7 @@ func Load(spec []byte) (*Contract, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the contract: %w", err)
 	}
+	takeNull(doc)
 	c := &Contract{doc: doc, operations: map[string]*Operation{}}
 	for path, item := range doc.Paths.Map() {
 		for method, operation := range item.Operations() {
@@ -68,6 +69,22 @@ func Load(spec []byte) (*Contract, error) {
 		}
 	}
 	return c, nil
+}
+
+// takeNull lets members of which no type is said be null, as OpenAPI 3.0 has it: null is a value as all others where any
+// is taken. The validator lets it pass only where a schema says so.
+func takeNull(doc *openapi3.T) {
+	if doc.Components == nil {
+		return
+	}
+	for _, schema := range doc.Components.Schemas {
+		for _, property := range schema.Value.Properties {
+			one := property.Value
+			if one.Type == nil && len(one.AllOf)+len(one.AnyOf)+len(one.OneOf) == 0 {
+				one.Nullable = true
+			}
+		}
+	}
 }
 
 var pathParameter = regexp.MustCompile(`\{([^}]+)\}`)

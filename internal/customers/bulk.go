@@ -66,6 +66,7 @@ const (
 			(SELECT count(*) FROM sessions JOIN identities ON identities.id = sessions.identity_id
 				WHERE identities.customer_id IN (SELECT id FROM meant) AND revoked_at IS NULL AND expires_at > %s),
 			(SELECT count(*) FROM domains WHERE customer_id IN (SELECT id FROM meant)),
+			(SELECT count(*) FROM publishings WHERE customer_id IN (SELECT id FROM meant)),
 			(SELECT count(*) FROM notes WHERE customer_id IN (SELECT id FROM meant))`
 
 	// bulkBlockers are those of the meant customers that have a child which is not meant, with one such child, and those
@@ -86,7 +87,8 @@ func PlanBulkDeletion(ctx context.Context, database *postgres.DB, selection Sele
 		query, where := selection.meant()
 		now := where.Arg(selection.Moment)
 		err := tx.QueryRow(ctx, fmt.Sprintf(bulkCounts, query, now), where.Args()...).Scan(&plan.Customers, &plan.Blocked,
-			&plan.Counts.Identities, &plan.Counts.Sessions, &plan.Counts.Domains, &plan.Counts.Notes)
+			&plan.Counts.Identities, &plan.Counts.Sessions, &plan.Counts.Domains,
+			&plan.Counts.Publishings, &plan.Counts.Notes)
 		if err != nil {
 			return fmt.Errorf("counting what would be deleted: %w", err)
 		}

@@ -16,18 +16,19 @@ const (
 
 // confirmation is what a token says: delete this customer in this version with this much that belongs to it, until then.
 type confirmation struct {
-	CustomerID uuid.UUID `json:"c"`
-	Version    int64     `json:"v"`
-	Identities int64     `json:"i"`
-	Domains    int64     `json:"d"`
-	Notes      int64     `json:"n"`
-	Expires    int64     `json:"e"` // Unix seconds
+	CustomerID  uuid.UUID `json:"c"`
+	Version     int64     `json:"v"`
+	Identities  int64     `json:"i"`
+	Domains     int64     `json:"d"`
+	Publishings int64     `json:"p"`
+	Notes       int64     `json:"n"`
+	Expires     int64     `json:"e"` // Unix seconds
 }
 
 func (p DeletionPlan) confirmation(expires time.Time) confirmation {
 	return confirmation{
 		CustomerID: p.Customer.ID, Version: p.Customer.Version, Identities: p.Counts.Identities,
-		Domains: p.Counts.Domains, Notes: p.Counts.Notes, Expires: expires.Unix(),
+		Domains: p.Counts.Domains, Publishings: p.Counts.Publishings, Notes: p.Counts.Notes, Expires: expires.Unix(),
 	}
 }
 

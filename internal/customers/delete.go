@@ -30,7 +30,7 @@ type DeletionPlan struct {
 
 // Counts is how much would go with a customer.
 type Counts struct {
-	Identities, Sessions, Domains, Notes int64
+	Identities, Sessions, Domains, Publishings, Notes int64
 }
 
 // Blocker is something that must go before the customer can.
@@ -88,6 +88,9 @@ func count(ctx context.Context, database db.DBTX, id uuid.UUID, now time.Time) (
 		return counts, err
 	}
 	if counts.Domains, err = db.New().DomainCountByCustomer(ctx, database, id); err != nil {
+		return counts, err
+	}
+	if counts.Publishings, err = db.New().PublishingCountByCustomer(ctx, database, id); err != nil {
 		return counts, err
 	}
 	counts.Notes, err = db.New().NoteCount(ctx, database, id)

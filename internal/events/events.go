@@ -21,6 +21,7 @@ const (
 	Identity          = "identity"
 	ActivationRequest = "activation_request"
 	Domain            = "domain"
+	Publishing        = "publishing"
 	Terms             = "terms"
 	Note              = "note"
 	Staff             = "staff"
@@ -32,6 +33,7 @@ var readScopes = map[string]access.Scope{
 	Identity:          "identities:read",
 	ActivationRequest: "identities:read",
 	Domain:            "domains:read",
+	Publishing:        "publishings:read",
 	Terms:             "terms:read",
 	Note:              "customers:read",
 	Staff:             "staff:read",

@@ -16,6 +16,8 @@ import (
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/publishings"
+	"github.com/clientele-api/clientele/internal/secrets"
 	"github.com/clientele-api/clientele/internal/sessions"
 	"github.com/clientele-api/clientele/internal/textfold"
 )
@@ -42,12 +44,14 @@ type Input struct {
 }
 
 // Add gives a customer a login. The first one makes an unregistered customer inactive.
-func Add(ctx context.Context, tx *postgres.Tx, customerID uuid.UUID, input Input) (Identity, error) {
+func Add(
+	ctx context.Context, tx *postgres.Tx, keyring *secrets.Keyring, customerID uuid.UUID, input Input,
+) (Identity, error) {
 	customer, err := customers.Lock(ctx, tx, customerID)
 	if err != nil {
 		return Identity{}, err
 	}
-	identity, err := Insert(ctx, tx, customer, input)
+	identity, err := Insert(ctx, tx, keyring, customer, input)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -68,8 +72,11 @@ func FirstStatus(hasPassword, mayEnter bool) string {
 	return customers.Inactive
 }
 
-// Insert stores a login of a locked customer and leaves its status to whoever calls.
-func Insert(ctx context.Context, tx *postgres.Tx, customer db.Customer, input Input) (Identity, error) {
+// Insert stores a login of a locked customer and leaves its status to whoever calls. A login that was there before, and was
+// deleted, finds its publishings again.
+func Insert(
+	ctx context.Context, tx *postgres.Tx, keyring *secrets.Keyring, customer db.Customer, input Input,
+) (Identity, error) {
 	login := db.Identity{ID: input.ID, Name: customer.Name, Role: input.Role, PasswordHash: input.PasswordHash}
 	if login.ID == uuid.Nil {
 		login.ID = uuid.Must(uuid.NewV7())
@@ -97,6 +104,9 @@ func Insert(ctx context.Context, tx *postgres.Tx, customer db.Customer, input In
 		SearchText: login.SearchText,
 	})
 	if err != nil {
+		return Identity{}, err
+	}
+	if err := publishings.Adopt(ctx, tx, keyring, created); err != nil {
 		return Identity{}, err
 	}
 	return Identity{Identity: created}, record(ctx, tx, "created", nil, &created)
@@ -244,7 +254,9 @@ func update(ctx context.Context, tx *postgres.Tx, before, edited db.Identity) (d
 }
 
 // Delete removes a login of an active customer. Without its last one the customer is unregistered.
-func Delete(ctx context.Context, tx *postgres.Tx, customerID, id uuid.UUID, versions etag.Versions) error {
+func Delete(
+	ctx context.Context, tx *postgres.Tx, keyring *secrets.Keyring, customerID, id uuid.UUID, versions etag.Versions,
+) error {
 	customer, err := customers.Lock(ctx, tx, customerID)
 	if err != nil {
 		return err
@@ -260,13 +272,15 @@ func Delete(ctx context.Context, tx *postgres.Tx, customerID, id uuid.UUID, vers
 		if err := versions.Check(login.Version); err != nil {
 			return err
 		}
-		return remove(ctx, tx, customer, []db.Identity{login}, len(logins) == 1)
+		return remove(ctx, tx, keyring, customer, []db.Identity{login}, len(logins) == 1)
 	}
 	return fault.NoSuchResource()
 }
 
 // DeleteAll removes all the logins of an active customer, which is unregistered then. The versions are the customer's.
-func DeleteAll(ctx context.Context, tx *postgres.Tx, customerID uuid.UUID, versions etag.Versions) error {
+func DeleteAll(
+	ctx context.Context, tx *postgres.Tx, keyring *secrets.Keyring, customerID uuid.UUID, versions etag.Versions,
+) error {
 	customer, err := customers.Lock(ctx, tx, customerID)
 	if err != nil {
 		return err
@@ -278,15 +292,21 @@ func DeleteAll(ctx context.Context, tx *postgres.Tx, customerID uuid.UUID, versi
 	if err != nil {
 		return err
 	}
-	return remove(ctx, tx, customer, logins, true)
+	return remove(ctx, tx, keyring, customer, logins, true)
 }
 
-// remove deletes logins of a locked customer with their sessions, and erases what the change log knows of them.
-func remove(ctx context.Context, tx *postgres.Tx, customer db.Customer, logins []db.Identity, all bool) error {
+// remove deletes logins of a locked customer with their sessions, keeps their publishings, and erases what the change log
+// knows of them.
+func remove(
+	ctx context.Context, tx *postgres.Tx, keyring *secrets.Keyring, customer db.Customer, logins []db.Identity, all bool,
+) error {
 	if _, err := customers.Next(customer.Status, customers.ActionDeleteIdentities); err != nil {
 		return err
 	}
 	for _, login := range logins {
+		if err := publishings.Orphan(ctx, tx, keyring, login); err != nil {
+			return err
+		}
 		if err := erase(ctx, tx, login); err != nil {
 			return err
 		}

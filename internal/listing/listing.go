@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,20 @@ type List[Row any] struct {
 	Columns  string
 	Orders   map[string]Order[Row] // by the name that the contract gives them
 	ID       func(Row) uuid.UUID
+	Bulky    *Bulky[Row] // nil for a list without
+}
+
+// Bulky is a column that may be large, beside the other columns: a page ends early when it has come to so many bytes of it.
+type Bulky[Row any] struct {
+	Column, Size string // the column, and the one that has its size in bytes
+	MaxBytes     int64
+	LeftOut      func(Row) bool // tells a row that comes without it, since the page is full
+}
+
+// columns gives the columns with the bulky one, which is read for as many rows as the page has room for.
+func (b *Bulky[Row]) columns(query postgres.Select) string {
+	return fmt.Sprintf(`%[1]s, CASE WHEN sum(%[2]s) OVER (ORDER BY %[3]s ROWS UNBOUNDED PRECEDING) - %[2]s < %[4]d
+		THEN %[5]s END AS %[5]s`, query.Columns, b.Size, query.OrderBy(), b.MaxBytes, b.Column)
 }
 
 // Order is a way to sort: a column that is never null, and its value in a row, as exactly one of Text and Time.
@@ -58,9 +73,17 @@ func (l List[Row]) Read(
 		}
 		query.After = after
 	}
+	if l.Bulky != nil {
+		query.Columns = l.Bulky.columns(query)
+	}
 	rows, more, err := postgres.Rows[Row](ctx, database, query)
 	if err != nil {
 		return paging.Page[Row]{}, err
+	}
+	if l.Bulky != nil {
+		if full := slices.IndexFunc(rows, l.Bulky.LeftOut); full > 0 { // never the first one
+			rows, more = rows[:full], true
+		}
 	}
 	result := paging.Page[Row]{Rows: rows}
 	if more {

@@ -25,46 +25,41 @@ func Apply(target, patch json.RawMessage) (json.RawMessage, error) {
 			return nil, fmt.Errorf("reading what is patched: %w", err)
 		}
 	}
+	// By name, since a patch of many members for many would be looked through as many times.
+	places := make(map[string]int, len(kept))
+	for i, one := range kept {
+		places[one.name] = i
+	}
 	for _, change := range changes {
-		if kept, err = merge(kept, change); err != nil {
+		at, found := places[change.name]
+		if string(change.value) == "null" {
+			if found {
+				kept[at].value = nil
+			}
+			continue
+		}
+		var old json.RawMessage
+		if found {
+			old = kept[at].value
+		}
+		value, err := Apply(old, change.value)
+		if err != nil {
 			return nil, err
 		}
+		if found {
+			kept[at].value = value
+			continue
+		}
+		places[change.name] = len(kept)
+		kept = append(kept, member{change.name, value})
 	}
 	return encode(kept), nil
 }
 
-// member is a member of an object, its name as it is written.
+// member is a member of an object. Its value is nil once a patch has removed it.
 type member struct {
 	name  string
 	value json.RawMessage
-}
-
-func merge(object []member, change member) ([]member, error) {
-	at := -1
-	for i := range object {
-		if object[i].name == change.name {
-			at = i
-		}
-	}
-	if string(change.value) == "null" {
-		if at >= 0 {
-			object = append(object[:at], object[at+1:]...)
-		}
-		return object, nil
-	}
-	var old json.RawMessage
-	if at >= 0 {
-		old = object[at].value
-	}
-	value, err := Apply(old, change.value)
-	if err != nil {
-		return nil, err
-	}
-	if at >= 0 {
-		object[at].value = value
-		return object, nil
-	}
-	return append(object, member{change.name, value}), nil
 }
 
 func isObject(text json.RawMessage) bool {
@@ -98,8 +93,11 @@ func encode(object []member) json.RawMessage {
 	names := json.NewEncoder(&text)
 	names.SetEscapeHTML(false)
 	text.WriteByte('{')
-	for i, member := range object {
-		if i > 0 {
+	for _, member := range object {
+		if member.value == nil {
+			continue
+		}
+		if text.Len() > 1 {
 			text.WriteByte(',')
 		}
 		_ = names.Encode(member.name) // a string always encodes

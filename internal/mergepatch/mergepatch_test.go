@@ -2,7 +2,10 @@ package mergepatch_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -46,4 +49,24 @@ func TestWhatIsNotTouchedStaysAsItIsWritten(t *testing.T) {
 	merged, err = mergepatch.Apply(nil, json.RawMessage(`{"<a>":1,"b":null}`))
 	require.NoError(t, err)
 	require.Equal(t, `{"<a>":1}`, string(merged))
+}
+
+// TestManyMembers: a patch of many members for many takes no longer than it takes to read them.
+func TestManyMembers(t *testing.T) {
+	t.Parallel()
+	object := func(value string) json.RawMessage {
+		var text strings.Builder
+		for i := range 100_000 {
+			fmt.Fprintf(&text, `,"m%d":%s`, i, value)
+		}
+		return json.RawMessage("{" + text.String()[1:] + "}")
+	}
+	started := time.Now()
+	merged, err := mergepatch.Apply(object("1"), object("2.0"))
+	require.NoError(t, err)
+	require.Equal(t, string(object("2.0")), string(merged))
+	merged, err = mergepatch.Apply(merged, object("null"))
+	require.NoError(t, err)
+	require.Equal(t, "{}", string(merged))
+	require.Less(t, time.Since(started), 5*time.Second)
 }

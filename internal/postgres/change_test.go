@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
@@ -28,6 +29,31 @@ func value(t *testing.T, database *postgres.DB, name string) (found int) {
 	t.Helper()
 	require.NoError(t, database.QueryRow(t.Context(), `SELECT value FROM counters WHERE name = $1`, name).Scan(&found))
 	return found
+}
+
+// TestChangeTellsTheDatabaseWhoActs: it guards some tables by that, and a connection that goes back to the pool acts for
+// nobody any more.
+func TestChangeTellsTheDatabaseWhoActs(t *testing.T) {
+	t.Parallel()
+	database := postgres.New(dbtest.New(t), time.Now)
+	id := uuid.New()
+	for expected, actor := range map[string]postgres.Actor{
+		"identity " + id.String(): {Kind: "identity", ID: &id, Name: "Ada'; commit"},
+		"system":                  {Kind: "system"},
+		"it's":                    {Kind: "it's"},
+		"":                        {},
+	} {
+		var told string
+		const ask = "SELECT coalesce(current_setting('clientele.actor', true), '')"
+		require.NoError(t, database.Change(t.Context(), postgres.Change{Actor: actor}, func(tx *postgres.Tx) error {
+			return tx.QueryRow(t.Context(), ask).Scan(&told)
+		}))
+		require.Equal(t, expected, told)
+		for range 10 {
+			require.NoError(t, database.QueryRow(t.Context(), ask).Scan(&told))
+			require.Empty(t, told)
+		}
+	}
 }
 
 const raise = `UPDATE counters SET value = value + 1 WHERE name = $1`

@@ -34,6 +34,9 @@ var constraintFaults = map[string]func() *fault.Error{
 		return conflict("email_taken", "Another login has this email address.", "/email")
 	},
 	"notes_customer_id_fkey": fault.NoSuchResource,
+	// What it belongs to is being deleted beside it.
+	"publishing_accesses_publishing_id_fkey": fault.NoSuchResource,
+	"publishings_identity_id_fkey":           fault.NoSuchResource,
 	"staff_email_key": func() *fault.Error {
 		return conflict("email_taken", "Another staff account has this email address.", "/email")
 	},

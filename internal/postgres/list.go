@@ -51,6 +51,12 @@ func (w *Where) And(predicate string) {
 	w.filtered = true
 }
 
+// Within adds the predicate that says whose rows the list is about, which leads every index that the list is read by: one
+// plan is right for whoever it is, and is kept as long as nothing else is asked for.
+func (w *Where) Within(predicate string) {
+	w.predicates = append(w.predicates, "("+predicate+")")
+}
+
 // AndSearch adds a predicate that an inverted index answers. It usually finds few rows, wherever they lie, which
 // changes how a page is best read.
 func (w *Where) AndSearch(predicate string) {
@@ -142,7 +148,7 @@ func (s *Select) narrow(ctx context.Context, db Querier) (narrowed Select, more 
 	where, limit := s.Where.narrowed(), cmp.Or(s.Limit, searchLimit)
 	sql := fmt.Sprintf(`WITH found AS MATERIALIZED (SELECT id, %[1]s FROM %[2]s%[3]s LIMIT %[4]d)
 		SELECT id, (SELECT count(*) FROM found) FROM found ORDER BY %[5]s LIMIT %[6]d`,
-		s.Order, s.From, where.SQL(), searchLimit+1, s.order(), limit+1)
+		s.Order, s.From, where.SQL(), searchLimit+1, s.OrderBy(), limit+1)
 	rows, err := db.Query(ctx, sql, where.Args()...)
 	if err != nil {
 		return *s, false, fmt.Errorf("searching %s: %w", s.From, err)
@@ -186,14 +192,15 @@ func (s *Select) sql() string {
 	if s.Fields != nil {
 		sql = "SELECT " + strings.Join(s.Fields, ", ") + " FROM (" + sql + ") AS listed"
 	}
-	sql += " ORDER BY " + s.order()
+	sql += " ORDER BY " + s.OrderBy()
 	if s.Limit > 0 {
 		sql += fmt.Sprintf(" LIMIT %d", s.Limit)
 	}
 	return sql
 }
 
-func (s *Select) order() string {
+// OrderBy gives the order as SQL has it after ORDER BY.
+func (s *Select) OrderBy() string {
 	if s.Desc {
 		return s.Order + " DESC, id DESC"
 	}

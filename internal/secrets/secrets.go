@@ -89,6 +89,15 @@ func (k *Keyring) Sign(purpose string, message []byte) []byte {
 	return sign(k.secrets[0], purpose, message)
 }
 
+// Signatures gives what Sign gave or gives under each of the keys, to look for what was signed before.
+func (k *Keyring) Signatures(purpose string, message []byte) [][]byte {
+	signatures := make([][]byte, len(k.secrets))
+	for i, secret := range k.secrets {
+		signatures[i] = sign(secret, purpose, message)
+	}
+	return signatures
+}
+
 // Verify tells whether any of the keys signed the message for the purpose.
 func (k *Keyring) Verify(purpose string, message, signature []byte) bool {
 	for _, secret := range k.secrets {

@@ -98,6 +98,7 @@ func TestKeyIsReplaced(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, plain, opened)
 	require.True(t, during.Verify("p", message, before.Sign("p", message)))
+	require.Equal(t, [][]byte{after.Sign("p", message), before.Sign("p", message)}, during.Signatures("p", message))
 
 	opened, err = after.Open("p", "c", during.Seal("p", "c", plain))
 	require.NoError(t, err, "what is written uses the new key")
