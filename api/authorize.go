@@ -14,8 +14,6 @@ import (
 	"github.com/clientele-api/clientele/internal/tokens"
 )
 
-const tokenRefused = "The access token is not valid or has expired."
-
 // authorized lets a request through to an operation only when the contract's security lets its token in. Nothing else
 // in the program decides who may call what. What is not an operation is a path that is not there, or one of the pages
 // that show the contract: New has seen to it that there is no other.
@@ -48,7 +46,7 @@ func (s *Server) authenticate(c echo.Context) (*access.Principal, error) {
 	}
 	caller, err := s.authority.Verify(c.Request().Context(), token)
 	if errors.Is(err, tokens.ErrInvalid) {
-		return nil, &fault.Error{Kind: fault.Unauthenticated, Code: "invalid_token", Detail: tokenRefused, Cause: err}
+		return nil, fault.InvalidToken(err)
 	}
 	return caller, err
 }

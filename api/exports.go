@@ -80,7 +80,7 @@ func (s *Server) domainExport(ctx context.Context, filter domains.Filter, sort *
 			title := "domains"
 			if of != nil {
 				filter.CustomerID = of
-				customer, err := db.New().CustomerGet(ctx, snapshot, *of)
+				customer, err := exportedCustomer(ctx, snapshot, *of, filter.ManagedBy)
 				if err != nil {
 					return "", nil, err
 				}
@@ -90,6 +90,15 @@ func (s *Server) domainExport(ctx context.Context, filter domains.Filter, sort *
 			return title, rows, err
 		},
 	})
+}
+
+// exportedCustomer reads whose domains are exported: a customer that is there and that the login manages, where one is given.
+func exportedCustomer(ctx context.Context, snapshot *exports.Snapshot, id uuid.UUID, manager *uuid.UUID) (db.Customer, error) {
+	if manager == nil {
+		return db.New().CustomerGet(ctx, snapshot, id)
+	}
+	row, err := db.New().CustomerGetManaged(ctx, snapshot, id, *manager)
+	return row.Customer, err
 }
 
 // exportOf is what an export needs: how its rows are shown as CSV and as JSON, and what to read from a snapshot, with the
@@ -156,6 +165,9 @@ func (e *export) VisitCustomerDomainExportResponse(w http.ResponseWriter) error 
 
 // VisitPortalDomainExportResponse writes the export.
 func (e *export) VisitPortalDomainExportResponse(w http.ResponseWriter) error { return e.serve(w) }
+
+// VisitManagedDomainExportResponse writes the export.
+func (e *export) VisitManagedDomainExportResponse(w http.ResponseWriter) error { return e.serve(w) }
 
 func (e *export) serve(w http.ResponseWriter) error {
 	defer e.end()

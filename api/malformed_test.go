@@ -287,6 +287,7 @@ func TestForgedCursors(t *testing.T) {
 		}
 		if aimed.caller.CustomerID != uuid.Nil {
 			s.Identity(t, aimed.caller.CustomerID) // a second session
+			admin.Customer(t, apitest.Fields{"parent_id": aimed.caller.CustomerID})
 			admin.Domain(t, aimed.caller.CustomerID, nil)
 			admin.Domain(t, aimed.caller.CustomerID, nil)
 			aimed.caller.Publishing(t, nil)

@@ -23,6 +23,7 @@ const (
 	anyCaller   = "any caller"
 	anyStaff    = "any staff"
 	anyIdentity = "any identity"
+	anyManager  = "any manager"
 )
 
 // permissions says who may call what. It is written by hand, as are the roles below: read from the contract or from the
@@ -65,6 +66,13 @@ var permissions = map[string]string{
 
 	"portalDomainList":   anyIdentity,
 	"portalDomainExport": anyIdentity,
+
+	"managedCustomerList":            anyManager,
+	"managedCustomerCreate":          anyManager,
+	"managedCustomerGet":             anyManager,
+	"managedCustomerUpdate":          anyManager,
+	"managedActivationRequestCreate": anyManager,
+	"managedDomainExport":            anyManager,
 
 	"domainExport":         "domains:read",
 	"customerDomainExport": "domains:read",
@@ -150,12 +158,19 @@ type knock struct {
 	token  string
 	kind   string // staff when empty
 	scopes []string
+	member bool // of a customer's people, and no manager
 	// refusal is the code of the 401 that every operation answers that is not for anybody; "" for a good token.
 	refusal string
 }
 
 // answer is how an operation that asks for the permission answers: the code of the refusal, "" when it lets the caller in.
 func (k knock) answer(permission string) string {
+	if permission == anyManager {
+		if refusal := k.answer(anyIdentity); refusal != "" || !k.member {
+			return refusal
+		}
+		return "manager_required"
+	}
 	switch {
 	case permission == anybody:
 		return ""
@@ -199,7 +214,7 @@ func knocks(t *testing.T, s *apitest.Server) []knock {
 		{name: "identity without a scope", kind: access.KindIdentity, token: issue(access.KindIdentity)},
 		{name: "identity with scopes of staff", kind: access.KindIdentity, token: issue(access.KindIdentity, administratorScopes...),
 			scopes: administratorScopes},
-		{name: "portal member", kind: access.KindIdentity, token: portalUser(t, s, "member").Token, scopes: []string{"portal"}},
+		{name: "portal member", kind: access.KindIdentity, token: portalUser(t, s, "member").Token, scopes: []string{"portal"}, member: true},
 		{name: "portal manager", kind: access.KindIdentity, token: portalUser(t, s, "manager").Token, scopes: []string{"portal"}},
 		{name: "staff with the portal's scope", token: issue(access.KindStaff, "portal"), scopes: []string{"portal"}},
 		{name: "viewer", token: signIn(t, s, s.Staff(t, access.Viewer).Email).AccessToken, scopes: viewerScopes},
@@ -245,7 +260,7 @@ func checkDoor(t *testing.T, s *apitest.Server, operation *contract.Operation, p
 		require.NotContains(t, []int{401, 403}, response.Status, what)
 		require.Less(t, response.Status, 500, what)
 	case "insufficient_scope":
-		scope := strings.NewReplacer(anyIdentity, "portal", anyCaller, "portal").Replace(permission)
+		scope := strings.NewReplacer(anyIdentity, "portal", anyManager, "portal", anyCaller, "portal").Replace(permission)
 		require.Equal(t, 403, response.Status, what)
 		problem := response.Problem(t)
 		require.Equal(t, refusal, problem.Code, what)
@@ -254,7 +269,7 @@ func checkDoor(t *testing.T, s *apitest.Server, operation *contract.Operation, p
 			require.Contains(t, problem.Detail, alternative)
 		}
 		require.Equal(t, `Bearer realm="clientele", error="insufficient_scope", scope="`+scope+`"`, challenge, what)
-	case "wrong_kind_of_caller":
+	case "wrong_kind_of_caller", "manager_required":
 		require.Equal(t, 403, response.Status, what)
 		require.Equal(t, refusal, response.Problem(t).Code, what)
 	default:

@@ -80,7 +80,7 @@ func (s *Server) replacement(
 // later.
 func gone(err error) error {
 	if fault.IsKind(postgres.Translate(err), fault.NotFound) {
-		return &fault.Error{Kind: fault.Unauthenticated, Code: "invalid_token", Detail: tokenRefused, Cause: err}
+		return fault.InvalidToken(err)
 	}
 	return err
 }

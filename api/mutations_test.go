@@ -78,6 +78,7 @@ func targets(t *testing.T, s *apitest.Server) []target {
 		aimed.caller = admin
 		if len(operation.Requirements) > 0 && operation.Requirements[0].Scheme == access.KindIdentity {
 			aimed.caller = portalUser(t, s, "manager")
+			admin.Must(t, 200, "PATCH", path(customer), apitest.Fields{"parent_id": aimed.caller.CustomerID})
 		}
 		if strings.Contains(operation.Path, "{publishing_id}") {
 			owner := aimed.caller

@@ -39,6 +39,7 @@ type Options struct {
 	Exports        *exports.Snapshots
 	TermsRequired  bool // whether customers' people must have accepted the current terms
 	TrustedProxies []netip.Prefix
+	CORSOrigins    []string // of pages that may call from a browser; exactly these
 	Metrics        *Metrics // nil for none
 	Contract       *contract.Contract
 	Log            *slog.Logger
@@ -79,8 +80,11 @@ func New(options Options) (http.Handler, error) {
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.writeError
 	e.IPExtractor = ipExtractor(options.TrustedProxies)
-	e.Use(s.withRequest, s.logged, options.Metrics.measured, s.recovered, secured, conditional, s.authorized,
-		s.acceptedTerms, s.validated)
+	e.Use(s.withRequest, s.logged, options.Metrics.measured, s.recovered, secured)
+	if len(options.CORSOrigins) > 0 {
+		e.Use(crossOrigin(options.CORSOrigins))
+	}
+	e.Use(conditional, s.authorized, s.acceptedTerms, s.managing, s.validated)
 	openapi.RegisterHandlers(e, openapi.NewStrictHandler(s, []openapi.StrictMiddlewareFunc{answered}))
 	pages, err := s.registerDocs(e)
 	if err != nil {

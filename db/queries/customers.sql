@@ -133,3 +133,30 @@ WITH RECURSIVE line AS (
 )
 SELECT DISTINCT line.start AS id FROM line JOIN customers above ON above.id = line.parent_id
 WHERE above.id <> @ancestor_id::uuid AND above.updated_at > @after::timestamptz;
+
+-- name: HierarchyLockShared :exec
+-- Held by who changes what is below a customer because of where it is: no move begins until it commits. A statement of
+-- its own, as above.
+SELECT pg_advisory_xact_lock_shared(4119251);
+
+-- name: CustomerGetManaged :one
+-- One that the login manages, as CustomerGetWithActivity has it.
+SELECT sqlc.embed(customers), customer_activity.last_activity_at, terms.version AS terms_version,
+    terms_acceptances.accepted_at AS terms_accepted_at
+FROM customers
+LEFT JOIN customer_activity ON customer_activity.customer_id = customers.id
+LEFT JOIN terms_acceptances ON terms_acceptances.customer_id = customers.id AND terms_acceptances.is_first
+    AND terms_acceptances.terms_id = (SELECT newest.id FROM terms newest ORDER BY newest.version DESC LIMIT 1)
+LEFT JOIN terms ON terms.id = terms_acceptances.terms_id
+WHERE customers.id = @id AND manages(@manager_id, customers.id);
+
+-- name: CustomerGetManagedForNoKeyUpdate :one
+SELECT customers.* FROM customers WHERE customers.id = @id AND manages(@manager_id, customers.id) FOR NO KEY UPDATE;
+
+-- name: CustomerGetManagedForKeyShare :one
+-- The customer of a manager itself, or one that it manages: what a child may be added to.
+SELECT customers.* FROM customers
+WHERE customers.id = @id AND (manages(@manager_id, customers.id) OR EXISTS (
+    SELECT FROM identities WHERE identities.id = @manager_id AND identities.role = 'manager'
+        AND identities.customer_id = customers.id AND customers.status = 'active'))
+FOR KEY SHARE OF customers;

@@ -64,3 +64,9 @@ WHERE identities.id = @id AND identities.customer_id = @customer_id;
 
 -- name: IdentityListOldestFirst :many
 SELECT * FROM identities WHERE customer_id = $1 ORDER BY created_at, id LIMIT $2;
+
+-- name: IdentityGetStanding :one
+-- What a login may do at this moment: its role, and whether its customer's people are let in at all.
+SELECT identities.role, customers.status AS customer_status
+FROM identities JOIN customers ON customers.id = identities.customer_id
+WHERE identities.id = @id AND identities.customer_id = @customer_id;

@@ -244,6 +244,24 @@ func (e Locale) Valid() bool {
 	}
 }
 
+// Defines values for ManagedActivationRequestState.
+const (
+	ManagedActivationRequestStateDraft  ManagedActivationRequestState = "draft"
+	ManagedActivationRequestStateQueued ManagedActivationRequestState = "queued"
+)
+
+// Valid indicates whether the value is a known member of the ManagedActivationRequestState enum.
+func (e ManagedActivationRequestState) Valid() bool {
+	switch e {
+	case ManagedActivationRequestStateDraft:
+		return true
+	case ManagedActivationRequestStateQueued:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for OperationKind.
 const (
 	OperationKindCustomerBulkDelete OperationKind = "customer_bulk_delete"
@@ -907,6 +925,60 @@ func (e OperationListParamsSort) Valid() bool {
 	case OperationListParamsSortCreatedAt:
 		return true
 	case OperationListParamsSortMinusCreatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ManagedCustomerListParamsSort.
+const (
+	ManagedCustomerListParamsSortCreatedAt      ManagedCustomerListParamsSort = "created_at"
+	ManagedCustomerListParamsSortMinusCreatedAt ManagedCustomerListParamsSort = "-created_at"
+	ManagedCustomerListParamsSortMinusName      ManagedCustomerListParamsSort = "-name"
+	ManagedCustomerListParamsSortName           ManagedCustomerListParamsSort = "name"
+)
+
+// Valid indicates whether the value is a known member of the ManagedCustomerListParamsSort enum.
+func (e ManagedCustomerListParamsSort) Valid() bool {
+	switch e {
+	case ManagedCustomerListParamsSortCreatedAt:
+		return true
+	case ManagedCustomerListParamsSortMinusCreatedAt:
+		return true
+	case ManagedCustomerListParamsSortMinusName:
+		return true
+	case ManagedCustomerListParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ManagedDomainExportParamsSort.
+const (
+	ManagedDomainExportParamsSortCreatedAt      ManagedDomainExportParamsSort = "created_at"
+	ManagedDomainExportParamsSortHost           ManagedDomainExportParamsSort = "host"
+	ManagedDomainExportParamsSortMinusCreatedAt ManagedDomainExportParamsSort = "-created_at"
+	ManagedDomainExportParamsSortMinusHost      ManagedDomainExportParamsSort = "-host"
+	ManagedDomainExportParamsSortMinusUpdatedAt ManagedDomainExportParamsSort = "-updated_at"
+	ManagedDomainExportParamsSortUpdatedAt      ManagedDomainExportParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the ManagedDomainExportParamsSort enum.
+func (e ManagedDomainExportParamsSort) Valid() bool {
+	switch e {
+	case ManagedDomainExportParamsSortCreatedAt:
+		return true
+	case ManagedDomainExportParamsSortHost:
+		return true
+	case ManagedDomainExportParamsSortMinusCreatedAt:
+		return true
+	case ManagedDomainExportParamsSortMinusHost:
+		return true
+	case ManagedDomainExportParamsSortMinusUpdatedAt:
+		return true
+	case ManagedDomainExportParamsSortUpdatedAt:
 		return true
 	default:
 		return false
@@ -2016,6 +2088,67 @@ type ListedPublishingPage struct {
 
 // Locale The language of messages to the customer. New ones may appear.
 type Locale string
+
+// ManagedActivationRequest defines model for ManagedActivationRequest.
+type ManagedActivationRequest struct {
+	// State `queued` when it is being sent, `draft` when the staff will.
+	State ManagedActivationRequestState `json:"state"`
+}
+
+// ManagedActivationRequestState `queued` when it is being sent, `draft` when the staff will.
+type ManagedActivationRequestState string
+
+// ManagedCustomer A customer as those see it who manage it.
+type ManagedCustomer struct {
+	Address nullable.Nullable[string] `json:"address"`
+	Company nullable.Nullable[string] `json:"company"`
+	Email   nullable.Nullable[string] `json:"email"`
+	Id      openapi_types.UUID        `json:"id"`
+
+	// Modules Names of what the customer may use. Shown to the customer's portal, which enforces them.
+	Modules Modules `json:"modules"`
+	Name    string  `json:"name"`
+
+	// ParentId The caller's own customer, or another one that it manages.
+	ParentId openapi_types.UUID        `json:"parent_id"`
+	Phone    nullable.Nullable[string] `json:"phone"`
+
+	// Status `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
+	// `deactivated`: was active, access is switched off for now.
+	Status CustomerStatus `json:"status"`
+
+	// Terms The current terms, when the customer has accepted them; null otherwise. A new version empties it for everybody and
+	// raises no `version`.
+	Terms   nullable.Nullable[CustomerTerms] `json:"terms"`
+	Version int64                            `json:"version"`
+}
+
+// ManagedCustomerCreate defines model for ManagedCustomerCreate.
+type ManagedCustomerCreate struct {
+	Address nullable.Nullable[string] `json:"address,omitempty"`
+	Company nullable.Nullable[string] `json:"company,omitempty"`
+
+	// Email Where the activation goes. An email address (RFC 5321), without a display name.
+	Email nullable.Nullable[string] `json:"email,omitempty"`
+
+	// Name One line of text.
+	Name Name `json:"name"`
+
+	// ParentId A customer that the caller manages; without it the caller's own.
+	ParentId nullable.Nullable[openapi_types.UUID] `json:"parent_id,omitempty"`
+	Phone    nullable.Nullable[string]             `json:"phone,omitempty"`
+}
+
+// ManagedCustomerPage defines model for ManagedCustomerPage.
+type ManagedCustomerPage struct {
+	Data []ManagedCustomer `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
 
 // Me defines model for Me.
 type Me struct {
@@ -3580,6 +3713,80 @@ type OperationRefusedRowListParams struct {
 	Bom *bool `form:"bom,omitempty" json:"bom,omitempty"`
 }
 
+// ManagedCustomerListParams defines parameters for ManagedCustomerList.
+type ManagedCustomerListParams struct {
+	// Q Text to look for in name, email, company and phone. It is found anywhere inside them, without regard to case or
+	// accents; with fewer than three characters, at the start of words. Phone numbers are also found by their digits
+	// alone.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Status Only customers in this status.
+	Status *CustomerStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// ParentId Only direct children of this customer. One that the caller does not manage has none here.
+	ParentId *openapi_types.UUID `form:"parent_id,omitempty" json:"parent_id,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *ManagedCustomerListParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// ManagedCustomerListParamsSort defines parameters for ManagedCustomerList.
+type ManagedCustomerListParamsSort string
+
+// ManagedCustomerGetParams defines parameters for ManagedCustomerGet.
+type ManagedCustomerGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// ManagedCustomerUpdateParams defines parameters for ManagedCustomerUpdate.
+type ManagedCustomerUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ManagedDomainExportParams defines parameters for ManagedDomainExport.
+type ManagedDomainExportParams struct {
+	// IncludeDescendants With `true` also the domains of all customers below, at any depth.
+	IncludeDescendants *bool `form:"include_descendants,omitempty" json:"include_descendants,omitempty"`
+
+	// Q Text to look for in host (in both of its forms) and origin, anywhere inside them, without regard to case or accents;
+	// with fewer than three characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Host Only the domain with exactly this host, in either of its forms.
+	Host *string `form:"host,omitempty" json:"host,omitempty"`
+
+	// Scheme Only domains with this scheme.
+	Scheme *DomainScheme `form:"scheme,omitempty" json:"scheme,omitempty"`
+
+	// SslExpiresBefore Only domains whose certificate expires before this moment.
+	SslExpiresBefore *time.Time `form:"ssl_expires_before,omitempty" json:"ssl_expires_before,omitempty"`
+
+	// TlsProtocol Only domains with this protocol.
+	TlsProtocol *TlsProtocol `form:"tls_protocol,omitempty" json:"tls_protocol,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *ManagedDomainExportParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Bom With `false` CSV comes without the byte order mark by which spreadsheets know that it is UTF-8.
+	Bom *bool `form:"bom,omitempty" json:"bom,omitempty"`
+}
+
+// ManagedDomainExportParamsSort defines parameters for ManagedDomainExport.
+type ManagedDomainExportParamsSort string
+
 // PortalDomainListParams defines parameters for PortalDomainList.
 type PortalDomainListParams struct {
 	// Q Text to look for in host (in both of its forms) and origin, anywhere inside them, without regard to case or accents;
@@ -3875,6 +4082,12 @@ type PasswordResetCreateJSONRequestBody = PasswordResetCreate
 
 // PasswordResetCompleteJSONRequestBody defines body for PasswordResetComplete for application/json ContentType.
 type PasswordResetCompleteJSONRequestBody = PasswordResetComplete
+
+// ManagedCustomerCreateJSONRequestBody defines body for ManagedCustomerCreate for application/json ContentType.
+type ManagedCustomerCreateJSONRequestBody = ManagedCustomerCreate
+
+// ManagedCustomerUpdateJSONRequestBody defines body for ManagedCustomerUpdate for application/json ContentType.
+type ManagedCustomerUpdateJSONRequestBody = PortalCustomerPatch
 
 // PortalPasswordUpdateJSONRequestBody defines body for PortalPasswordUpdate for application/json ContentType.
 type PortalPasswordUpdateJSONRequestBody = PasswordChange
@@ -4993,6 +5206,77 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/password-resets/complete (the `PasswordResetComplete` operationId).
 	PasswordResetComplete(ctx context.Context, body PasswordResetCompleteJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ManagedCustomerList List the customers that one manages
+	//
+	// The descendants of the caller's customer, at any depth; the customer itself is not among them. For logins with the
+	// role `manager` alone; others are refused with 403 `manager_required`.
+	//
+	// Corresponds with GET /v1/portal/customers (the `ManagedCustomerList` operationId).
+	ManagedCustomerList(ctx context.Context, params *ManagedCustomerListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ManagedCustomerCreateWithBody Add a customer below one's own
+	//
+	// The new customer has no login yet, and its messages have the language of its parent's. A parent that is neither the
+	// caller's customer nor one of its descendants is refused like one that does not exist.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/portal/customers (the `ManagedCustomerCreate` operationId).
+	ManagedCustomerCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ManagedCustomerCreate Add a customer below one's own
+	//
+	// The new customer has no login yet, and its messages have the language of its parent's. A parent that is neither the
+	// caller's customer nor one of its descendants is refused like one that does not exist.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/portal/customers (the `ManagedCustomerCreate` operationId).
+	ManagedCustomerCreate(ctx context.Context, body ManagedCustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ManagedCustomerGet Read a customer that one manages
+	//
+	// What its own people see of it, and where it is in the hierarchy.
+	//
+	// Corresponds with GET /v1/portal/customers/{customer_id} (the `ManagedCustomerGet` operationId).
+	ManagedCustomerGet(ctx context.Context, customerId CustomerId, params *ManagedCustomerGetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ManagedCustomerUpdateWithBody Change a customer that one manages
+	//
+	// A JSON Merge Patch of its profile. Its email address and its place in the hierarchy are for the staff to change.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/portal/customers/{customer_id} (the `ManagedCustomerUpdate` operationId).
+	ManagedCustomerUpdateWithBody(ctx context.Context, customerId CustomerId, params *ManagedCustomerUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ManagedCustomerUpdate Change a customer that one manages
+	//
+	// A JSON Merge Patch of its profile. Its email address and its place in the hierarchy are for the staff to change.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/portal/customers/{customer_id} (the `ManagedCustomerUpdate` operationId).
+	ManagedCustomerUpdate(ctx context.Context, customerId CustomerId, params *ManagedCustomerUpdateParams, body ManagedCustomerUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ManagedActivationRequestCreate Have a managed customer invited
+	//
+	// Prepares the mail with the activation link, for the customer's first login: its only one, or the one with the
+	// customer's email address, or one that following the link creates. Where the installation sends mail it goes out at
+	// once, to the contact; elsewhere it waits as a draft for the staff. The caller never sees the link or what the mail says.
+	// An address gets one such mail a minute, and five an hour.
+	//
+	// Corresponds with POST /v1/portal/customers/{customer_id}/activation-requests (the `ManagedActivationRequestCreate` operationId).
+	ManagedActivationRequestCreate(ctx context.Context, customerId CustomerId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ManagedDomainExport Download the domains of a managed customer as CSV
+	//
+	// A CSV file that spreadsheets open as it is or, with `Accept: application/x-ndjson`, one domain of the list a line.
+	// All rows are of one moment. An answer that is broken off before its end is not complete.
+	//
+	// Corresponds with GET /v1/portal/customers/{customer_id}/domains.csv (the `ManagedDomainExport` operationId).
+	ManagedDomainExport(ctx context.Context, customerId CustomerId, params *ManagedDomainExportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PortalDomainList List the domains of one's customer
 	//
@@ -6729,6 +7013,157 @@ func (c *Client) PasswordResetCompleteWithBody(ctx context.Context, contentType 
 // Corresponds with POST /v1/password-resets/complete (the `PasswordResetComplete` operationId).
 func (c *Client) PasswordResetComplete(ctx context.Context, body PasswordResetCompleteJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPasswordResetCompleteRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ManagedCustomerList List the customers that one manages
+//
+// The descendants of the caller's customer, at any depth; the customer itself is not among them. For logins with the
+// role `manager` alone; others are refused with 403 `manager_required`.
+//
+// Corresponds with GET /v1/portal/customers (the `ManagedCustomerList` operationId).
+func (c *Client) ManagedCustomerList(ctx context.Context, params *ManagedCustomerListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewManagedCustomerListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ManagedCustomerCreateWithBody Add a customer below one's own
+//
+// The new customer has no login yet, and its messages have the language of its parent's. A parent that is neither the
+// caller's customer nor one of its descendants is refused like one that does not exist.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/portal/customers (the `ManagedCustomerCreate` operationId).
+func (c *Client) ManagedCustomerCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewManagedCustomerCreateRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ManagedCustomerCreate Add a customer below one's own
+//
+// The new customer has no login yet, and its messages have the language of its parent's. A parent that is neither the
+// caller's customer nor one of its descendants is refused like one that does not exist.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/portal/customers (the `ManagedCustomerCreate` operationId).
+func (c *Client) ManagedCustomerCreate(ctx context.Context, body ManagedCustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewManagedCustomerCreateRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ManagedCustomerGet Read a customer that one manages
+//
+// What its own people see of it, and where it is in the hierarchy.
+//
+// Corresponds with GET /v1/portal/customers/{customer_id} (the `ManagedCustomerGet` operationId).
+func (c *Client) ManagedCustomerGet(ctx context.Context, customerId CustomerId, params *ManagedCustomerGetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewManagedCustomerGetRequest(c.Server, customerId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ManagedCustomerUpdateWithBody Change a customer that one manages
+//
+// A JSON Merge Patch of its profile. Its email address and its place in the hierarchy are for the staff to change.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/portal/customers/{customer_id} (the `ManagedCustomerUpdate` operationId).
+func (c *Client) ManagedCustomerUpdateWithBody(ctx context.Context, customerId CustomerId, params *ManagedCustomerUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewManagedCustomerUpdateRequestWithBody(c.Server, customerId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ManagedCustomerUpdate Change a customer that one manages
+//
+// A JSON Merge Patch of its profile. Its email address and its place in the hierarchy are for the staff to change.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/portal/customers/{customer_id} (the `ManagedCustomerUpdate` operationId).
+func (c *Client) ManagedCustomerUpdate(ctx context.Context, customerId CustomerId, params *ManagedCustomerUpdateParams, body ManagedCustomerUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewManagedCustomerUpdateRequest(c.Server, customerId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ManagedActivationRequestCreate Have a managed customer invited
+//
+// Prepares the mail with the activation link, for the customer's first login: its only one, or the one with the
+// customer's email address, or one that following the link creates. Where the installation sends mail it goes out at
+// once, to the contact; elsewhere it waits as a draft for the staff. The caller never sees the link or what the mail says.
+// An address gets one such mail a minute, and five an hour.
+//
+// Corresponds with POST /v1/portal/customers/{customer_id}/activation-requests (the `ManagedActivationRequestCreate` operationId).
+func (c *Client) ManagedActivationRequestCreate(ctx context.Context, customerId CustomerId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewManagedActivationRequestCreateRequest(c.Server, customerId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ManagedDomainExport Download the domains of a managed customer as CSV
+//
+// A CSV file that spreadsheets open as it is or, with `Accept: application/x-ndjson`, one domain of the list a line.
+// All rows are of one moment. An answer that is broken off before its end is not complete.
+//
+// Corresponds with GET /v1/portal/customers/{customer_id}/domains.csv (the `ManagedDomainExport` operationId).
+func (c *Client) ManagedDomainExport(ctx context.Context, customerId CustomerId, params *ManagedDomainExportParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewManagedDomainExportRequest(c.Server, customerId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -11719,6 +12154,462 @@ func NewPasswordResetCompleteRequestWithBody(server string, contentType string, 
 	return req, nil
 }
 
+// NewManagedCustomerListRequest constructs an http.Request for the ManagedCustomerList method
+func NewManagedCustomerListRequest(server string, params *ManagedCustomerListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/customers")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ParentId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "parent_id", *params.ParentId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "cursor"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IncludeTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_total", *params.IncludeTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewManagedCustomerCreateRequest calls the generic ManagedCustomerCreate builder with application/json body
+func NewManagedCustomerCreateRequest(server string, body ManagedCustomerCreateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewManagedCustomerCreateRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewManagedCustomerCreateRequestWithBody constructs an http.Request for the ManagedCustomerCreate method, with any body, and a specified content type
+func NewManagedCustomerCreateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/customers")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewManagedCustomerGetRequest constructs an http.Request for the ManagedCustomerGet method
+func NewManagedCustomerGetRequest(server string, customerId CustomerId, params *ManagedCustomerGetParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/customers/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewManagedCustomerUpdateRequest calls the generic ManagedCustomerUpdate builder with application/json body
+func NewManagedCustomerUpdateRequest(server string, customerId CustomerId, params *ManagedCustomerUpdateParams, body ManagedCustomerUpdateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewManagedCustomerUpdateRequestWithBody(server, customerId, params, "application/json", bodyReader)
+}
+
+// NewManagedCustomerUpdateRequestWithBody constructs an http.Request for the ManagedCustomerUpdate method, with any body, and a specified content type
+func NewManagedCustomerUpdateRequestWithBody(server string, customerId CustomerId, params *ManagedCustomerUpdateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/customers/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewManagedActivationRequestCreateRequest constructs an http.Request for the ManagedActivationRequestCreate method
+func NewManagedActivationRequestCreateRequest(server string, customerId CustomerId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/customers/%s/activation-requests", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewManagedDomainExportRequest constructs an http.Request for the ManagedDomainExport method
+func NewManagedDomainExportRequest(server string, customerId CustomerId, params *ManagedDomainExportParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/customers/%s/domains.csv", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.IncludeDescendants != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_descendants", *params.IncludeDescendants, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Host != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "host", *params.Host, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "host-name"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Scheme != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scheme", *params.Scheme, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SslExpiresBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ssl_expires_before", *params.SslExpiresBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TlsProtocol != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tls_protocol", *params.TlsProtocol, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Bom != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "bom", *params.Bom, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewPortalDomainListRequest constructs an http.Request for the PortalDomainList method
 func NewPortalDomainListRequest(server string, params *PortalDomainListParams) (*http.Request, error) {
 	var err error
@@ -14214,6 +15105,85 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/password-resets/complete (the `PasswordResetComplete` operationId).
 	PasswordResetCompleteWithResponse(ctx context.Context, body PasswordResetCompleteJSONRequestBody, reqEditors ...RequestEditorFn) (*PasswordResetCompleteResponse, error)
+
+	// ManagedCustomerListWithResponse List the customers that one manages
+	//
+	// The descendants of the caller's customer, at any depth; the customer itself is not among them. For logins with the
+	// role `manager` alone; others are refused with 403 `manager_required`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/portal/customers (the `ManagedCustomerList` operationId).
+	ManagedCustomerListWithResponse(ctx context.Context, params *ManagedCustomerListParams, reqEditors ...RequestEditorFn) (*ManagedCustomerListResponse, error)
+
+	// ManagedCustomerCreateWithBodyWithResponse Add a customer below one's own
+	//
+	// The new customer has no login yet, and its messages have the language of its parent's. A parent that is neither the
+	// caller's customer nor one of its descendants is refused like one that does not exist.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/portal/customers (the `ManagedCustomerCreate` operationId).
+	ManagedCustomerCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ManagedCustomerCreateResponse, error)
+
+	// ManagedCustomerCreateWithResponse Add a customer below one's own
+	//
+	// The new customer has no login yet, and its messages have the language of its parent's. A parent that is neither the
+	// caller's customer nor one of its descendants is refused like one that does not exist.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/portal/customers (the `ManagedCustomerCreate` operationId).
+	ManagedCustomerCreateWithResponse(ctx context.Context, body ManagedCustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*ManagedCustomerCreateResponse, error)
+
+	// ManagedCustomerGetWithResponse Read a customer that one manages
+	//
+	// What its own people see of it, and where it is in the hierarchy.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/portal/customers/{customer_id} (the `ManagedCustomerGet` operationId).
+	ManagedCustomerGetWithResponse(ctx context.Context, customerId CustomerId, params *ManagedCustomerGetParams, reqEditors ...RequestEditorFn) (*ManagedCustomerGetResponse, error)
+
+	// ManagedCustomerUpdateWithBodyWithResponse Change a customer that one manages
+	//
+	// A JSON Merge Patch of its profile. Its email address and its place in the hierarchy are for the staff to change.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/portal/customers/{customer_id} (the `ManagedCustomerUpdate` operationId).
+	ManagedCustomerUpdateWithBodyWithResponse(ctx context.Context, customerId CustomerId, params *ManagedCustomerUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ManagedCustomerUpdateResponse, error)
+
+	// ManagedCustomerUpdateWithResponse Change a customer that one manages
+	//
+	// A JSON Merge Patch of its profile. Its email address and its place in the hierarchy are for the staff to change.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/portal/customers/{customer_id} (the `ManagedCustomerUpdate` operationId).
+	ManagedCustomerUpdateWithResponse(ctx context.Context, customerId CustomerId, params *ManagedCustomerUpdateParams, body ManagedCustomerUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*ManagedCustomerUpdateResponse, error)
+
+	// ManagedActivationRequestCreateWithResponse Have a managed customer invited
+	//
+	// Prepares the mail with the activation link, for the customer's first login: its only one, or the one with the
+	// customer's email address, or one that following the link creates. Where the installation sends mail it goes out at
+	// once, to the contact; elsewhere it waits as a draft for the staff. The caller never sees the link or what the mail says.
+	// An address gets one such mail a minute, and five an hour.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/portal/customers/{customer_id}/activation-requests (the `ManagedActivationRequestCreate` operationId).
+	ManagedActivationRequestCreateWithResponse(ctx context.Context, customerId CustomerId, reqEditors ...RequestEditorFn) (*ManagedActivationRequestCreateResponse, error)
+
+	// ManagedDomainExportWithResponse Download the domains of a managed customer as CSV
+	//
+	// A CSV file that spreadsheets open as it is or, with `Accept: application/x-ndjson`, one domain of the list a line.
+	// All rows are of one moment. An answer that is broken off before its end is not complete.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/portal/customers/{customer_id}/domains.csv (the `ManagedDomainExport` operationId).
+	ManagedDomainExportWithResponse(ctx context.Context, customerId CustomerId, params *ManagedDomainExportParams, reqEditors ...RequestEditorFn) (*ManagedDomainExportResponse, error)
 
 	// PortalDomainListWithResponse List the domains of one's customer
 	//
@@ -21222,6 +22192,730 @@ func (r PasswordResetCompleteResponse) ContentType() string {
 	return ""
 }
 
+// ManagedCustomerListResponse200Headers the declared response headers of an HTTP 200 response for ManagedCustomerList
+type ManagedCustomerListResponse200Headers struct {
+	Link *string
+}
+
+// ManagedCustomerListResponse401Headers the declared response headers of an HTTP 401 response for ManagedCustomerList
+type ManagedCustomerListResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ManagedCustomerListResponse403Headers the declared response headers of an HTTP 403 response for ManagedCustomerList
+type ManagedCustomerListResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ManagedCustomerListResponse503Headers the declared response headers of an HTTP 503 response for ManagedCustomerList
+type ManagedCustomerListResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ManagedCustomerListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ManagedCustomerPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ManagedCustomerListResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ManagedCustomerListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ManagedCustomerListResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ManagedCustomerListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ManagedCustomerListResponse) GetJSON200() *ManagedCustomerPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ManagedCustomerListResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ManagedCustomerListResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ManagedCustomerListResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ManagedCustomerListResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ManagedCustomerListResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ManagedCustomerListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ManagedCustomerListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ManagedCustomerListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ManagedCustomerListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ManagedCustomerCreateResponse201Headers the declared response headers of an HTTP 201 response for ManagedCustomerCreate
+type ManagedCustomerCreateResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+// ManagedCustomerCreateResponse401Headers the declared response headers of an HTTP 401 response for ManagedCustomerCreate
+type ManagedCustomerCreateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ManagedCustomerCreateResponse403Headers the declared response headers of an HTTP 403 response for ManagedCustomerCreate
+type ManagedCustomerCreateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ManagedCustomerCreateResponse503Headers the declared response headers of an HTTP 503 response for ManagedCustomerCreate
+type ManagedCustomerCreateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ManagedCustomerCreateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *ManagedCustomer
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ManagedCustomerCreateResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ManagedCustomerCreateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ManagedCustomerCreateResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ManagedCustomerCreateResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ManagedCustomerCreateResponse) GetJSON201() *ManagedCustomer {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ManagedCustomerCreateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ManagedCustomerCreateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ManagedCustomerCreateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ManagedCustomerCreateResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ManagedCustomerCreateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ManagedCustomerCreateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ManagedCustomerCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ManagedCustomerCreateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ManagedCustomerCreateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ManagedCustomerCreateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ManagedCustomerCreateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ManagedCustomerCreateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ManagedCustomerCreateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ManagedCustomerGetResponse200Headers the declared response headers of an HTTP 200 response for ManagedCustomerGet
+type ManagedCustomerGetResponse200Headers struct {
+	ETag string
+}
+
+// ManagedCustomerGetResponse304Headers the declared response headers of an HTTP 304 response for ManagedCustomerGet
+type ManagedCustomerGetResponse304Headers struct {
+	ETag string
+}
+
+// ManagedCustomerGetResponse401Headers the declared response headers of an HTTP 401 response for ManagedCustomerGet
+type ManagedCustomerGetResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ManagedCustomerGetResponse403Headers the declared response headers of an HTTP 403 response for ManagedCustomerGet
+type ManagedCustomerGetResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ManagedCustomerGetResponse503Headers the declared response headers of an HTTP 503 response for ManagedCustomerGet
+type ManagedCustomerGetResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ManagedCustomerGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ManagedCustomer
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ManagedCustomerGetResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *ManagedCustomerGetResponse304Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ManagedCustomerGetResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ManagedCustomerGetResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ManagedCustomerGetResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ManagedCustomerGetResponse) GetJSON200() *ManagedCustomer {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ManagedCustomerGetResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ManagedCustomerGetResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ManagedCustomerGetResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ManagedCustomerGetResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ManagedCustomerGetResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ManagedCustomerGetResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ManagedCustomerGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ManagedCustomerGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ManagedCustomerGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ManagedCustomerGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ManagedCustomerUpdateResponse200Headers the declared response headers of an HTTP 200 response for ManagedCustomerUpdate
+type ManagedCustomerUpdateResponse200Headers struct {
+	ETag string
+}
+
+// ManagedCustomerUpdateResponse401Headers the declared response headers of an HTTP 401 response for ManagedCustomerUpdate
+type ManagedCustomerUpdateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ManagedCustomerUpdateResponse403Headers the declared response headers of an HTTP 403 response for ManagedCustomerUpdate
+type ManagedCustomerUpdateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ManagedCustomerUpdateResponse503Headers the declared response headers of an HTTP 503 response for ManagedCustomerUpdate
+type ManagedCustomerUpdateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ManagedCustomerUpdateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ManagedCustomer
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ManagedCustomerUpdateResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ManagedCustomerUpdateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ManagedCustomerUpdateResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ManagedCustomerUpdateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ManagedCustomerUpdateResponse) GetJSON200() *ManagedCustomer {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ManagedCustomerUpdateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ManagedCustomerUpdateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ManagedCustomerUpdateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ManagedCustomerUpdateResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ManagedCustomerUpdateResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ManagedCustomerUpdateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ManagedCustomerUpdateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ManagedCustomerUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ManagedCustomerUpdateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ManagedCustomerUpdateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ManagedCustomerUpdateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ManagedCustomerUpdateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ManagedCustomerUpdateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ManagedCustomerUpdateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ManagedActivationRequestCreateResponse401Headers the declared response headers of an HTTP 401 response for ManagedActivationRequestCreate
+type ManagedActivationRequestCreateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ManagedActivationRequestCreateResponse403Headers the declared response headers of an HTTP 403 response for ManagedActivationRequestCreate
+type ManagedActivationRequestCreateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ManagedActivationRequestCreateResponse429Headers the declared response headers of an HTTP 429 response for ManagedActivationRequestCreate
+type ManagedActivationRequestCreateResponse429Headers struct {
+	RetryAfter int32
+}
+
+// ManagedActivationRequestCreateResponse503Headers the declared response headers of an HTTP 503 response for ManagedActivationRequestCreate
+type ManagedActivationRequestCreateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ManagedActivationRequestCreateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *ManagedActivationRequest
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *ActionNotAllowed
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ManagedActivationRequestCreateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ManagedActivationRequestCreateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ManagedActivationRequestCreateResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ManagedActivationRequestCreateResponse503Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ManagedActivationRequestCreateResponse) GetJSON202() *ManagedActivationRequest {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ManagedActivationRequestCreateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ManagedActivationRequestCreateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ManagedActivationRequestCreateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ManagedActivationRequestCreateResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ManagedActivationRequestCreateResponse) GetApplicationproblemJSON409() *ActionNotAllowed {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ManagedActivationRequestCreateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ManagedActivationRequestCreateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ManagedActivationRequestCreateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ManagedActivationRequestCreateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ManagedActivationRequestCreateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ManagedActivationRequestCreateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ManagedActivationRequestCreateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ManagedDomainExportResponse200Headers the declared response headers of an HTTP 200 response for ManagedDomainExport
+type ManagedDomainExportResponse200Headers struct {
+	ContentDisposition string
+	Vary               string
+}
+
+// ManagedDomainExportResponse401Headers the declared response headers of an HTTP 401 response for ManagedDomainExport
+type ManagedDomainExportResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ManagedDomainExportResponse403Headers the declared response headers of an HTTP 403 response for ManagedDomainExport
+type ManagedDomainExportResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ManagedDomainExportResponse503Headers the declared response headers of an HTTP 503 response for ManagedDomainExport
+type ManagedDomainExportResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ManagedDomainExportResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ManagedDomainExportResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ManagedDomainExportResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ManagedDomainExportResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ManagedDomainExportResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ManagedDomainExportResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ManagedDomainExportResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ManagedDomainExportResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ManagedDomainExportResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ManagedDomainExportResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ManagedDomainExportResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ManagedDomainExportResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ManagedDomainExportResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ManagedDomainExportResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ManagedDomainExportResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // PortalDomainListResponse200Headers the declared response headers of an HTTP 200 response for PortalDomainList
 type PortalDomainListResponse200Headers struct {
 	Link *string
@@ -25427,6 +27121,133 @@ func (c *ClientWithResponses) PasswordResetCompleteWithResponse(ctx context.Cont
 		return nil, err
 	}
 	return ParsePasswordResetCompleteResponse(rsp)
+}
+
+// ManagedCustomerListWithResponse List the customers that one manages
+//
+// The descendants of the caller's customer, at any depth; the customer itself is not among them. For logins with the
+// role `manager` alone; others are refused with 403 `manager_required`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/portal/customers (the `ManagedCustomerList` operationId).
+func (c *ClientWithResponses) ManagedCustomerListWithResponse(ctx context.Context, params *ManagedCustomerListParams, reqEditors ...RequestEditorFn) (*ManagedCustomerListResponse, error) {
+	rsp, err := c.ManagedCustomerList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseManagedCustomerListResponse(rsp)
+}
+
+// ManagedCustomerCreateWithBodyWithResponse Add a customer below one's own
+//
+// The new customer has no login yet, and its messages have the language of its parent's. A parent that is neither the
+// caller's customer nor one of its descendants is refused like one that does not exist.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/portal/customers (the `ManagedCustomerCreate` operationId).
+func (c *ClientWithResponses) ManagedCustomerCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ManagedCustomerCreateResponse, error) {
+	rsp, err := c.ManagedCustomerCreateWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseManagedCustomerCreateResponse(rsp)
+}
+
+// ManagedCustomerCreateWithResponse Add a customer below one's own
+//
+// The new customer has no login yet, and its messages have the language of its parent's. A parent that is neither the
+// caller's customer nor one of its descendants is refused like one that does not exist.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/portal/customers (the `ManagedCustomerCreate` operationId).
+func (c *ClientWithResponses) ManagedCustomerCreateWithResponse(ctx context.Context, body ManagedCustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*ManagedCustomerCreateResponse, error) {
+	rsp, err := c.ManagedCustomerCreate(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseManagedCustomerCreateResponse(rsp)
+}
+
+// ManagedCustomerGetWithResponse Read a customer that one manages
+//
+// What its own people see of it, and where it is in the hierarchy.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/portal/customers/{customer_id} (the `ManagedCustomerGet` operationId).
+func (c *ClientWithResponses) ManagedCustomerGetWithResponse(ctx context.Context, customerId CustomerId, params *ManagedCustomerGetParams, reqEditors ...RequestEditorFn) (*ManagedCustomerGetResponse, error) {
+	rsp, err := c.ManagedCustomerGet(ctx, customerId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseManagedCustomerGetResponse(rsp)
+}
+
+// ManagedCustomerUpdateWithBodyWithResponse Change a customer that one manages
+//
+// A JSON Merge Patch of its profile. Its email address and its place in the hierarchy are for the staff to change.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/portal/customers/{customer_id} (the `ManagedCustomerUpdate` operationId).
+func (c *ClientWithResponses) ManagedCustomerUpdateWithBodyWithResponse(ctx context.Context, customerId CustomerId, params *ManagedCustomerUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ManagedCustomerUpdateResponse, error) {
+	rsp, err := c.ManagedCustomerUpdateWithBody(ctx, customerId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseManagedCustomerUpdateResponse(rsp)
+}
+
+// ManagedCustomerUpdateWithResponse Change a customer that one manages
+//
+// A JSON Merge Patch of its profile. Its email address and its place in the hierarchy are for the staff to change.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/portal/customers/{customer_id} (the `ManagedCustomerUpdate` operationId).
+func (c *ClientWithResponses) ManagedCustomerUpdateWithResponse(ctx context.Context, customerId CustomerId, params *ManagedCustomerUpdateParams, body ManagedCustomerUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*ManagedCustomerUpdateResponse, error) {
+	rsp, err := c.ManagedCustomerUpdate(ctx, customerId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseManagedCustomerUpdateResponse(rsp)
+}
+
+// ManagedActivationRequestCreateWithResponse Have a managed customer invited
+//
+// Prepares the mail with the activation link, for the customer's first login: its only one, or the one with the
+// customer's email address, or one that following the link creates. Where the installation sends mail it goes out at
+// once, to the contact; elsewhere it waits as a draft for the staff. The caller never sees the link or what the mail says.
+// An address gets one such mail a minute, and five an hour.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/portal/customers/{customer_id}/activation-requests (the `ManagedActivationRequestCreate` operationId).
+func (c *ClientWithResponses) ManagedActivationRequestCreateWithResponse(ctx context.Context, customerId CustomerId, reqEditors ...RequestEditorFn) (*ManagedActivationRequestCreateResponse, error) {
+	rsp, err := c.ManagedActivationRequestCreate(ctx, customerId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseManagedActivationRequestCreateResponse(rsp)
+}
+
+// ManagedDomainExportWithResponse Download the domains of a managed customer as CSV
+//
+// A CSV file that spreadsheets open as it is or, with `Accept: application/x-ndjson`, one domain of the list a line.
+// All rows are of one moment. An answer that is broken off before its end is not complete.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/portal/customers/{customer_id}/domains.csv (the `ManagedDomainExport` operationId).
+func (c *ClientWithResponses) ManagedDomainExportWithResponse(ctx context.Context, customerId CustomerId, params *ManagedDomainExportParams, reqEditors ...RequestEditorFn) (*ManagedDomainExportResponse, error) {
+	rsp, err := c.ManagedDomainExport(ctx, customerId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseManagedDomainExportResponse(rsp)
 }
 
 // PortalDomainListWithResponse List the domains of one's customer
@@ -32659,6 +34480,748 @@ func ParsePasswordResetCompleteResponse(rsp *http.Response) (*PasswordResetCompl
 	switch {
 	case rsp.StatusCode == 503:
 		var headers PasswordResetCompleteResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseManagedCustomerListResponse parses an HTTP response from a ManagedCustomerListWithResponse call
+func ParseManagedCustomerListResponse(rsp *http.Response) (*ManagedCustomerListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ManagedCustomerListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ManagedCustomerPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ManagedCustomerListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ManagedCustomerListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ManagedCustomerListResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers ManagedCustomerListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseManagedCustomerCreateResponse parses an HTTP response from a ManagedCustomerCreateWithResponse call
+func ParseManagedCustomerCreateResponse(rsp *http.Response) (*ManagedCustomerCreateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ManagedCustomerCreateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest ManagedCustomer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ManagedCustomerCreateResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers ManagedCustomerCreateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ManagedCustomerCreateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers ManagedCustomerCreateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseManagedCustomerGetResponse parses an HTTP response from a ManagedCustomerGetWithResponse call
+func ParseManagedCustomerGetResponse(rsp *http.Response) (*ManagedCustomerGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ManagedCustomerGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ManagedCustomer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ManagedCustomerGetResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers ManagedCustomerGetResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 401:
+		var headers ManagedCustomerGetResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ManagedCustomerGetResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers ManagedCustomerGetResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseManagedCustomerUpdateResponse parses an HTTP response from a ManagedCustomerUpdateWithResponse call
+func ParseManagedCustomerUpdateResponse(rsp *http.Response) (*ManagedCustomerUpdateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ManagedCustomerUpdateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ManagedCustomer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ManagedCustomerUpdateResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ManagedCustomerUpdateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ManagedCustomerUpdateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers ManagedCustomerUpdateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseManagedActivationRequestCreateResponse parses an HTTP response from a ManagedActivationRequestCreateWithResponse call
+func ParseManagedActivationRequestCreateResponse(rsp *http.Response) (*ManagedActivationRequestCreateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ManagedActivationRequestCreateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest ManagedActivationRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ActionNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ManagedActivationRequestCreateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ManagedActivationRequestCreateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ManagedActivationRequestCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ManagedActivationRequestCreateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseManagedDomainExportResponse parses an HTTP response from a ManagedDomainExportWithResponse call
+func ParseManagedDomainExportResponse(rsp *http.Response) (*ManagedDomainExportResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ManagedDomainExportResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ManagedDomainExportResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = value
+		}
+		if values := rsp.Header.Values("Vary"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Vary", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Vary = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ManagedDomainExportResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ManagedDomainExportResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers ManagedDomainExportResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {

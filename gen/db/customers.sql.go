@@ -314,6 +314,128 @@ func (q *Queries) CustomerGetForUpdate(ctx context.Context, db DBTX, id uuid.UUI
 	return i, err
 }
 
+const customerGetManaged = `-- name: CustomerGetManaged :one
+SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at, customer_activity.last_activity_at, terms.version AS terms_version,
+    terms_acceptances.accepted_at AS terms_accepted_at
+FROM customers
+LEFT JOIN customer_activity ON customer_activity.customer_id = customers.id
+LEFT JOIN terms_acceptances ON terms_acceptances.customer_id = customers.id AND terms_acceptances.is_first
+    AND terms_acceptances.terms_id = (SELECT newest.id FROM terms newest ORDER BY newest.version DESC LIMIT 1)
+LEFT JOIN terms ON terms.id = terms_acceptances.terms_id
+WHERE customers.id = $1 AND manages($2, customers.id)
+`
+
+type CustomerGetManagedRow struct {
+	Customer        Customer
+	LastActivityAt  *time.Time
+	TermsVersion    *int32
+	TermsAcceptedAt *time.Time
+}
+
+// One that the login manages, as CustomerGetWithActivity has it.
+func (q *Queries) CustomerGetManaged(ctx context.Context, db DBTX, iD uuid.UUID, managerID uuid.UUID) (CustomerGetManagedRow, error) {
+	row := db.QueryRow(ctx, customerGetManaged, iD, managerID)
+	var i CustomerGetManagedRow
+	err := row.Scan(
+		&i.Customer.ID,
+		&i.Customer.Name,
+		&i.Customer.Email,
+		&i.Customer.Phone,
+		&i.Customer.Company,
+		&i.Customer.Address,
+		&i.Customer.Comments,
+		&i.Customer.Modules,
+		&i.Customer.Properties,
+		&i.Customer.ParentID,
+		&i.Customer.ExternalID,
+		&i.Customer.Locale,
+		&i.Customer.Status,
+		&i.Customer.Version,
+		&i.Customer.CreatedAt,
+		&i.Customer.UpdatedAt,
+		&i.Customer.NameKey,
+		&i.Customer.EmailKey,
+		&i.Customer.SearchText,
+		&i.Customer.SearchGrams,
+		&i.Customer.InvitedAt,
+		&i.LastActivityAt,
+		&i.TermsVersion,
+		&i.TermsAcceptedAt,
+	)
+	return i, err
+}
+
+const customerGetManagedForKeyShare = `-- name: CustomerGetManagedForKeyShare :one
+SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at FROM customers
+WHERE customers.id = $1 AND (manages($2, customers.id) OR EXISTS (
+    SELECT FROM identities WHERE identities.id = $2 AND identities.role = 'manager'
+        AND identities.customer_id = customers.id AND customers.status = 'active'))
+FOR KEY SHARE OF customers
+`
+
+// The customer of a manager itself, or one that it manages: what a child may be added to.
+func (q *Queries) CustomerGetManagedForKeyShare(ctx context.Context, db DBTX, iD uuid.UUID, managerID uuid.UUID) (Customer, error) {
+	row := db.QueryRow(ctx, customerGetManagedForKeyShare, iD, managerID)
+	var i Customer
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.Email,
+		&i.Phone,
+		&i.Company,
+		&i.Address,
+		&i.Comments,
+		&i.Modules,
+		&i.Properties,
+		&i.ParentID,
+		&i.ExternalID,
+		&i.Locale,
+		&i.Status,
+		&i.Version,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.NameKey,
+		&i.EmailKey,
+		&i.SearchText,
+		&i.SearchGrams,
+		&i.InvitedAt,
+	)
+	return i, err
+}
+
+const customerGetManagedForNoKeyUpdate = `-- name: CustomerGetManagedForNoKeyUpdate :one
+SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at FROM customers WHERE customers.id = $1 AND manages($2, customers.id) FOR NO KEY UPDATE
+`
+
+func (q *Queries) CustomerGetManagedForNoKeyUpdate(ctx context.Context, db DBTX, iD uuid.UUID, managerID uuid.UUID) (Customer, error) {
+	row := db.QueryRow(ctx, customerGetManagedForNoKeyUpdate, iD, managerID)
+	var i Customer
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.Email,
+		&i.Phone,
+		&i.Company,
+		&i.Address,
+		&i.Comments,
+		&i.Modules,
+		&i.Properties,
+		&i.ParentID,
+		&i.ExternalID,
+		&i.Locale,
+		&i.Status,
+		&i.Version,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.NameKey,
+		&i.EmailKey,
+		&i.SearchText,
+		&i.SearchGrams,
+		&i.InvitedAt,
+	)
+	return i, err
+}
+
 const customerGetWithActivity = `-- name: CustomerGetWithActivity :one
 SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at, customer_activity.last_activity_at, terms.version AS terms_version,
     terms_acceptances.accepted_at AS terms_accepted_at
@@ -793,5 +915,16 @@ SELECT pg_advisory_xact_lock(4119251)
 // Held by every move until it commits. A statement of its own: what follows must see what the holder before wrote.
 func (q *Queries) HierarchyLock(ctx context.Context, db DBTX) error {
 	_, err := db.Exec(ctx, hierarchyLock)
+	return err
+}
+
+const hierarchyLockShared = `-- name: HierarchyLockShared :exec
+SELECT pg_advisory_xact_lock_shared(4119251)
+`
+
+// Held by who changes what is below a customer because of where it is: no move begins until it commits. A statement of
+// its own, as above.
+func (q *Queries) HierarchyLockShared(ctx context.Context, db DBTX) error {
+	_, err := db.Exec(ctx, hierarchyLockShared)
 	return err
 }

@@ -148,6 +148,25 @@ func (q *Queries) IdentityGetForShare(ctx context.Context, db DBTX, id uuid.UUID
 	return i, err
 }
 
+const identityGetStanding = `-- name: IdentityGetStanding :one
+SELECT identities.role, customers.status AS customer_status
+FROM identities JOIN customers ON customers.id = identities.customer_id
+WHERE identities.id = $1 AND identities.customer_id = $2
+`
+
+type IdentityGetStandingRow struct {
+	Role           string
+	CustomerStatus string
+}
+
+// What a login may do at this moment: its role, and whether its customer's people are let in at all.
+func (q *Queries) IdentityGetStanding(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID) (IdentityGetStandingRow, error) {
+	row := db.QueryRow(ctx, identityGetStanding, iD, customerID)
+	var i IdentityGetStandingRow
+	err := row.Scan(&i.Role, &i.CustomerStatus)
+	return i, err
+}
+
 const identityGetWithActivity = `-- name: IdentityGetWithActivity :one
 SELECT identities.id, identities.customer_id, identities.name, identities.email, identities.role, identities.password_hash, identities.version, identities.created_at, identities.updated_at, identities.name_key, identities.email_key, identities.search_text, identity_activity.last_login_at
 FROM identities LEFT JOIN identity_activity ON identity_activity.identity_id = identities.id

@@ -216,6 +216,24 @@ func (e Locale) Valid() bool {
 	}
 }
 
+// Defines values for ManagedActivationRequestState.
+const (
+	ManagedActivationRequestStateDraft  ManagedActivationRequestState = "draft"
+	ManagedActivationRequestStateQueued ManagedActivationRequestState = "queued"
+)
+
+// Valid indicates whether the value is a known member of the ManagedActivationRequestState enum.
+func (e ManagedActivationRequestState) Valid() bool {
+	switch e {
+	case ManagedActivationRequestStateDraft:
+		return true
+	case ManagedActivationRequestStateQueued:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for OperationKind.
 const (
 	OperationKindCustomerBulkDelete OperationKind = "customer_bulk_delete"
@@ -879,6 +897,60 @@ func (e OperationListParamsSort) Valid() bool {
 	case OperationListParamsSortCreatedAt:
 		return true
 	case OperationListParamsSortMinusCreatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ManagedCustomerListParamsSort.
+const (
+	ManagedCustomerListParamsSortCreatedAt      ManagedCustomerListParamsSort = "created_at"
+	ManagedCustomerListParamsSortMinusCreatedAt ManagedCustomerListParamsSort = "-created_at"
+	ManagedCustomerListParamsSortMinusName      ManagedCustomerListParamsSort = "-name"
+	ManagedCustomerListParamsSortName           ManagedCustomerListParamsSort = "name"
+)
+
+// Valid indicates whether the value is a known member of the ManagedCustomerListParamsSort enum.
+func (e ManagedCustomerListParamsSort) Valid() bool {
+	switch e {
+	case ManagedCustomerListParamsSortCreatedAt:
+		return true
+	case ManagedCustomerListParamsSortMinusCreatedAt:
+		return true
+	case ManagedCustomerListParamsSortMinusName:
+		return true
+	case ManagedCustomerListParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ManagedDomainExportParamsSort.
+const (
+	ManagedDomainExportParamsSortCreatedAt      ManagedDomainExportParamsSort = "created_at"
+	ManagedDomainExportParamsSortHost           ManagedDomainExportParamsSort = "host"
+	ManagedDomainExportParamsSortMinusCreatedAt ManagedDomainExportParamsSort = "-created_at"
+	ManagedDomainExportParamsSortMinusHost      ManagedDomainExportParamsSort = "-host"
+	ManagedDomainExportParamsSortMinusUpdatedAt ManagedDomainExportParamsSort = "-updated_at"
+	ManagedDomainExportParamsSortUpdatedAt      ManagedDomainExportParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the ManagedDomainExportParamsSort enum.
+func (e ManagedDomainExportParamsSort) Valid() bool {
+	switch e {
+	case ManagedDomainExportParamsSortCreatedAt:
+		return true
+	case ManagedDomainExportParamsSortHost:
+		return true
+	case ManagedDomainExportParamsSortMinusCreatedAt:
+		return true
+	case ManagedDomainExportParamsSortMinusHost:
+		return true
+	case ManagedDomainExportParamsSortMinusUpdatedAt:
+		return true
+	case ManagedDomainExportParamsSortUpdatedAt:
 		return true
 	default:
 		return false
@@ -1983,6 +2055,66 @@ type ListedPublishingPage struct {
 
 // Locale The language of messages to the customer. New ones may appear.
 type Locale string
+
+// ManagedActivationRequest defines model for ManagedActivationRequest.
+type ManagedActivationRequest struct {
+	// State `queued` when it is being sent, `draft` when the staff will.
+	State ManagedActivationRequestState `json:"state"`
+}
+
+// ManagedActivationRequestState `queued` when it is being sent, `draft` when the staff will.
+type ManagedActivationRequestState string
+
+// ManagedCustomer A customer as those see it who manage it.
+type ManagedCustomer struct {
+	Id      openapi_types.UUID `json:"id"`
+	Name    string             `json:"name"`
+	Email   *string            `json:"email"`
+	Phone   *string            `json:"phone"`
+	Company *string            `json:"company"`
+	Address *string            `json:"address"`
+
+	// Status `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
+	// `deactivated`: was active, access is switched off for now.
+	Status CustomerStatus `json:"status"`
+
+	// Modules Names of what the customer may use. Shown to the customer's portal, which enforces them.
+	Modules Modules `json:"modules"`
+
+	// Terms The current terms, when the customer has accepted them; null otherwise. A new version empties it for everybody and
+	// raises no `version`.
+	Terms *CustomerTerms `json:"terms"`
+
+	// ParentId The caller's own customer, or another one that it manages.
+	ParentId openapi_types.UUID `json:"parent_id"`
+	Version  int64              `json:"version"`
+}
+
+// ManagedCustomerCreate defines model for ManagedCustomerCreate.
+type ManagedCustomerCreate struct {
+	// Name One line of text.
+	Name Name `json:"name"`
+
+	// Email Where the activation goes. An email address (RFC 5321), without a display name.
+	Email   *string `json:"email,omitempty"`
+	Phone   *string `json:"phone,omitempty"`
+	Company *string `json:"company,omitempty"`
+	Address *string `json:"address,omitempty"`
+
+	// ParentId A customer that the caller manages; without it the caller's own.
+	ParentId *openapi_types.UUID `json:"parent_id,omitempty"`
+}
+
+// ManagedCustomerPage defines model for ManagedCustomerPage.
+type ManagedCustomerPage struct {
+	Data []ManagedCustomer `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor *NextCursor `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
 
 // Me defines model for Me.
 type Me struct {
@@ -3547,6 +3679,80 @@ type OperationRefusedRowListParams struct {
 	Bom *bool `form:"bom,omitempty" json:"bom,omitempty"`
 }
 
+// ManagedCustomerListParams defines parameters for ManagedCustomerList.
+type ManagedCustomerListParams struct {
+	// Q Text to look for in name, email, company and phone. It is found anywhere inside them, without regard to case or
+	// accents; with fewer than three characters, at the start of words. Phone numbers are also found by their digits
+	// alone.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Status Only customers in this status.
+	Status *CustomerStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// ParentId Only direct children of this customer. One that the caller does not manage has none here.
+	ParentId *openapi_types.UUID `form:"parent_id,omitempty" json:"parent_id,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *ManagedCustomerListParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// ManagedCustomerListParamsSort defines parameters for ManagedCustomerList.
+type ManagedCustomerListParamsSort string
+
+// ManagedCustomerGetParams defines parameters for ManagedCustomerGet.
+type ManagedCustomerGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// ManagedCustomerUpdateParams defines parameters for ManagedCustomerUpdate.
+type ManagedCustomerUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ManagedDomainExportParams defines parameters for ManagedDomainExport.
+type ManagedDomainExportParams struct {
+	// IncludeDescendants With `true` also the domains of all customers below, at any depth.
+	IncludeDescendants *bool `form:"include_descendants,omitempty" json:"include_descendants,omitempty"`
+
+	// Q Text to look for in host (in both of its forms) and origin, anywhere inside them, without regard to case or accents;
+	// with fewer than three characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Host Only the domain with exactly this host, in either of its forms.
+	Host *string `form:"host,omitempty" json:"host,omitempty"`
+
+	// Scheme Only domains with this scheme.
+	Scheme *DomainScheme `form:"scheme,omitempty" json:"scheme,omitempty"`
+
+	// SslExpiresBefore Only domains whose certificate expires before this moment.
+	SslExpiresBefore *time.Time `form:"ssl_expires_before,omitempty" json:"ssl_expires_before,omitempty"`
+
+	// TlsProtocol Only domains with this protocol.
+	TlsProtocol *TlsProtocol `form:"tls_protocol,omitempty" json:"tls_protocol,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id.
+	Sort *ManagedDomainExportParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Bom With `false` CSV comes without the byte order mark by which spreadsheets know that it is UTF-8.
+	Bom *bool `form:"bom,omitempty" json:"bom,omitempty"`
+}
+
+// ManagedDomainExportParamsSort defines parameters for ManagedDomainExport.
+type ManagedDomainExportParamsSort string
+
 // PortalDomainListParams defines parameters for PortalDomainList.
 type PortalDomainListParams struct {
 	// Q Text to look for in host (in both of its forms) and origin, anywhere inside them, without regard to case or accents;
@@ -3843,6 +4049,12 @@ type PasswordResetCreateJSONRequestBody = PasswordResetCreate
 // PasswordResetCompleteJSONRequestBody defines body for PasswordResetComplete for application/json ContentType.
 type PasswordResetCompleteJSONRequestBody = PasswordResetComplete
 
+// ManagedCustomerCreateJSONRequestBody defines body for ManagedCustomerCreate for application/json ContentType.
+type ManagedCustomerCreateJSONRequestBody = ManagedCustomerCreate
+
+// ManagedCustomerUpdateJSONRequestBody defines body for ManagedCustomerUpdate for application/json ContentType.
+type ManagedCustomerUpdateJSONRequestBody = PortalCustomerPatch
+
 // PortalPasswordUpdateJSONRequestBody defines body for PortalPasswordUpdate for application/json ContentType.
 type PortalPasswordUpdateJSONRequestBody = PasswordChange
 
@@ -4043,6 +4255,24 @@ type ServerInterface interface {
 	// PasswordResetComplete Set a new password through a link
 	// (POST /v1/password-resets/complete)
 	PasswordResetComplete(ctx echo.Context) error
+	// ManagedCustomerList List the customers that one manages
+	// (GET /v1/portal/customers)
+	ManagedCustomerList(ctx echo.Context, params ManagedCustomerListParams) error
+	// ManagedCustomerCreate Add a customer below one's own
+	// (POST /v1/portal/customers)
+	ManagedCustomerCreate(ctx echo.Context) error
+	// ManagedCustomerGet Read a customer that one manages
+	// (GET /v1/portal/customers/{customer_id})
+	ManagedCustomerGet(ctx echo.Context, customerId CustomerId, params ManagedCustomerGetParams) error
+	// ManagedCustomerUpdate Change a customer that one manages
+	// (PATCH /v1/portal/customers/{customer_id})
+	ManagedCustomerUpdate(ctx echo.Context, customerId CustomerId, params ManagedCustomerUpdateParams) error
+	// ManagedActivationRequestCreate Have a managed customer invited
+	// (POST /v1/portal/customers/{customer_id}/activation-requests)
+	ManagedActivationRequestCreate(ctx echo.Context, customerId CustomerId) error
+	// ManagedDomainExport Download the domains of a managed customer as CSV
+	// (GET /v1/portal/customers/{customer_id}/domains.csv)
+	ManagedDomainExport(ctx echo.Context, customerId CustomerId, params ManagedDomainExportParams) error
 	// PortalDomainList List the domains of one's customer
 	// (GET /v1/portal/domains)
 	PortalDomainList(ctx echo.Context, params PortalDomainListParams) error
@@ -6401,6 +6631,237 @@ func (w *ServerInterfaceWrapper) PasswordResetComplete(ctx echo.Context) error {
 	return err
 }
 
+// ManagedCustomerList converts echo context to params.
+func (w *ServerInterfaceWrapper) ManagedCustomerList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ManagedCustomerListParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "parent_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "parent_id", ctx.QueryParams(), &params.ParentId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter parent_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ManagedCustomerList(ctx, params)
+	return err
+}
+
+// ManagedCustomerCreate converts echo context to params.
+func (w *ServerInterfaceWrapper) ManagedCustomerCreate(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ManagedCustomerCreate(ctx)
+	return err
+}
+
+// ManagedCustomerGet converts echo context to params.
+func (w *ServerInterfaceWrapper) ManagedCustomerGet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ManagedCustomerGetParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ManagedCustomerGet(ctx, customerId, params)
+	return err
+}
+
+// ManagedCustomerUpdate converts echo context to params.
+func (w *ServerInterfaceWrapper) ManagedCustomerUpdate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ManagedCustomerUpdateParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ManagedCustomerUpdate(ctx, customerId, params)
+	return err
+}
+
+// ManagedActivationRequestCreate converts echo context to params.
+func (w *ServerInterfaceWrapper) ManagedActivationRequestCreate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ManagedActivationRequestCreate(ctx, customerId)
+	return err
+}
+
+// ManagedDomainExport converts echo context to params.
+func (w *ServerInterfaceWrapper) ManagedDomainExport(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ManagedDomainExportParams
+	// ------------- Optional query parameter "include_descendants" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_descendants", ctx.QueryParams(), &params.IncludeDescendants, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_descendants: %s", err))
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "host" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "host", ctx.QueryParams(), &params.Host, runtime.BindQueryParameterOptions{Type: "string", Format: "host-name"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter host: %s", err))
+	}
+
+	// ------------- Optional query parameter "scheme" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scheme", ctx.QueryParams(), &params.Scheme, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheme: %s", err))
+	}
+
+	// ------------- Optional query parameter "ssl_expires_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ssl_expires_before", ctx.QueryParams(), &params.SslExpiresBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter ssl_expires_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "tls_protocol" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tls_protocol", ctx.QueryParams(), &params.TlsProtocol, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tls_protocol: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "bom" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "bom", ctx.QueryParams(), &params.Bom, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter bom: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ManagedDomainExport(ctx, customerId, params)
+	return err
+}
+
 // PortalDomainList converts echo context to params.
 func (w *ServerInterfaceWrapper) PortalDomainList(ctx echo.Context) error {
 	var err error
@@ -7346,6 +7807,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/operations/:operation_id/refused-rows", wrapper.OperationRefusedRowList, options.OperationMiddlewares["operationRefusedRowList"]...)
 	router.POST(options.BaseURL+"/v1/password-resets", wrapper.PasswordResetCreate, options.OperationMiddlewares["passwordResetCreate"]...)
 	router.POST(options.BaseURL+"/v1/password-resets/complete", wrapper.PasswordResetComplete, options.OperationMiddlewares["passwordResetComplete"]...)
+	router.GET(options.BaseURL+"/v1/portal/customers", wrapper.ManagedCustomerList, options.OperationMiddlewares["managedCustomerList"]...)
+	router.POST(options.BaseURL+"/v1/portal/customers", wrapper.ManagedCustomerCreate, options.OperationMiddlewares["managedCustomerCreate"]...)
+	router.GET(options.BaseURL+"/v1/portal/customers/:customer_id", wrapper.ManagedCustomerGet, options.OperationMiddlewares["managedCustomerGet"]...)
+	router.PATCH(options.BaseURL+"/v1/portal/customers/:customer_id", wrapper.ManagedCustomerUpdate, options.OperationMiddlewares["managedCustomerUpdate"]...)
+	router.POST(options.BaseURL+"/v1/portal/customers/:customer_id/activation-requests", wrapper.ManagedActivationRequestCreate, options.OperationMiddlewares["managedActivationRequestCreate"]...)
+	router.GET(options.BaseURL+"/v1/portal/customers/:customer_id/domains.csv", wrapper.ManagedDomainExport, options.OperationMiddlewares["managedDomainExport"]...)
 	router.GET(options.BaseURL+"/v1/portal/domains", wrapper.PortalDomainList, options.OperationMiddlewares["portalDomainList"]...)
 	router.GET(options.BaseURL+"/v1/portal/domains.csv", wrapper.PortalDomainExport, options.OperationMiddlewares["portalDomainExport"]...)
 	router.PUT(options.BaseURL+"/v1/portal/password", wrapper.PortalPasswordUpdate, options.OperationMiddlewares["portalPasswordUpdate"]...)
@@ -16445,6 +16912,993 @@ func (response PasswordResetComplete503ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type ManagedCustomerListRequestObject struct {
+	Params ManagedCustomerListParams
+}
+
+type ManagedCustomerListResponseObject interface {
+	VisitManagedCustomerListResponse(w http.ResponseWriter) error
+}
+
+type ManagedCustomerList200ResponseHeaders struct {
+	Link *string
+}
+
+type ManagedCustomerList200JSONResponse struct {
+	Body    ManagedCustomerPage
+	Headers ManagedCustomerList200ResponseHeaders
+}
+
+func (response ManagedCustomerList200JSONResponse) VisitManagedCustomerListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerList400ApplicationProblemPlusJSONResponse) VisitManagedCustomerListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerList401ApplicationProblemPlusJSONResponse) VisitManagedCustomerListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerList403ApplicationProblemPlusJSONResponse) VisitManagedCustomerListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerList500ApplicationProblemPlusJSONResponse) VisitManagedCustomerListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerList503ApplicationProblemPlusJSONResponse) VisitManagedCustomerListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerCreateRequestObject struct {
+	Body *ManagedCustomerCreateJSONRequestBody
+}
+
+type ManagedCustomerCreateResponseObject interface {
+	VisitManagedCustomerCreateResponse(w http.ResponseWriter) error
+}
+
+type ManagedCustomerCreate201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type ManagedCustomerCreate201JSONResponse struct {
+	Body    ManagedCustomer
+	Headers ManagedCustomerCreate201ResponseHeaders
+}
+
+func (response ManagedCustomerCreate201JSONResponse) VisitManagedCustomerCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerCreate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerCreate400ApplicationProblemPlusJSONResponse) VisitManagedCustomerCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerCreate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerCreate401ApplicationProblemPlusJSONResponse) VisitManagedCustomerCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerCreate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerCreate403ApplicationProblemPlusJSONResponse) VisitManagedCustomerCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerCreate409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerCreate409ApplicationProblemPlusJSONResponse) VisitManagedCustomerCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerCreate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerCreate413ApplicationProblemPlusJSONResponse) VisitManagedCustomerCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerCreate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerCreate415ApplicationProblemPlusJSONResponse) VisitManagedCustomerCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerCreate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerCreate422ApplicationProblemPlusJSONResponse) VisitManagedCustomerCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerCreate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerCreate500ApplicationProblemPlusJSONResponse) VisitManagedCustomerCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerCreate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerCreate503ApplicationProblemPlusJSONResponse) VisitManagedCustomerCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerGetRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	Params     ManagedCustomerGetParams
+}
+
+type ManagedCustomerGetResponseObject interface {
+	VisitManagedCustomerGetResponse(w http.ResponseWriter) error
+}
+
+type ManagedCustomerGet200ResponseHeaders struct {
+	ETag string
+}
+
+type ManagedCustomerGet200JSONResponse struct {
+	Body    ManagedCustomer
+	Headers ManagedCustomerGet200ResponseHeaders
+}
+
+func (response ManagedCustomerGet200JSONResponse) VisitManagedCustomerGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerGet304Response = NotModifiedResponse
+
+func (response ManagedCustomerGet304Response) VisitManagedCustomerGetResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type ManagedCustomerGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerGet400ApplicationProblemPlusJSONResponse) VisitManagedCustomerGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerGet401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerGet401ApplicationProblemPlusJSONResponse) VisitManagedCustomerGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerGet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerGet403ApplicationProblemPlusJSONResponse) VisitManagedCustomerGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerGet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerGet404ApplicationProblemPlusJSONResponse) VisitManagedCustomerGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerGet500ApplicationProblemPlusJSONResponse) VisitManagedCustomerGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerGet503ApplicationProblemPlusJSONResponse) VisitManagedCustomerGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerUpdateRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	Params     ManagedCustomerUpdateParams
+	Body       *ManagedCustomerUpdateJSONRequestBody
+}
+
+type ManagedCustomerUpdateResponseObject interface {
+	VisitManagedCustomerUpdateResponse(w http.ResponseWriter) error
+}
+
+type ManagedCustomerUpdate200ResponseHeaders struct {
+	ETag string
+}
+
+type ManagedCustomerUpdate200JSONResponse struct {
+	Body    ManagedCustomer
+	Headers ManagedCustomerUpdate200ResponseHeaders
+}
+
+func (response ManagedCustomerUpdate200JSONResponse) VisitManagedCustomerUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerUpdate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerUpdate400ApplicationProblemPlusJSONResponse) VisitManagedCustomerUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerUpdate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerUpdate401ApplicationProblemPlusJSONResponse) VisitManagedCustomerUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerUpdate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerUpdate403ApplicationProblemPlusJSONResponse) VisitManagedCustomerUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerUpdate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerUpdate404ApplicationProblemPlusJSONResponse) VisitManagedCustomerUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerUpdate412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerUpdate412ApplicationProblemPlusJSONResponse) VisitManagedCustomerUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerUpdate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerUpdate413ApplicationProblemPlusJSONResponse) VisitManagedCustomerUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerUpdate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerUpdate415ApplicationProblemPlusJSONResponse) VisitManagedCustomerUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerUpdate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerUpdate422ApplicationProblemPlusJSONResponse) VisitManagedCustomerUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerUpdate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerUpdate500ApplicationProblemPlusJSONResponse) VisitManagedCustomerUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedCustomerUpdate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedCustomerUpdate503ApplicationProblemPlusJSONResponse) VisitManagedCustomerUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedActivationRequestCreateRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+}
+
+type ManagedActivationRequestCreateResponseObject interface {
+	VisitManagedActivationRequestCreateResponse(w http.ResponseWriter) error
+}
+
+type ManagedActivationRequestCreate202JSONResponse ManagedActivationRequest
+
+func (response ManagedActivationRequestCreate202JSONResponse) VisitManagedActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedActivationRequestCreate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedActivationRequestCreate400ApplicationProblemPlusJSONResponse) VisitManagedActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedActivationRequestCreate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedActivationRequestCreate401ApplicationProblemPlusJSONResponse) VisitManagedActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedActivationRequestCreate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedActivationRequestCreate403ApplicationProblemPlusJSONResponse) VisitManagedActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedActivationRequestCreate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedActivationRequestCreate404ApplicationProblemPlusJSONResponse) VisitManagedActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedActivationRequestCreate409ApplicationProblemPlusJSONResponse struct {
+	ActionNotAllowedApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedActivationRequestCreate409ApplicationProblemPlusJSONResponse) VisitManagedActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedActivationRequestCreate429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedActivationRequestCreate429ApplicationProblemPlusJSONResponse) VisitManagedActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedActivationRequestCreate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedActivationRequestCreate500ApplicationProblemPlusJSONResponse) VisitManagedActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedActivationRequestCreate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedActivationRequestCreate503ApplicationProblemPlusJSONResponse) VisitManagedActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedDomainExportRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	Params     ManagedDomainExportParams
+}
+
+type ManagedDomainExportResponseObject interface {
+	VisitManagedDomainExportResponse(w http.ResponseWriter) error
+}
+
+type ManagedDomainExport200ResponseHeaders struct {
+	ContentDisposition string
+	Vary               string
+}
+
+type ManagedDomainExport200ApplicationxNdjsonResponse struct {
+	Body          io.Reader
+	Headers       ManagedDomainExport200ResponseHeaders
+	ContentLength int64
+}
+
+func (response ManagedDomainExport200ApplicationxNdjsonResponse) VisitManagedDomainExportResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Vary", fmt.Sprint(response.Headers.Vary))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type ManagedDomainExport200TextcsvResponse struct {
+	Body          io.Reader
+	Headers       ManagedDomainExport200ResponseHeaders
+	ContentLength int64
+}
+
+func (response ManagedDomainExport200TextcsvResponse) VisitManagedDomainExportResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Vary", fmt.Sprint(response.Headers.Vary))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ManagedDomainExport400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedDomainExport400ApplicationProblemPlusJSONResponse) VisitManagedDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedDomainExport401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedDomainExport401ApplicationProblemPlusJSONResponse) VisitManagedDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedDomainExport403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedDomainExport403ApplicationProblemPlusJSONResponse) VisitManagedDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedDomainExport404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedDomainExport404ApplicationProblemPlusJSONResponse) VisitManagedDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedDomainExport500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedDomainExport500ApplicationProblemPlusJSONResponse) VisitManagedDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedDomainExport503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedDomainExport503ApplicationProblemPlusJSONResponse) VisitManagedDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PortalDomainListRequestObject struct {
 	Params PortalDomainListParams
 }
@@ -20693,6 +22147,24 @@ type StrictServerInterface interface {
 	// PasswordResetComplete Set a new password through a link
 	// (POST /v1/password-resets/complete)
 	PasswordResetComplete(ctx context.Context, request PasswordResetCompleteRequestObject) (PasswordResetCompleteResponseObject, error)
+	// ManagedCustomerList List the customers that one manages
+	// (GET /v1/portal/customers)
+	ManagedCustomerList(ctx context.Context, request ManagedCustomerListRequestObject) (ManagedCustomerListResponseObject, error)
+	// ManagedCustomerCreate Add a customer below one's own
+	// (POST /v1/portal/customers)
+	ManagedCustomerCreate(ctx context.Context, request ManagedCustomerCreateRequestObject) (ManagedCustomerCreateResponseObject, error)
+	// ManagedCustomerGet Read a customer that one manages
+	// (GET /v1/portal/customers/{customer_id})
+	ManagedCustomerGet(ctx context.Context, request ManagedCustomerGetRequestObject) (ManagedCustomerGetResponseObject, error)
+	// ManagedCustomerUpdate Change a customer that one manages
+	// (PATCH /v1/portal/customers/{customer_id})
+	ManagedCustomerUpdate(ctx context.Context, request ManagedCustomerUpdateRequestObject) (ManagedCustomerUpdateResponseObject, error)
+	// ManagedActivationRequestCreate Have a managed customer invited
+	// (POST /v1/portal/customers/{customer_id}/activation-requests)
+	ManagedActivationRequestCreate(ctx context.Context, request ManagedActivationRequestCreateRequestObject) (ManagedActivationRequestCreateResponseObject, error)
+	// ManagedDomainExport Download the domains of a managed customer as CSV
+	// (GET /v1/portal/customers/{customer_id}/domains.csv)
+	ManagedDomainExport(ctx context.Context, request ManagedDomainExportRequestObject) (ManagedDomainExportResponseObject, error)
 	// PortalDomainList List the domains of one's customer
 	// (GET /v1/portal/domains)
 	PortalDomainList(ctx context.Context, request PortalDomainListRequestObject) (PortalDomainListResponseObject, error)
@@ -22664,6 +24136,203 @@ func (sh *strictHandler) PasswordResetComplete(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(PasswordResetCompleteResponseObject); ok {
 		return validResponse.VisitPasswordResetCompleteResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ManagedCustomerList operation middleware
+func (sh *strictHandler) ManagedCustomerList(ctx echo.Context, params ManagedCustomerListParams) error {
+	var request ManagedCustomerListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ManagedCustomerList(ctx.Request().Context(), request.(ManagedCustomerListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ManagedCustomerList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ManagedCustomerListResponseObject); ok {
+		return validResponse.VisitManagedCustomerListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ManagedCustomerCreate operation middleware
+func (sh *strictHandler) ManagedCustomerCreate(ctx echo.Context) error {
+	var request ManagedCustomerCreateRequestObject
+
+	var body ManagedCustomerCreateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ManagedCustomerCreate(ctx.Request().Context(), request.(ManagedCustomerCreateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ManagedCustomerCreate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ManagedCustomerCreateResponseObject); ok {
+		return validResponse.VisitManagedCustomerCreateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ManagedCustomerGet operation middleware
+func (sh *strictHandler) ManagedCustomerGet(ctx echo.Context, customerId CustomerId, params ManagedCustomerGetParams) error {
+	var request ManagedCustomerGetRequestObject
+
+	request.CustomerId = customerId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ManagedCustomerGet(ctx.Request().Context(), request.(ManagedCustomerGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ManagedCustomerGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ManagedCustomerGetResponseObject); ok {
+		return validResponse.VisitManagedCustomerGetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ManagedCustomerUpdate operation middleware
+func (sh *strictHandler) ManagedCustomerUpdate(ctx echo.Context, customerId CustomerId, params ManagedCustomerUpdateParams) error {
+	var request ManagedCustomerUpdateRequestObject
+
+	request.CustomerId = customerId
+	request.Params = params
+
+	var body ManagedCustomerUpdateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ManagedCustomerUpdate(ctx.Request().Context(), request.(ManagedCustomerUpdateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ManagedCustomerUpdate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ManagedCustomerUpdateResponseObject); ok {
+		return validResponse.VisitManagedCustomerUpdateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ManagedActivationRequestCreate operation middleware
+func (sh *strictHandler) ManagedActivationRequestCreate(ctx echo.Context, customerId CustomerId) error {
+	var request ManagedActivationRequestCreateRequestObject
+
+	request.CustomerId = customerId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ManagedActivationRequestCreate(ctx.Request().Context(), request.(ManagedActivationRequestCreateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ManagedActivationRequestCreate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ManagedActivationRequestCreateResponseObject); ok {
+		return validResponse.VisitManagedActivationRequestCreateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ManagedDomainExport operation middleware
+func (sh *strictHandler) ManagedDomainExport(ctx echo.Context, customerId CustomerId, params ManagedDomainExportParams) error {
+	var request ManagedDomainExportRequestObject
+
+	request.CustomerId = customerId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ManagedDomainExport(ctx.Request().Context(), request.(ManagedDomainExportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ManagedDomainExport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ManagedDomainExportResponseObject); ok {
+		return validResponse.VisitManagedDomainExportResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

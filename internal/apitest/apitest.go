@@ -113,6 +113,7 @@ type options struct {
 	sender        *mail.Sender
 	blobURL       string
 	termsRequired bool
+	origins       []string
 }
 
 // PublicURL makes the server a replica of the installation at that URL: it issues and takes the same tokens.
@@ -123,6 +124,9 @@ func Blobs(url string) Option { return func(o *options) { o.blobURL = url } }
 
 // TermsRequired makes customers' people accept the terms first.
 func TermsRequired(o *options) { o.termsRequired = true }
+
+// Origins lets pages of these origins call from a browser.
+func Origins(origins ...string) Option { return func(o *options) { o.origins = origins } }
 
 // Mail makes the server one that sends mail.
 func Mail(sender *mail.Sender) Option { return func(o *options) { o.sender = sender } }
@@ -163,7 +167,8 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 	s.Queue = work.Queue
 	s.Options = api.Options{
 		DB: s.DB, Authority: s.Authority, Keyring: s.Keyring, Hasher: s.Hasher, Activation: work.Activation,
-		Operations: work.Operations, Contract: Contract(), Blobs: store, Exports: exports.NewSnapshots(exporting, 500*time.Millisecond), TermsRequired: chosen.termsRequired, Log: log,
+		Operations: work.Operations, Contract: Contract(), Blobs: store, Exports: exports.NewSnapshots(exporting, 500*time.Millisecond), TermsRequired: chosen.termsRequired,
+		CORSOrigins: chosen.origins, Log: log,
 	}
 	listener.Config.Handler, err = api.New(s.Options)
 	require.NoError(t, err)

@@ -159,7 +159,7 @@ func (d dataset) properties(i int, random *rand.Rand, manager string) json.RawMe
 func fold(name string, email, company, phone, externalID *string) (nameKey string, emailKey *string, searchText string) {
 	nameKey = textfold.Key(name)
 	searchText = " " + nameKey
-	for _, field := range []*string{email, company, phone, externalID} {
+	for _, field := range []*string{email, company, phone} {
 		if field != nil {
 			searchText += "\n " + textfold.Key(*field)
 		}
@@ -171,6 +171,9 @@ func fold(name string, email, company, phone, externalID *string) (nameKey strin
 			}
 			return r
 		}, *phone)
+	}
+	if externalID != nil {
+		searchText += "\n\t " + textfold.Key(*externalID)
 	}
 	if email != nil {
 		key := textfold.CaseKey(*email)

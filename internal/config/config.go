@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,6 +30,7 @@ type Config struct {
 	MetricsAddr    string         // "" for none
 	PublicURL      string         // "" to derive it from the address that is listened on
 	PortalURL      string         // "" for the built-in pages at the public URL
+	CORSOrigins    []string       // of pages that may call from a browser, as browsers write them
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	DatabaseURL    string         // "" for the embedded server
 	DataDir        string
@@ -76,6 +79,7 @@ var settings = []setting{
 		}
 		return nil
 	}},
+	{"CORS_ORIGINS", "", "origins of portals that call from a browser, separated by commas (default none)", readCORSOrigins},
 	{"TRUSTED_PROXIES", "", "networks whose X-Forwarded-For is believed, separated by commas", readTrustedProxies},
 	{"DATABASE_URL", "", "PostgreSQL 15 or newer (default an embedded server)", func(c *Config, v string) error {
 		c.DatabaseURL = v
@@ -254,6 +258,49 @@ func readSMTPURL(c *Config, value string) error {
 // isWeb tells whether a URL is of http or https, and has a host and no user.
 func isWeb(u *url.URL) bool {
 	return (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil
+}
+
+func readCORSOrigins(c *Config, value string) error {
+	for text := range strings.SplitSeq(value, ",") {
+		text = strings.TrimSpace(text)
+		if text == "" {
+			continue
+		}
+		origin, valid := originOf(text)
+		if !valid {
+			return fmt.Errorf("must hold origins such as https://portal.example.com, without a path, not %q", text)
+		}
+		if !slices.Contains(c.CORSOrigins, origin) {
+			c.CORSOrigins = append(c.CORSOrigins, origin)
+		}
+	}
+	return nil
+}
+
+// originHost is the host of an origin: a name in its ASCII form, or an address.
+var originHost = regexp.MustCompile(`^([a-z0-9._-]+|\[[0-9a-f:.]+\])$`)
+
+// originOf gives an origin as browsers write it: in small letters, without the port that its scheme has anyway.
+func originOf(text string) (origin string, valid bool) {
+	text = strings.ToLower(text)
+	parsed, err := url.Parse(text)
+	if err != nil || !isWeb(parsed) || text != parsed.Scheme+"://"+parsed.Host {
+		return "", false
+	}
+	host, port := parsed.Host, parsed.Port()
+	if port != "" {
+		host = strings.TrimSuffix(host, ":"+port)
+		if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 || port[0] == '0' {
+			return "", false
+		}
+	}
+	if port == map[string]string{"http": "80", "https": "443"}[parsed.Scheme] {
+		port = ""
+	}
+	if port != "" {
+		port = ":" + port
+	}
+	return parsed.Scheme + "://" + host + port, originHost.MatchString(host)
 }
 
 func readTrustedProxies(c *Config, value string) error {

@@ -76,14 +76,14 @@ func TestAllProblemsAtOnceAndNoSecrets(t *testing.T) {
 	t.Parallel()
 	_, err := load(map[string]string{
 		"ADDR": "8080", "METRICS_ADDR": "localhost:http", "PUBLIC_URL": "https://ada:hush-1@example.com",
-		"TRUSTED_PROXIES": "10.0.0.0/40",
-		"DATABASE_URL":    "postgres://ada:hush-2@host:port/db", "SECRET_KEY": "hush-3", "ADMIN_PASSWORD": "hush-4",
+		"TRUSTED_PROXIES": "10.0.0.0/40", "CORS_ORIGINS": "*",
+		"DATABASE_URL": "postgres://ada:hush-2@host:port/db", "SECRET_KEY": "hush-3", "ADMIN_PASSWORD": "hush-4",
 		"LOG_FORMAT": "xml", "LOG_LEVEL": "loud", "SMTP_URL": "smtp://ada:hush-5/@host:587", "MAIL_FROM": "ada at example.com",
 		"BLOB_URL": "s3://hush-6@bucket",
 	}, "--data-dir", "")
 	found := problems(t, err)
 	for _, name := range []string{
-		"ADDR", "METRICS_ADDR", "PUBLIC_URL", "TRUSTED_PROXIES", "DATABASE_URL", "DATA_DIR", "SECRET_KEY", "ADMIN_PASSWORD",
+		"ADDR", "METRICS_ADDR", "PUBLIC_URL", "TRUSTED_PROXIES", "CORS_ORIGINS", "DATABASE_URL", "DATA_DIR", "SECRET_KEY", "ADMIN_PASSWORD",
 		"LOG_FORMAT", "LOG_LEVEL", "SMTP_URL", "MAIL_FROM", "BLOB_URL",
 	} {
 		require.Condition(t, func() bool {
@@ -149,5 +149,30 @@ func TestHelpShowsNoValues(t *testing.T) {
 	require.NotContains(t, help.String(), "hush")
 	for _, name := range []string{"database-url", "CLIENTELE_SECRET_KEY", "CLIENTELE_ADDR, default 127.0.0.1:8080"} {
 		require.Contains(t, help.String(), name)
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	t.Parallel()
+	settings, err := load(map[string]string{
+		"CORS_ORIGINS": "https://Portal.example.com, http://localhost:5173,,https://a.example:443,http://b.example:80," +
+			"https://c.example:80,http://[::1]:8081,https://portal.example.com, https://xn--caf-dma.example",
+	})
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		"https://portal.example.com", "http://localhost:5173", "https://a.example", "http://b.example", "https://c.example:80",
+		"http://[::1]:8081", "https://xn--caf-dma.example",
+	}, settings.CORSOrigins, "as browsers write them")
+
+	for _, wrong := range []string{
+		"*", "null", "https://*.example.com", "https://example.com/", "https://example.com/portal", "https://example.com?a=b",
+		"https://example.com?", "https://example.com#", "https://ada@example.com", "example.com", "//example.com", "https://", "https://:80",
+		"https://example.com:", "https://example.com:0", "https://example.com:65536", "https://example.com:x", "ftp://example.com",
+		"https://exa mple.com", "https://example.com https://example.org", "https://café.example", "https://exa%6dple.com",
+		"http://[::1", "https://a.example,*", "https://example.com:08x", "https://example.com:0443", "https://example.com:",
+	} {
+		_, err := load(map[string]string{"CORS_ORIGINS": wrong})
+		require.Len(t, problems(t, err), 1, wrong)
+		require.Contains(t, err.Error(), "CLIENTELE_CORS_ORIGINS must hold origins", wrong)
 	}
 }

@@ -9,5 +9,13 @@ func (o *Operation) Streams() bool { return len(o.MediaTypes) == 1 && o.MediaTyp
 // IsBeforeTerms tells whether customers' people may call the operation before they have accepted the terms.
 func (o *Operation) IsBeforeTerms() bool { return o.operation.Extensions["x-before-terms"] == true }
 
+// IsForManagers tells whether of customers' people only those may call the operation who have the role manager.
+func (o *Operation) IsForManagers() bool {
+	return o.operation.Extensions["x-portal-role"] == portalManager
+}
+
+// portalManager is the one role that x-portal-role asks for.
+const portalManager = "manager"
+
 // HasAnswer tells whether the contract says that the operation may answer with the status.
 func (o *Operation) HasAnswer(status int) bool { return o.operation.Responses.Status(status) != nil }

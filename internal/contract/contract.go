@@ -101,6 +101,9 @@ func load(
 	if o.Requirements, err = requirements(operation.Security); err != nil {
 		return nil, err
 	}
+	if role, given := operation.Extensions["x-portal-role"]; given && role != portalManager {
+		return nil, fmt.Errorf("x-portal-role is %v, and there is no role to ask for but %s", role, portalManager)
+	}
 	for _, parameter := range slices.Concat(item.Parameters, operation.Parameters) {
 		if err := checkParameterSchema(parameter.Value); err != nil {
 			return nil, err

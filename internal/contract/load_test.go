@@ -89,6 +89,20 @@ func TestWhoMayCallIsSaidInOneWay(t *testing.T) {
 	}
 }
 
+func TestRolesOfThePortal(t *testing.T) {
+	t.Parallel()
+	operation, err := document{security: `[{"identity": ["portal"]}], "x-portal-role": "manager"`}.load(t)
+	require.NoError(t, err)
+	require.True(t, operation.IsForManagers())
+	operation, err = document{security: `[{"identity": ["portal"]}]`}.load(t)
+	require.NoError(t, err)
+	require.False(t, operation.IsForManagers())
+	for _, role := range []string{`"managers"`, `"member"`, `""`, `null`, `true`, `["manager"]`} {
+		_, err := document{security: `[], "x-portal-role": ` + role}.load(t)
+		require.ErrorContains(t, err, "x-portal-role", role)
+	}
+}
+
 func TestBodiesAreClosed(t *testing.T) {
 	t.Parallel()
 	free := `{"type": "object", "additionalProperties": true}`

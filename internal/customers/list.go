@@ -40,6 +40,7 @@ type Filter struct {
 	Status            *string           `json:"status,omitempty"`
 	ParentID          *uuid.UUID        `json:"parent_id,omitempty"`
 	AncestorID        *uuid.UUID        `json:"ancestor_id,omitempty"`
+	ManagedBy         *uuid.UUID        `json:"managed_by,omitempty"` // a login; a text is not looked for in what it does not see
 	Email             *string           `json:"email,omitempty"`
 	ExternalID        *string           `json:"external_id,omitempty"`
 	Module            *string           `json:"module,omitempty"`
@@ -92,6 +93,16 @@ func (f Filter) where() postgres.Where {
 	if f.AncestorID != nil {
 		where.And(`id IN (WITH RECURSIVE below AS (
 			SELECT child.id FROM customers child WHERE child.parent_id = ` + where.Arg(*f.AncestorID) + `
+			UNION ALL
+			SELECT child.id FROM customers child JOIN below ON child.parent_id = below.id
+		) SELECT id FROM below)`)
+	}
+	if f.ManagedBy != nil {
+		// The way up from each customer, which the function manages goes, would be one for every row.
+		where.And(`id IN (WITH RECURSIVE below AS (
+			SELECT child.id FROM customers child WHERE child.parent_id = (
+				SELECT own.id FROM customers own JOIN identities ON identities.customer_id = own.id
+				WHERE identities.id = ` + where.Arg(*f.ManagedBy) + ` AND identities.role = 'manager' AND own.status = 'active')
 			UNION ALL
 			SELECT child.id FROM customers child JOIN below ON child.parent_id = below.id
 		) SELECT id FROM below)`)
@@ -149,6 +160,9 @@ func (f Filter) whereQuery(where *postgres.Where) {
 	}
 	placeholder := where.Arg(pattern)
 	like := "search_text LIKE " + placeholder
+	if f.ManagedBy != nil {
+		where.And("split_part(search_text, E'" + staffPart + "', 1) LIKE " + placeholder)
+	}
 	grams := textfold.CoveringGrams(f.Query)
 	if grams == nil {
 		where.AndSearch(like)
@@ -194,10 +208,14 @@ func isJSONScalar(text string) bool {
 	return err == nil && len(refused) == 0
 }
 
-// searchText is what customers are searched by; a phone number also by its digits alone.
+// staffPart comes before what only the staff finds customers by. No key has a tab in it.
+const staffPart = "\n\t"
+
+// searchText is what customers are searched by; a phone number also by its digits alone. The external id, which nobody but
+// the staff may find out, is at the end.
 func searchText(customer *db.Customer) string {
 	fields := []string{customer.Name}
-	for _, field := range []*string{customer.Email, customer.Company, customer.Phone, customer.ExternalID} {
+	for _, field := range []*string{customer.Email, customer.Company, customer.Phone} {
 		if field != nil {
 			fields = append(fields, *field)
 		}
@@ -205,7 +223,11 @@ func searchText(customer *db.Customer) string {
 	if customer.Phone != nil {
 		fields = append(fields, digits(*customer.Phone))
 	}
-	return textfold.SearchText(fields...)
+	text := textfold.SearchText(fields...)
+	if customer.ExternalID != nil {
+		text += staffPart + textfold.SearchText(*customer.ExternalID)
+	}
+	return text
 }
 
 func digits(text string) string {

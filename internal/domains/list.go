@@ -19,6 +19,7 @@ type Filter struct {
 	Query            string     `json:"q,omitempty"`
 	CustomerID       *uuid.UUID `json:"customer_id,omitempty"`
 	Descendants      bool       `json:"descendants,omitempty"` // of that customer, whose domains are meant too
+	ManagedBy        *uuid.UUID `json:"managed_by,omitempty"`  // a login that must manage that customer
 	Host             *string    `json:"host,omitempty"`
 	Scheme           *string    `json:"scheme,omitempty"`
 	SSLExpiresBefore *time.Time `json:"ssl_expires_before,omitempty"`
@@ -42,6 +43,9 @@ func (f Filter) where() postgres.Where {
 		) SELECT id FROM tree)`)
 	} else if f.CustomerID != nil {
 		where.And("customer_id = " + where.Arg(*f.CustomerID))
+	}
+	if f.CustomerID != nil && f.ManagedBy != nil {
+		where.And("manages(" + where.Arg(*f.ManagedBy) + ", " + where.Arg(*f.CustomerID) + ")")
 	}
 	if f.Host != nil {
 		host, _ := hostname.Normalize(*f.Host) // one that is none finds nothing

@@ -114,6 +114,13 @@ func NoSuchResource() *Error {
 	return &Error{Kind: NotFound, Code: "not_found", Detail: "There is no such resource."}
 }
 
+// InvalidToken tells that the access token is not good, or not any more.
+func InvalidToken(cause error) *Error {
+	return &Error{
+		Kind: Unauthenticated, Code: "invalid_token", Detail: "The access token is not valid or has expired.", Cause: cause,
+	}
+}
+
 // CurrentVersion is what a stale fault is about: the version that the resource has.
 type CurrentVersion int64
 

@@ -233,8 +233,10 @@ func (s *server) handler(
 ) (handler, metrics http.Handler, err error) {
 	options := api.Options{
 		DB: s.database, Authority: authority, Keyring: keyring, Hasher: passwords.NewHasher(),
-		Activation: work.Activation, Operations: work.Operations, Contract: loaded, Blobs: s.store, Exports: exports.NewSnapshots(s.exporting, exportWait),
-		TermsRequired: s.settings.TermsRequired, TrustedProxies: s.settings.TrustedProxies, Log: s.log,
+		Activation: work.Activation, Operations: work.Operations, Contract: loaded, Blobs: s.store,
+		Exports:       exports.NewSnapshots(s.exporting, exportWait),
+		TermsRequired: s.settings.TermsRequired, TrustedProxies: s.settings.TrustedProxies,
+		CORSOrigins: s.settings.CORSOrigins, Log: s.log,
 	}
 	if s.settings.MetricsAddr != "" {
 		options.Metrics = api.NewMetrics()

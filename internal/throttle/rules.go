@@ -51,3 +51,9 @@ var resets = []rule{
 	{name: "reset of a login, each hour", login: true, free: 5, first: time.Hour, longest: time.Hour},
 	{name: "reset from an address", address: true, free: 30, first: time.Hour, longest: time.Hour},
 }
+
+// invitations are mails that a manager has sent to a contact: one a minute and five an hour for an address.
+var invitations = []rule{
+	{name: "invitation, each minute", login: true, free: 1, first: time.Minute, longest: time.Minute},
+	{name: "invitation, each hour", login: true, free: 5, first: time.Hour, longest: time.Hour},
+}

@@ -25,6 +25,8 @@ type Realm string
 const (
 	Staff  Realm = "staff"
 	Portal Realm = "portal"
+
+	contact Realm = "contact" // recipients of invitations, who need not have a login
 )
 
 // Guard counts and judges.
@@ -125,6 +127,19 @@ func (g *Guard) Reset(ctx context.Context, realm Realm, login, address string) (
 		}
 	}
 	return counted.longestWait(resets) == 0, nil
+}
+
+// Invite tells whether a mail may go to the address that one of a customer's people asks for, who is not the owner of the
+// address. When it got enough of them the error is a fault of the kind TooManyRequests.
+func (g *Guard) Invite(ctx context.Context, recipient string) error {
+	counted, err := g.count(ctx, invitations, newSubject(contact, recipient, ""))
+	if err != nil {
+		return fmt.Errorf("counting an invitation: %w", err)
+	}
+	if wait := counted.longestWait(invitations); wait > 0 {
+		return tooMany(wait)
+	}
+	return nil
 }
 
 // Sweep deletes what is forgotten.
