@@ -10,6 +10,8 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"syscall"
+	"time"
 
 	"gocloud.dev/blob"
 
@@ -86,6 +88,12 @@ func (s *Store) writeBytes(ctx context.Context, key string, content *limitedRead
 	if err == nil {
 		complete = true
 		err = writer.Close()
+	}
+	if errors.Is(err, syscall.ENOSPC) {
+		return 0, &fault.Error{
+			Kind: fault.Unavailable, Code: "storage_full", Detail: "There is no room for the file at the moment.",
+			RetryAfter: time.Minute, Cause: fmt.Errorf("writing blob %s: %w", key, err),
+		}
 	}
 	if err != nil {
 		// Not every driver's error tells that the context ended.
