@@ -7,8 +7,6 @@ import (
 	"unicode"
 
 	"golang.org/x/text/cases"
-	"golang.org/x/text/runes"
-	"golang.org/x/text/transform"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -24,13 +22,16 @@ func Key(text string) string {
 	if isPlain(text) {
 		return strings.ToLower(text)
 	}
-	// A transformer has state, so each call has its own.
-	strip := transform.Chain(norm.NFKD, runes.Remove(runes.In(unicode.Mn)), norm.NFC)
-	folded, _, err := transform.String(strip, fold(norm.NFKC.String(text)))
-	if err != nil {
-		folded = strings.ToLower(text)
+	bare := strings.Map(withoutMark, norm.NFKD.String(fold(norm.NFKC.String(text))))
+	return strings.Join(strings.Fields(undecomposed.Replace(norm.NFC.String(bare))), " ")
+}
+
+// withoutMark leaves out marks that have no space of their own, such as accents.
+func withoutMark(r rune) rune {
+	if unicode.Is(unicode.Mn, r) {
+		return -1
 	}
-	return strings.Join(strings.Fields(undecomposed.Replace(folded)), " ")
+	return r
 }
 
 // isPlain tells whether the text is ASCII whose only white space is single spaces inside it, as most text is.
