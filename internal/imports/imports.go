@@ -1,5 +1,5 @@
 // Package imports takes files of customers and of domains: CSV, or lines of JSON. A file is received whole first, as UTF-8,
-// and then read by the steps of an operation, each of which writes some thousand rows and goes on where the one before
+// and then read by the steps of an operation, each of which writes a thousand rows and goes on where the one before
 // ended. It knows how a row of a file becomes the patch of a resource and what is wrong with one that does not; what a
 // patch does to a resource, the resource's own package knows.
 package imports
@@ -64,15 +64,14 @@ func Runners(store *blobs.Store, loaded *contract.Contract) (map[string]operatio
 }
 
 func decodeCustomer(body []byte, format Format) (customers.ImportRow, error) {
-	row := customers.ImportRow{Texts: format == CSV}
-	var id struct {
+	var row struct {
 		ID *uuid.UUID `json:"id"`
+		customers.Patch
 	}
-	if err := json.Unmarshal(body, &id); err != nil {
-		return row, fmt.Errorf("reading a row: %w", err)
+	if err := json.Unmarshal(body, &row); err != nil {
+		return customers.ImportRow{}, fmt.Errorf("reading a row: %w", err)
 	}
-	row.ID = id.ID
-	return row, json.Unmarshal(body, &row.Patch)
+	return customers.ImportRow{ID: row.ID, Patch: row.Patch, Texts: format == CSV}, nil
 }
 
 func decodeDomain(body []byte, format Format) (domains.ImportRow, error) {
