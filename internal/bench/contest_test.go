@@ -109,7 +109,7 @@ func compare(b *testing.B, product, reference *side) {
 		len(ratios), median(ratios), quantile(ratios, 0.25), quantile(ratios, 0.75))
 }
 
-func last(values []float64) float64 { return values[len(values)-1] }
+func last[T any](values []T) T { return values[len(values)-1] }
 
 func median(values []float64) float64 { return quantile(values, 0.5) }
 
