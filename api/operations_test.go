@@ -98,6 +98,7 @@ func TestBulkDeletionByIDs(t *testing.T) {
 	s, admin := working(t)
 	one, two := admin.ActiveCustomer(t, nil), admin.Customer(t, nil)
 	portal := s.Identity(t, one.Id)
+	portal.Publishing(t, nil)
 	unknown := uuid.New()
 	body := apitest.Fields{"ids": []uuid.UUID{one.Id, unknown, two.Id}}
 	plan := bulkPlan(t, admin, body)
@@ -105,6 +106,7 @@ func TestBulkDeletionByIDs(t *testing.T) {
 	require.EqualValues(t, 1, plan.Blocked)
 	require.EqualValues(t, 1, plan.Counts.Identities)
 	require.EqualValues(t, 1, plan.Counts.Sessions)
+	require.EqualValues(t, 1, plan.Counts.Publishings)
 	require.Equal(t, "not_found", plan.Blockers[0].Code)
 
 	other := apitest.Fields{"ids": []uuid.UUID{one.Id}}
