@@ -69,12 +69,18 @@ func (s *Server) startImport(
 	if err := s.customerThere(ctx, input.CustomerID); err != nil { // known before a large file has come in vain
 		return openapi.Operation{}, err
 	}
+	if requestOf(ctx).http.ContentLength > imports.MaxFile {
+		return openapi.Operation{}, tooLarge(imports.MaxFile)
+	}
 	source.Content = upload(ctx, source.Content)
 	received, err := imports.Receive(ctx, s.blobs, source)
 	if err != nil {
 		return openapi.Operation{}, err
 	}
 	settings.Format = received.Format
+	if err := settings.Check(); err != nil {
+		return openapi.Operation{}, err
+	}
 	input.Settings, input.SpoolKey, input.BytesTotal = settings, &received.Key, &received.Size
 	return change(ctx, s, func(tx *postgres.Tx) (openapi.Operation, error) {
 		if err := lockCustomer(ctx, tx, input.CustomerID); err != nil {

@@ -197,6 +197,8 @@ func TestImportOfBadFiles(t *testing.T) {
 		"quotes out of place":     {"name,phone\nA\"b,1\n\"C\"d,2\nE,3\n", "", []string{"2 name misplaced_quote", "3 name misplaced_quote"}},
 		"a quote that is lost":    {"name,phone\n\"A,1\nB,2\n", "", []string{"2 name unclosed_quote"}},
 		"rows of the wrong width": {"name,phone\nA\nB,1,2\nC,3\n", "", []string{"2 - wrong_width", "3 - wrong_width"}},
+		"NUL in the headers":      {"na\x00me\nA\n", "invalid_header", []string{"1 - nul_character"}},
+		"properties twice":        {"name,properties,properties.a\nA,{},1\n", "invalid_header", []string{"1 properties.a repeated_column"}},
 		"NUL characters":          {"name,phone\nA\x00,1\nB,2\n", "", []string{"2 name nul_character"}},
 		"mixed line ends":         {"name,phone\r\nA,1\nB,2\rC,3\r\n\r\n,\n", "", []string{}},
 		"keys that are there twice": {"external_id,name\nX,A\nX,B\nX,C\n", "", []string{
@@ -261,6 +263,7 @@ func TestImportFindsOutHowAFileIsWritten(t *testing.T) {
 		{"", "sep=;\n" + polish, "text/csv"},
 		{"", strings.ReplaceAll(polish, ";", "\t"), "application/vnd.ms-excel"},
 		{"?delimiter=pipe", strings.ReplaceAll(polish, ";", "|"), "text/csv"},
+		{"?columns=external_id,name", "sep=;\n" + strings.TrimPrefix(polish, "external_id;name\n"), "text/csv"},
 		{"?columns=external_id,name&delimiter=semicolon", strings.TrimPrefix(polish, "external_id;name\n"), "text/csv"},
 		{"?map[Kunde]=name&map[Nr]=external_id&map[Fax]=-", strings.Replace(strings.ReplaceAll(polish, "\nPL", "\n;PL"), "external_id;name", "Fax;Nr;Kunde", 1), "text/csv"},
 	} {
@@ -290,21 +293,32 @@ func TestImportOfLines(t *testing.T) {
 [1]
 {"name": null}
 {"name": "Three", "NAME": "x"}
+{"name": "x", "a\u0000b": 1}
 {"name": "Four"
 `, lines)
 	require.Equal(t, openapi.OperationStateSucceeded, first.State)
 	require.ElementsMatch(t, []string{
 		"2 /identity unknown_member", "4 /external_id duplicate_key", "5 - invalid_type", "6 /name not_nullable",
-		"7 /NAME unknown_member", "8 - invalid_json",
+		"7 /NAME unknown_member",
+		"8 / nul_character", "8 /a\ufffdb unknown_member", "9 - invalid_json",
 	}, refusals(first))
-	require.Equal(t, "1+0=0-6", progressOf(first))
+	require.Equal(t, "1+0=0-7", progressOf(first))
 	second := imported(t, admin, "?on_conflict=update", `{"external_id": "A", "properties": {"gone": null, "new": [1]}}`, lines)
 	require.Equal(t, "0+1=0-0", progressOf(second))
 	require.JSONEq(t, `{"n": 1.0, "new": [1]}`, string(byExternalID(t, admin, "A").Properties))
 
+	hosts := admin.Customer(t, nil)
+	domains := admin.Finished(t, admin.Import(t, path(hosts)+"/domains/import", `{"host": "a.example.com", "http_ports": [80.0]}
+{"host": "b.example.com", "origin_port": 8e1}
+{"host": "c.example.com"}
+`, lines).Id)
+	require.Equal(t, []string{"1 /http_ports invalid_type", "2 /origin_port invalid_type"}, refusals(domains))
+	require.Equal(t, "1+0=0-2", progressOf(domains))
+	admin.Must(t, 400, "POST", customersImport+"?delimiter=tab&columns=name&map[a]=name", `{"name": "x"}`, lines)
+
 	refused := admin.Must(t, 200, "GET", "/v1/operations/"+first.Id.String()+"/refused-rows", nil, apitest.Header("Accept", "application/x-ndjson"))
 	require.Equal(t, "application/x-ndjson", refused.Header.Get("Content-Type"))
-	require.Equal(t, 6, bytes.Count(refused.Body, []byte("\n")))
+	require.Equal(t, 7, bytes.Count(refused.Body, []byte("\n")))
 	require.Contains(t, string(refused.Body), `{"external_id": "B", "name": "Two", "identity": {}}`+"\n")
 }
 
@@ -334,6 +348,16 @@ func TestRefusedRowsAreMendedAndSentAgain(t *testing.T) {
 	again := imported(t, admin, "", mended)
 	require.Equal(t, "2+0=0-0", progressOf(again), refusals(again))
 	require.Equal(t, "+1", *byExternalID(t, admin, "A").Phone)
+
+	// What was said of the file holds for its refused rows, too, which have headers and commas.
+	odd := imported(t, admin, "?delimiter=semicolon&columns=external_id,name,email", "G;H;nobody\nI;J;\n")
+	require.Equal(t, "1+0=0-1", progressOf(odd))
+	rows := string(admin.Must(t, 200, "GET", "/v1/operations/"+odd.Id.String()+"/refused-rows?bom=false", nil).Body)
+	require.Equal(t, "refused_row,refused_because,external_id,name,email\r\n1,email must be an email address,G,H,nobody\r\n", rows)
+	odd = imported(t, admin, "?delimiter=semicolon&columns=external_id,name,email", strings.Replace(rows, "nobody", "", 1))
+	require.Equal(t, "1+0=0-0", progressOf(odd), refusals(odd))
+	twice := imported(t, admin, "?map[Firma]=name&map[firma]=company", "Firma\nx\n")
+	require.Equal(t, []string{"1 firma repeated_column"}, refusals(twice))
 
 	viewer := s.Staff(t, access.Viewer)
 	viewer.Must(t, 403, "GET", path, nil)

@@ -1,9 +1,11 @@
 package api_test
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +16,8 @@ import (
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/apitest"
 	"github.com/clientele-api/clientele/internal/dbtest"
+	"github.com/clientele-api/clientele/internal/notes"
+	"github.com/clientele-api/clientele/internal/postgres"
 )
 
 const bulkDelete = "/v1/customers/bulk-delete"
@@ -119,7 +123,7 @@ func TestBulkDeletionByIDs(t *testing.T) {
 	require.Equal(t, []string{"- - not_found"}, refusals(done))
 	require.Eventually(t, func() bool { return portal.Do(t, "GET", "/v1/portal/profile", nil).Status == 401 }, 5*time.Second, 20*time.Millisecond)
 	again := deleted(t, admin, body, *plan.ConfirmationToken)
-	require.EqualValues(t, 0, again.Progress.Deleted, "a plan that was carried out has nothing left to do")
+	require.Equal(t, done.Id, again.Id, "a token starts one deletion")
 
 	third := admin.Customer(t, nil)
 	body = apitest.Fields{"ids": []uuid.UUID{third.Id}}
@@ -310,9 +314,100 @@ func TestImportOfDomains(t *testing.T) {
 	same := admin.Import(t, at+"?on_conflict=update", string(lines.Body), apitest.Header("Content-Type", "application/x-ndjson"))
 	require.Equal(t, "0+0=3-0", progressOf(admin.Finished(t, same.Id)))
 
-	// An import whose customer is deleted goes with it.
-	waiting := admin.Import(t, at, "host\nx.example.com\n")
+	// What is known of an import goes with its customer.
+	waiting := send("", "host\nx.example.com\n")
 	token := *admin.Must(t, 428, "DELETE", path(customer), nil).Problem(t).ConfirmationToken
 	admin.Must(t, 204, "DELETE", path(customer)+"?confirm="+token, nil)
 	admin.Must(t, 404, "GET", "/v1/operations/"+waiting.Id.String(), nil)
+}
+
+// TestImportOfAReplicaThatDied: its job still counts as running, and would for minutes.
+func TestImportOfAReplicaThatDied(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	operation := s.Staff(t, access.Administrator).Import(t, customersImport, "name\nA\n")
+	_, err := s.DB.Exec(t.Context(), `UPDATE river_job SET state = 'running', attempt = 1, attempted_at = now(),
+		attempted_by = '{dead}' WHERE kind = 'operation_step'`)
+	require.NoError(t, err)
+	s.Clock.Advance(time.Minute)
+	s.Work(t)
+	ctx, stop := context.WithCancel(t.Context())
+	var resuming sync.WaitGroup
+	resuming.Go(func() { s.Options.Operations.Resume(ctx) })
+	t.Cleanup(resuming.Wait)
+	t.Cleanup(stop)
+	done := s.Staff(t, access.Administrator).Finished(t, operation.Id)
+	require.Equal(t, "1+0=0-0", progressOf(done))
+}
+
+// TestBulkDeletionOfWhatGrew: what was added to a customer after the plan is not deleted with it.
+func TestBulkDeletionOfWhatGrew(t *testing.T) {
+	t.Parallel()
+	_, admin := working(t)
+	var ids []uuid.UUID
+	add := map[string]func(openapi.Customer){
+		"a note":   func(c openapi.Customer) { admin.Note(t, c.Id, "Wants to stay.") },
+		"a domain": func(c openapi.Customer) { admin.Domain(t, c.Id, nil) },
+		"a login":  func(c openapi.Customer) { admin.Identity(t, c.Id, nil) },
+		"an invitation": func(c openapi.Customer) {
+			admin.Must(t, 201, "POST", path(c)+"/activation-requests", "{}")
+		},
+	}
+	grown := map[string]openapi.Customer{}
+	for name := range add {
+		grown[name] = admin.Customer(t, apitest.Fields{"email": "a@example.com"})
+		ids = append(ids, grown[name].Id)
+	}
+	same := admin.Customer(t, nil)
+	body := apitest.Fields{"ids": append(ids, same.Id)}
+	plan := bulkPlan(t, admin, body)
+	for name, customer := range grown {
+		add[name](customer)
+	}
+	done := deleted(t, admin, body, *plan.ConfirmationToken)
+	require.EqualValues(t, 1, done.Progress.Deleted)
+	require.EqualValues(t, len(grown), done.Progress.Refused)
+	for name, customer := range grown {
+		require.Equal(t, 200, admin.Do(t, "GET", path(customer), nil).Status, name)
+	}
+	// The token is spent: a second click starts nothing.
+	require.Equal(t, done.Id, deleted(t, admin, body, *plan.ConfirmationToken).Id)
+}
+
+// TestBulkDeletionBesideNewTerms: whom a plan found for not having accepted the terms is not joined by all others once there
+// are new ones.
+func TestBulkDeletionBesideNewTerms(t *testing.T) {
+	t.Parallel()
+	s, admin := working(t)
+	current := admin.Terms(t, "First")
+	accepted := admin.ActiveCustomer(t, nil)
+	s.Identity(t, accepted.Id).Must(t, 201, "POST", "/v1/portal/terms-acceptances", apitest.Fields{"terms_id": current.Id})
+	never := admin.Customer(t, nil)
+	body := apitest.Fields{"filter": apitest.Fields{"terms_accepted": false}}
+	plan := bulkPlan(t, admin, body)
+	require.EqualValues(t, 1, plan.Customers)
+	admin.Terms(t, "Second")
+	done := deleted(t, admin, body, *plan.ConfirmationToken)
+	require.EqualValues(t, 1, done.Progress.Deleted)
+	admin.Must(t, 404, "GET", path(never), nil)
+	admin.Must(t, 200, "GET", path(accepted), nil)
+}
+
+// TestBulkDeletionBesideAnOpenChange: a change that began before the plan and is committed after it is one that the plan did
+// not see.
+func TestBulkDeletionBesideAnOpenChange(t *testing.T) {
+	t.Parallel()
+	s, admin := working(t)
+	customer := admin.Customer(t, nil)
+	body := apitest.Fields{"ids": []uuid.UUID{customer.Id}}
+	var plan openapi.BulkDeletionPlan
+	require.NoError(t, s.DB.Change(t.Context(), postgres.Change{Actor: postgres.Actor{Kind: access.KindSystem, Name: "test"}},
+		func(tx *postgres.Tx) error {
+			_, err := notes.Create(t.Context(), tx, customer.Id, "Do not delete.")
+			plan = bulkPlan(t, admin, body)
+			return err
+		}))
+	done := deleted(t, admin, body, *plan.ConfirmationToken)
+	require.Equal(t, []string{"- - changed_since_plan"}, refusals(done))
+	admin.Must(t, 200, "GET", path(customer), nil)
 }

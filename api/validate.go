@@ -88,12 +88,12 @@ func receive(c echo.Context, operation *contract.Operation) ([]byte, error) {
 func readBody(c echo.Context) ([]byte, error) {
 	r := c.Request()
 	if r.ContentLength > maxBody {
-		return nil, tooLarge()
+		return nil, tooLarge(maxBody)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
 	var larger *http.MaxBytesError
 	if errors.As(err, &larger) {
-		return nil, tooLarge()
+		return nil, tooLarge(maxBody)
 	}
 	if err != nil {
 		return nil, fault.BodyIncomplete(err)
@@ -101,9 +101,9 @@ func readBody(c echo.Context) ([]byte, error) {
 	return body, nil
 }
 
-func tooLarge() error {
+func tooLarge(limit int64) error {
 	return &fault.Error{
-		Kind: fault.TooLarge, Code: "content_too_large", Detail: fmt.Sprintf("The body is larger than %d bytes.", maxBody),
+		Kind: fault.TooLarge, Code: "content_too_large", Detail: fmt.Sprintf("The body is larger than %d bytes.", limit),
 	}
 }
 

@@ -10,6 +10,8 @@ CREATE TABLE operations (
     spool_key       text,        -- the file that is imported; null once it is done
     columns         text[],      -- the headers of the file; null where it has none, or none that is known
     step            bigint      NOT NULL DEFAULT 0, -- how many are done
+    start_key       uuid,        -- a hash of the token that it was started with, which starts nothing else; null for none
+    is_long         boolean     NOT NULL, -- whether the next step may take more than a minute
     place           json,        -- where the next step goes on; null before the first one and once it is done
     rows_total      bigint,      -- null where it is not known
     rows_read       bigint      NOT NULL DEFAULT 0,
@@ -32,6 +34,7 @@ CREATE TABLE operations (
     updated_at      timestamptz NOT NULL,
     finished_at     timestamptz,
     CONSTRAINT operations_pkey PRIMARY KEY (id),
+    CONSTRAINT operations_start_key_key UNIQUE (start_key),
     CONSTRAINT operations_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers (id) ON DELETE CASCADE,
     CONSTRAINT operations_spool_fkey FOREIGN KEY (spool_key) REFERENCES blobs (key),
     CONSTRAINT operations_kind_check CHECK (kind IN ('customer_import', 'domain_import', 'customer_bulk_delete')),

@@ -90,9 +90,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 
 -- name: CustomerFindByKeys :many
 -- Those that have one of the ids or of the external ids.
-SELECT id, external_id FROM customers WHERE id = ANY (@ids::uuid[])
+SELECT id, external_id, parent_id FROM customers WHERE id = ANY (@ids::uuid[])
 UNION
-SELECT id, external_id FROM customers WHERE external_id = ANY (@external_ids::text[]);
+SELECT id, external_id, parent_id FROM customers WHERE external_id = ANY (@external_ids::text[]);
 
 -- name: CustomerListForNoKeyUpdate :many
 SELECT * FROM customers WHERE id = ANY (@ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
@@ -116,6 +116,11 @@ DELETE FROM customers WHERE id = ANY (@ids::uuid[]);
 -- Those of the customers that have children who are not among them, with one of these.
 SELECT DISTINCT ON (parent_id) parent_id::uuid AS parent_id, id FROM customers
 WHERE parent_id = ANY (@ids::uuid[]) AND id <> ALL (@ids::uuid[]) ORDER BY parent_id, id;
+
+-- name: CustomerChangedAfter :many
+-- Those of the customers of which, or of what belongs to them, something was changed after the moment.
+SELECT given.id::uuid FROM unnest(@ids::uuid[]) AS given (id)
+WHERE EXISTS (SELECT FROM events WHERE events.customer_id = given.id AND events.at > @after::timestamptz);
 
 -- name: CustomerActiveAfter :many
 -- Those of the customers whose people were active after the moment.

@@ -1,9 +1,14 @@
 -- name: OperationInsert :one
-INSERT INTO operations (id, kind, customer_id, dry_run, settings, spool_key, bytes_total, rows_total, created_by_kind,
-    created_by_id, created_by_name, request_id, created_at, updated_at)
-VALUES (@id, @kind, @customer_id, @dry_run, @settings, @spool_key, @bytes_total, @rows_total, @created_by_kind,
-    @created_by_id, @created_by_name, @request_id, @created_at, @created_at)
+-- No row when there is one that was started with the same key.
+INSERT INTO operations (id, kind, customer_id, dry_run, settings, spool_key, start_key, is_long, bytes_total, rows_total,
+    created_by_kind, created_by_id, created_by_name, request_id, created_at, updated_at)
+VALUES (@id, @kind, @customer_id, @dry_run, @settings, @spool_key, @start_key, @is_long, @bytes_total, @rows_total,
+    @created_by_kind, @created_by_id, @created_by_name, @request_id, @created_at, @created_at)
+ON CONFLICT ON CONSTRAINT operations_start_key_key DO NOTHING
 RETURNING *;
+
+-- name: OperationGetByStartKey :one
+SELECT * FROM operations WHERE start_key = $1;
 
 -- name: OperationGet :one
 SELECT * FROM operations WHERE id = $1;
@@ -12,8 +17,8 @@ SELECT * FROM operations WHERE id = $1;
 -- Who may not know of a kind of operation finds none.
 SELECT * FROM operations WHERE id = @id AND kind = ANY (@kinds::text[]);
 
--- name: OperationGetVisibleForUpdate :one
-SELECT * FROM operations WHERE id = @id AND kind = ANY (@kinds::text[]) FOR UPDATE;
+-- name: OperationGetVisibleForNoKeyUpdate :one
+SELECT * FROM operations WHERE id = @id AND kind = ANY (@kinds::text[]) FOR NO KEY UPDATE;
 
 -- name: OperationTryLock :one
 -- Held by whoever does a step, until that is committed. It is no lock on the row, so that others may cancel meanwhile.
@@ -21,7 +26,8 @@ SELECT pg_try_advisory_xact_lock(4119253, hashtext((@id::uuid)::text));
 
 -- name: OperationAdvance :execrows
 -- Notes a step that was done. No row when it was done by another one, or the operation has been cancelled.
-UPDATE operations SET state = 'running', step = step + 1, version = version + 1, place = @place, updated_at = @updated_at,
+UPDATE operations SET state = 'running', step = step + 1, version = version + 1, place = @place,
+    is_long = @is_long, updated_at = @updated_at,
     started_at = coalesce(started_at, @started_at), columns = coalesce(sqlc.narg(columns)::text[], columns), rows_total = coalesce(sqlc.narg(rows_total), rows_total),
     rows_read = rows_read + @rows_read, rows_created = rows_created + @rows_created,
     rows_updated = rows_updated + @rows_updated, rows_deleted = rows_deleted + @rows_deleted,

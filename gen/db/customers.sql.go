@@ -81,6 +81,32 @@ func (q *Queries) CustomerAncestors(ctx context.Context, db DBTX, id uuid.UUID) 
 	return items, nil
 }
 
+const customerChangedAfter = `-- name: CustomerChangedAfter :many
+SELECT given.id::uuid FROM unnest($1::uuid[]) AS given (id)
+WHERE EXISTS (SELECT FROM events WHERE events.customer_id = given.id AND events.at > $2::timestamptz)
+`
+
+// Those of the customers of which, or of what belongs to them, something was changed after the moment.
+func (q *Queries) CustomerChangedAfter(ctx context.Context, db DBTX, ids []uuid.UUID, after time.Time) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, customerChangedAfter, ids, after)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var given_id uuid.UUID
+		if err := rows.Scan(&given_id); err != nil {
+			return nil, err
+		}
+		items = append(items, given_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const customerChildIDs = `-- name: CustomerChildIDs :many
 SELECT id FROM customers WHERE parent_id = $1 ORDER BY id LIMIT $2
 `
@@ -149,14 +175,15 @@ func (q *Queries) CustomerFind(ctx context.Context, db DBTX, id uuid.UUID) (uuid
 }
 
 const customerFindByKeys = `-- name: CustomerFindByKeys :many
-SELECT id, external_id FROM customers WHERE id = ANY ($1::uuid[])
+SELECT id, external_id, parent_id FROM customers WHERE id = ANY ($1::uuid[])
 UNION
-SELECT id, external_id FROM customers WHERE external_id = ANY ($2::text[])
+SELECT id, external_id, parent_id FROM customers WHERE external_id = ANY ($2::text[])
 `
 
 type CustomerFindByKeysRow struct {
 	ID         uuid.UUID
 	ExternalID *string
+	ParentID   *uuid.UUID
 }
 
 // Those that have one of the ids or of the external ids.
@@ -169,7 +196,7 @@ func (q *Queries) CustomerFindByKeys(ctx context.Context, db DBTX, ids []uuid.UU
 	items := []CustomerFindByKeysRow{}
 	for rows.Next() {
 		var i CustomerFindByKeysRow
-		if err := rows.Scan(&i.ID, &i.ExternalID); err != nil {
+		if err := rows.Scan(&i.ID, &i.ExternalID, &i.ParentID); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -155,6 +155,8 @@ type Operation struct {
 	SpoolKey       *string
 	Columns        []string
 	Step           int64
+	StartKey       *uuid.UUID
+	IsLong         bool
 	Place          []byte
 	RowsTotal      *int64
 	RowsRead       int64

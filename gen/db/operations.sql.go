@@ -14,16 +14,18 @@ import (
 )
 
 const operationAdvance = `-- name: OperationAdvance :execrows
-UPDATE operations SET state = 'running', step = step + 1, version = version + 1, place = $1, updated_at = $2,
-    started_at = coalesce(started_at, $3), columns = coalesce($4::text[], columns), rows_total = coalesce($5, rows_total),
-    rows_read = rows_read + $6, rows_created = rows_created + $7,
-    rows_updated = rows_updated + $8, rows_deleted = rows_deleted + $9,
-    rows_skipped = rows_skipped + $10, rows_refused = rows_refused + $11, bytes_read = $12
-WHERE id = $13 AND step = $14 AND finished_at IS NULL
+UPDATE operations SET state = 'running', step = step + 1, version = version + 1, place = $1,
+    is_long = $2, updated_at = $3,
+    started_at = coalesce(started_at, $4), columns = coalesce($5::text[], columns), rows_total = coalesce($6, rows_total),
+    rows_read = rows_read + $7, rows_created = rows_created + $8,
+    rows_updated = rows_updated + $9, rows_deleted = rows_deleted + $10,
+    rows_skipped = rows_skipped + $11, rows_refused = rows_refused + $12, bytes_read = $13
+WHERE id = $14 AND step = $15 AND finished_at IS NULL
 `
 
 type OperationAdvanceParams struct {
 	Place       []byte
+	IsLong      bool
 	UpdatedAt   time.Time
 	StartedAt   *time.Time
 	Columns     []string
@@ -43,6 +45,7 @@ type OperationAdvanceParams struct {
 func (q *Queries) OperationAdvance(ctx context.Context, db DBTX, arg OperationAdvanceParams) (int64, error) {
 	result, err := db.Exec(ctx, operationAdvance,
 		arg.Place,
+		arg.IsLong,
 		arg.UpdatedAt,
 		arg.StartedAt,
 		arg.Columns,
@@ -103,7 +106,7 @@ func (q *Queries) OperationFinish(ctx context.Context, db DBTX, arg OperationFin
 }
 
 const operationGet = `-- name: OperationGet :one
-SELECT id, kind, customer_id, dry_run, state, settings, spool_key, columns, step, place, rows_total, rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code, failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at, updated_at, finished_at FROM operations WHERE id = $1
+SELECT id, kind, customer_id, dry_run, state, settings, spool_key, columns, step, start_key, is_long, place, rows_total, rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code, failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at, updated_at, finished_at FROM operations WHERE id = $1
 `
 
 func (q *Queries) OperationGet(ctx context.Context, db DBTX, id uuid.UUID) (Operation, error) {
@@ -119,6 +122,52 @@ func (q *Queries) OperationGet(ctx context.Context, db DBTX, id uuid.UUID) (Oper
 		&i.SpoolKey,
 		&i.Columns,
 		&i.Step,
+		&i.StartKey,
+		&i.IsLong,
+		&i.Place,
+		&i.RowsTotal,
+		&i.RowsRead,
+		&i.RowsCreated,
+		&i.RowsUpdated,
+		&i.RowsDeleted,
+		&i.RowsSkipped,
+		&i.RowsRefused,
+		&i.BytesTotal,
+		&i.BytesRead,
+		&i.FailureCode,
+		&i.FailureMessage,
+		&i.CreatedByKind,
+		&i.CreatedByID,
+		&i.CreatedByName,
+		&i.RequestID,
+		&i.Version,
+		&i.CreatedAt,
+		&i.StartedAt,
+		&i.UpdatedAt,
+		&i.FinishedAt,
+	)
+	return i, err
+}
+
+const operationGetByStartKey = `-- name: OperationGetByStartKey :one
+SELECT id, kind, customer_id, dry_run, state, settings, spool_key, columns, step, start_key, is_long, place, rows_total, rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code, failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at, updated_at, finished_at FROM operations WHERE start_key = $1
+`
+
+func (q *Queries) OperationGetByStartKey(ctx context.Context, db DBTX, startKey *uuid.UUID) (Operation, error) {
+	row := db.QueryRow(ctx, operationGetByStartKey, startKey)
+	var i Operation
+	err := row.Scan(
+		&i.ID,
+		&i.Kind,
+		&i.CustomerID,
+		&i.DryRun,
+		&i.State,
+		&i.Settings,
+		&i.SpoolKey,
+		&i.Columns,
+		&i.Step,
+		&i.StartKey,
+		&i.IsLong,
 		&i.Place,
 		&i.RowsTotal,
 		&i.RowsRead,
@@ -145,7 +194,7 @@ func (q *Queries) OperationGet(ctx context.Context, db DBTX, id uuid.UUID) (Oper
 }
 
 const operationGetVisible = `-- name: OperationGetVisible :one
-SELECT id, kind, customer_id, dry_run, state, settings, spool_key, columns, step, place, rows_total, rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code, failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at, updated_at, finished_at FROM operations WHERE id = $1 AND kind = ANY ($2::text[])
+SELECT id, kind, customer_id, dry_run, state, settings, spool_key, columns, step, start_key, is_long, place, rows_total, rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code, failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at, updated_at, finished_at FROM operations WHERE id = $1 AND kind = ANY ($2::text[])
 `
 
 // Who may not know of a kind of operation finds none.
@@ -162,6 +211,8 @@ func (q *Queries) OperationGetVisible(ctx context.Context, db DBTX, iD uuid.UUID
 		&i.SpoolKey,
 		&i.Columns,
 		&i.Step,
+		&i.StartKey,
+		&i.IsLong,
 		&i.Place,
 		&i.RowsTotal,
 		&i.RowsRead,
@@ -187,12 +238,12 @@ func (q *Queries) OperationGetVisible(ctx context.Context, db DBTX, iD uuid.UUID
 	return i, err
 }
 
-const operationGetVisibleForUpdate = `-- name: OperationGetVisibleForUpdate :one
-SELECT id, kind, customer_id, dry_run, state, settings, spool_key, columns, step, place, rows_total, rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code, failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at, updated_at, finished_at FROM operations WHERE id = $1 AND kind = ANY ($2::text[]) FOR UPDATE
+const operationGetVisibleForNoKeyUpdate = `-- name: OperationGetVisibleForNoKeyUpdate :one
+SELECT id, kind, customer_id, dry_run, state, settings, spool_key, columns, step, start_key, is_long, place, rows_total, rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code, failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at, updated_at, finished_at FROM operations WHERE id = $1 AND kind = ANY ($2::text[]) FOR NO KEY UPDATE
 `
 
-func (q *Queries) OperationGetVisibleForUpdate(ctx context.Context, db DBTX, iD uuid.UUID, kinds []string) (Operation, error) {
-	row := db.QueryRow(ctx, operationGetVisibleForUpdate, iD, kinds)
+func (q *Queries) OperationGetVisibleForNoKeyUpdate(ctx context.Context, db DBTX, iD uuid.UUID, kinds []string) (Operation, error) {
+	row := db.QueryRow(ctx, operationGetVisibleForNoKeyUpdate, iD, kinds)
 	var i Operation
 	err := row.Scan(
 		&i.ID,
@@ -204,6 +255,8 @@ func (q *Queries) OperationGetVisibleForUpdate(ctx context.Context, db DBTX, iD 
 		&i.SpoolKey,
 		&i.Columns,
 		&i.Step,
+		&i.StartKey,
+		&i.IsLong,
 		&i.Place,
 		&i.RowsTotal,
 		&i.RowsRead,
@@ -230,11 +283,12 @@ func (q *Queries) OperationGetVisibleForUpdate(ctx context.Context, db DBTX, iD 
 }
 
 const operationInsert = `-- name: OperationInsert :one
-INSERT INTO operations (id, kind, customer_id, dry_run, settings, spool_key, bytes_total, rows_total, created_by_kind,
-    created_by_id, created_by_name, request_id, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-    $10, $11, $12, $13, $13)
-RETURNING id, kind, customer_id, dry_run, state, settings, spool_key, columns, step, place, rows_total, rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code, failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at, updated_at, finished_at
+INSERT INTO operations (id, kind, customer_id, dry_run, settings, spool_key, start_key, is_long, bytes_total, rows_total,
+    created_by_kind, created_by_id, created_by_name, request_id, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+    $11, $12, $13, $14, $15, $15)
+ON CONFLICT ON CONSTRAINT operations_start_key_key DO NOTHING
+RETURNING id, kind, customer_id, dry_run, state, settings, spool_key, columns, step, start_key, is_long, place, rows_total, rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code, failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at, updated_at, finished_at
 `
 
 type OperationInsertParams struct {
@@ -244,6 +298,8 @@ type OperationInsertParams struct {
 	DryRun        bool
 	Settings      []byte
 	SpoolKey      *string
+	StartKey      *uuid.UUID
+	IsLong        bool
 	BytesTotal    *int64
 	RowsTotal     *int64
 	CreatedByKind string
@@ -253,6 +309,7 @@ type OperationInsertParams struct {
 	CreatedAt     time.Time
 }
 
+// No row when there is one that was started with the same key.
 func (q *Queries) OperationInsert(ctx context.Context, db DBTX, arg OperationInsertParams) (Operation, error) {
 	row := db.QueryRow(ctx, operationInsert,
 		arg.ID,
@@ -261,6 +318,8 @@ func (q *Queries) OperationInsert(ctx context.Context, db DBTX, arg OperationIns
 		arg.DryRun,
 		arg.Settings,
 		arg.SpoolKey,
+		arg.StartKey,
+		arg.IsLong,
 		arg.BytesTotal,
 		arg.RowsTotal,
 		arg.CreatedByKind,
@@ -280,6 +339,8 @@ func (q *Queries) OperationInsert(ctx context.Context, db DBTX, arg OperationIns
 		&i.SpoolKey,
 		&i.Columns,
 		&i.Step,
+		&i.StartKey,
+		&i.IsLong,
 		&i.Place,
 		&i.RowsTotal,
 		&i.RowsRead,

@@ -54,13 +54,16 @@ func New(database *postgres.DB, keyring *secrets.Keyring, service *operations.Se
 
 // Plan says what deleting the customers of a selection would do as things are.
 func (s *Service) Plan(ctx context.Context, selection customers.Selection) (Plan, error) {
-	selection.Moment = s.db.Now()
+	var err error
+	if selection.Moment, err = customers.SettledMoment(ctx, s.db); err != nil {
+		return Plan{}, err
+	}
 	found, err := customers.PlanBulkDeletion(ctx, s.db, selection)
 	plan := Plan{BulkPlan: found}
 	if err == nil && found.Customers > found.Blocked {
 		plan.Token = s.keyring.SignStatement(confirmationPurpose, confirmationPrefix, confirmation{
 			Selection: hashOf(selection), Moment: selection.Moment.UnixMicro(), Customers: found.Customers,
-			Expires: selection.Moment.Add(confirmationLifetime).Unix(),
+			Expires: s.db.Now().Add(confirmationLifetime).Unix(),
 		})
 	}
 	return plan, err
@@ -78,6 +81,7 @@ func hashOf(selection customers.Selection) string {
 type Confirmed struct {
 	selection customers.Selection
 	customers int64
+	token     string
 }
 
 // Confirm takes the token of a plan of this very selection. Without one, or with one that has expired, the fault is about
@@ -87,7 +91,7 @@ func (s *Service) Confirm(ctx context.Context, selection customers.Selection, to
 	genuine := s.keyring.ReadStatement(confirmationPurpose, confirmationPrefix, token, &said)
 	if genuine && s.db.Now().Unix() < said.Expires && said.Selection == hashOf(selection) {
 		selection.Moment = time.UnixMicro(said.Moment).UTC()
-		return Confirmed{selection: selection, customers: said.Customers}, nil
+		return Confirmed{selection: selection, customers: said.Customers, token: token}, nil
 	}
 	plan, err := s.Plan(ctx, selection)
 	if err != nil {
@@ -100,10 +104,11 @@ func (s *Service) Confirm(ctx context.Context, selection customers.Selection, to
 	return Confirmed{}, &fault.Error{Kind: fault.ConfirmationRequired, Code: "confirmation_required", Detail: detail, About: plan}
 }
 
-// Start begins the deletion.
+// Start begins the deletion. A token starts one: sent again, it gives the same.
 func (s *Service) Start(ctx context.Context, tx *postgres.Tx, confirmed Confirmed) (db.Operation, error) {
 	return s.operations.Start(ctx, tx, operations.Input{
 		Kind: operations.CustomerBulkDelete, Settings: confirmed.selection, RowsTotal: &confirmed.customers, Long: true,
+		Token: confirmed.token,
 	})
 }
 

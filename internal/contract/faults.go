@@ -148,9 +148,11 @@ func schemaMessage(err *openapi3.SchemaError) string {
 	case "nullable":
 		return "must not be null"
 	case "enum":
-		values := make([]string, len(schema.Enum))
-		for i, value := range schema.Enum {
-			values[i] = fmt.Sprint(value)
+		var values []string
+		for _, value := range schema.Enum {
+			if value != nil { // which stands for nothing said
+				values = append(values, fmt.Sprint(value))
+			}
 		}
 		return "must be one of " + strings.Join(values, ", ")
 	case "minLength":

@@ -113,6 +113,25 @@ func PlanBulkDeletion(ctx context.Context, database *postgres.DB, selection Sele
 	return plan, err
 }
 
+// SettledMoment gives a moment before which nothing changes any more: now or, while others are writing, when the first of
+// them began. What they write is dated then or later, and is not seen by whoever reads before they commit.
+func SettledMoment(ctx context.Context, database *postgres.DB) (time.Time, error) {
+	now := database.Now()
+	var began *time.Time
+	if err := database.QueryRow(ctx, oldestWrite).Scan(&began); err != nil {
+		return now, fmt.Errorf("looking for writes that are under way: %w", err)
+	}
+	if began != nil && began.Before(now) {
+		now = *began
+	}
+	return now, nil
+}
+
+// oldestWrite is when the first of the transactions began that have written something and are not done; null for none. sqlc
+// does not know the view.
+const oldestWrite = `SELECT min(xact_start) FROM pg_stat_activity
+	WHERE datname = current_database() AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()`
+
 func childThatStays(id uuid.UUID) Blocker {
 	return Blocker{
 		Code: "child_customer", Kind: events.Customer, ResourceID: id, Message: "Has a child customer that would stay.",
@@ -158,11 +177,8 @@ func DeleteSelected(
 	}
 	for _, customer := range present {
 		delete(refused, customer.ID)
-		if customer.UpdatedAt.After(selection.Moment) || customer.CreatedAt.After(selection.Moment) {
-			refused[customer.ID] = changedSince(customer.ID)
-		}
 	}
-	if err := selection.refuseMoved(ctx, tx, ids, refused); err != nil {
+	if err := selection.refuseChanged(ctx, tx, ids, refused); err != nil {
 		return 0, nil, err
 	}
 	remaining, err := withoutParents(ctx, tx, present, refused)
@@ -178,13 +194,19 @@ func changedSince(id uuid.UUID) Blocker {
 	}
 }
 
-// refuseMoved refuses customers that may be found for something that happened since: their people were active, or they
-// came below the ancestor that is asked for.
-func (s Selection) refuseMoved(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID, refused map[uuid.UUID]Blocker) error {
-	changed, err := db.New().CustomerActiveAfter(ctx, tx, ids, s.Moment)
+// refuseChanged refuses customers that are no more what the plan showed, or may be found for something that happened since:
+// they were changed, or something that belongs to them was, their people were active, or they came below the ancestor that
+// is asked for.
+func (s Selection) refuseChanged(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID, refused map[uuid.UUID]Blocker) error {
+	changed, err := db.New().CustomerChangedAfter(ctx, tx, ids, s.Moment)
 	if err != nil {
 		return err
 	}
+	active, err := db.New().CustomerActiveAfter(ctx, tx, ids, s.Moment)
+	if err != nil {
+		return err
+	}
+	changed = append(changed, active...)
 	if s.Filter.AncestorID != nil {
 		moved, err := db.New().CustomerMovedAfter(ctx, tx, *s.Filter.AncestorID, s.Moment, ids)
 		if err != nil {

@@ -67,10 +67,16 @@ func Import(
 			i.results[at].ResourceID = &id
 		}
 	}
-	if err := i.change(ctx, changes); err != nil {
+	if err := i.change(ctx, present, changes); err != nil {
 		return nil, err
 	}
 	return i.results, i.add(ctx, additions)
+}
+
+// HoldHierarchy keeps everybody else from moving customers until the transaction ends. Whoever writes rows in several
+// imports of one transaction holds it before the first, should one of them move customers.
+func HoldHierarchy(ctx context.Context, tx *postgres.Tx) error {
+	return db.New().HierarchyLock(ctx, tx)
 }
 
 // importing is an import of rows, with what became of those that are judged.
@@ -98,6 +104,7 @@ func (i *importing) judge(at int, err error) error {
 // keys are customers by what rows name them by.
 type keys struct {
 	ids        map[uuid.UUID]bool
+	parents    map[uuid.UUID]*uuid.UUID
 	externalID map[string]uuid.UUID
 }
 
@@ -117,6 +124,12 @@ func (k keys) taken(row ImportRow, id uuid.UUID) bool {
 	return err == nil && found && other != id
 }
 
+// moves tells whether the row gives its customer another parent.
+func (k keys) moves(row ImportRow, id uuid.UUID) bool {
+	parent, err := row.Patch.ParentID.Get()
+	return err == nil && !equal(&parent, k.parents[id]) || row.Patch.ParentID.IsNull() && k.parents[id] != nil
+}
+
 // find finds the customers that the rows name.
 func (i *importing) find(ctx context.Context) (keys, error) {
 	var ids []uuid.UUID
@@ -129,13 +142,14 @@ func (i *importing) find(ctx context.Context) (keys, error) {
 			externalIDs = append(externalIDs, externalID)
 		}
 	}
-	found := keys{ids: map[uuid.UUID]bool{}, externalID: map[string]uuid.UUID{}}
+	found := keys{ids: map[uuid.UUID]bool{}, parents: map[uuid.UUID]*uuid.UUID{}, externalID: map[string]uuid.UUID{}}
 	if ids == nil && externalIDs == nil {
 		return found, nil
 	}
 	customers, err := db.New().CustomerFindByKeys(ctx, i.tx, ids, externalIDs)
 	for _, customer := range customers {
 		found.ids[customer.ID] = true
+		found.parents[customer.ID] = customer.ParentID
 		if customer.ExternalID != nil {
 			found.externalID[*customer.ExternalID] = customer.ID
 		}
@@ -144,12 +158,12 @@ func (i *importing) find(ctx context.Context) (keys, error) {
 }
 
 // change changes customers, each as its row says.
-func (i *importing) change(ctx context.Context, changes map[uuid.UUID]int) error {
+func (i *importing) change(ctx context.Context, present keys, changes map[uuid.UUID]int) error {
 	ids := make([]uuid.UUID, 0, len(changes))
 	moves := false
 	for id, at := range changes {
 		ids = append(ids, id)
-		moves = moves || i.rows[at].Patch.ParentID.IsSpecified()
+		moves = moves || present.moves(i.rows[at], id)
 	}
 	if len(ids) == 0 {
 		return nil
@@ -159,11 +173,11 @@ func (i *importing) change(ctx context.Context, changes map[uuid.UUID]int) error
 			return err
 		}
 	}
-	present, err := db.New().CustomerListForNoKeyUpdate(ctx, i.tx, ids)
+	locked, err := db.New().CustomerListForNoKeyUpdate(ctx, i.tx, ids)
 	if err != nil {
 		return err
 	}
-	for _, before := range present {
+	for _, before := range locked {
 		if err := i.changeOne(ctx, changes[before.ID], before); err != nil {
 			return err
 		}

@@ -52,7 +52,7 @@ type Filter struct {
 	Invited           *bool             `json:"invited,omitempty"`
 	TermsAccepted     *bool             `json:"terms_accepted,omitempty"`
 	ExpiredInvitation *bool             `json:"expired_invitation,omitempty"`
-	Now               time.Time         `json:"-"` // that an invitation has expired by
+	Now               time.Time         `json:"-"` // when an invitation has expired, and terms are the current ones
 	Properties        map[string]string `json:"properties,omitempty"`
 }
 
@@ -140,7 +140,8 @@ func (f Filter) where() postgres.Where {
 				AND r.state IN ('draft', 'queued', 'sent', 'failed') AND r.expires_at > `+now+`)`))
 	}
 	if f.TermsAccepted != nil {
-		where.And(presence(*f.TermsAccepted, "EXISTS (SELECT"+accepted+")"))
+		where.And(presence(*f.TermsAccepted, `EXISTS (SELECT FROM terms_acceptances WHERE customer_id = customers.id AND is_first
+			AND terms_id = (SELECT id FROM terms WHERE uploaded_at <= `+where.Arg(f.Now)+` ORDER BY version DESC LIMIT 1))`))
 	}
 	if f.Invited != nil {
 		where.And(presence(*f.Invited, "invited_at IS NOT NULL"))

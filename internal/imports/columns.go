@@ -21,6 +21,9 @@ type column struct {
 	passed   bool   // over
 }
 
+// moves tells whether the column may give a customer another parent.
+func (c column) moves() bool { return c.field.Name == "parent_id" && !c.passed }
+
 const (
 	// propertyPrefix begins the name of a column that is a property.
 	propertyPrefix = "properties."
@@ -42,6 +45,13 @@ func ParseColumns(text string) ([]string, error) {
 func (r *runner[Row]) columns(headers []string, mapped map[string]string) ([]column, []operations.Fault) {
 	var faults []operations.Fault
 	refuse := func(fault operations.Fault) { faults = append(faults, fault) }
+	for one := range mapped {
+		for other := range mapped {
+			if one < other && sameHeader(one, other) {
+				refuse(operations.Fault{Column: other, Code: "repeated_column", Message: "is named twice by map"})
+			}
+		}
+	}
 	columns := make([]column, len(headers))
 	met := map[string]bool{}
 	for i, header := range headers {
@@ -56,12 +66,16 @@ func (r *runner[Row]) columns(headers []string, mapped map[string]string) ([]col
 		columns[i] = found
 		target := found.field.Name + "\x00" + found.property
 		switch {
+		case !known && name != header:
+			refuse(operations.Fault{
+				Column: header, Code: "unknown_column", Message: "is to be " + name + ", which is no field",
+			})
 		case !known:
 			refuse(operations.Fault{
 				Column: header, Code: "unknown_column",
 				Message: "is no field: name it with map[" + header + "]=field, or pass it over with map[" + header + "]=-",
 			})
-		case !found.passed && met[target]:
+		case !found.passed && (met[target] || found.property != "" && met["properties\x00"]):
 			refuse(operations.Fault{
 				Column: header, Code: "repeated_column", Message: "is of a field that another column is of, too",
 			})
@@ -93,8 +107,8 @@ func (r *runner[Row]) column(name string) (column, bool) {
 	if name == passedOver || sheets.IsRefusalColumn(name) {
 		return column{passed: true}, true
 	}
-	if key, isProperty := strings.CutPrefix(name, propertyPrefix); isProperty && key != "" && r.hasProperties {
-		return column{property: key}, true
+	if length := len(propertyPrefix); r.hasProperties && len(name) > length && strings.EqualFold(name[:length], propertyPrefix) {
+		return column{property: name[length:]}, true
 	}
 	field, found := r.fields.Find(name)
 	return column{field: field, passed: !field.IsRead()}, found

@@ -17,6 +17,7 @@ import (
 	"github.com/clientele-api/clientele/internal/contract"
 	"github.com/clientele-api/clientele/internal/customers"
 	"github.com/clientele-api/clientele/internal/domains"
+	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/operations"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/sheets"
@@ -41,6 +42,22 @@ type Settings struct {
 	Delimiter  string            `json:"delimiter,omitempty"` // of CSV, one character; "" to see from the file
 }
 
+// Check refuses settings that say nothing of a file of this format.
+func (s Settings) Check() error {
+	var faults []fault.Field
+	for parameter, given := range map[string]bool{
+		"map": len(s.Map) > 0, "columns": s.Columns != nil, "delimiter": s.Delimiter != "",
+	} {
+		if given && s.Format == Lines {
+			faults = append(faults, fault.Field{Parameter: parameter, Code: "contradiction", Message: "is for CSV, and the file is JSON"})
+		}
+	}
+	if len(faults) > 0 {
+		return fault.InvalidRequest(faults...)
+	}
+	return nil
+}
+
 // Runners gives the runners of the operations that import files, by their kind.
 func Runners(store *blobs.Store, loaded *contract.Contract) (map[string]operations.Runner, error) {
 	customerSchema, err := loaded.Schema("CustomerImportRow")
@@ -54,11 +71,11 @@ func Runners(store *blobs.Store, loaded *contract.Contract) (map[string]operatio
 	return map[string]operations.Runner{
 		operations.CustomerImport: &runner[customers.ImportRow]{
 			store: store, schema: customerSchema, fields: sheets.CustomerFields(), hasProperties: true,
-			decode: decodeCustomer, write: writeCustomers,
+			hold: customers.HoldHierarchy, decode: decodeCustomer, write: writeCustomers,
 		},
 		operations.DomainImport: &runner[domains.ImportRow]{
 			store: store, schema: domainSchema, fields: sheets.DomainFields(), required: "host",
-			decode: decodeDomain, write: writeDomains,
+			lock: lockCustomer, decode: decodeDomain, write: writeDomains,
 		},
 	}, nil
 }
@@ -76,7 +93,14 @@ func decodeCustomer(body []byte, format Format) (customers.ImportRow, error) {
 
 func decodeDomain(body []byte, format Format) (domains.ImportRow, error) {
 	row := domains.ImportRow{Patch: domains.Patch{Replaces: format == CSV}}
-	return row, json.Unmarshal(body, &row.Patch)
+	err := json.Unmarshal(body, &row.Patch)
+	return row, err
+}
+
+// lockCustomer keeps the customer of an import of domains, before anything that belongs to it.
+func lockCustomer(ctx context.Context, tx *postgres.Tx, operation db.Operation) error {
+	_, err := db.New().CustomerLockForKeyShare(ctx, tx, *operation.CustomerID)
+	return err
 }
 
 func writeCustomers(

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// maxFile is how many bytes a file has at most, in UTF-8.
-	maxFile = 8 << 30
+	// MaxFile is how many bytes a file has at most, in UTF-8.
+	MaxFile = 8 << 30
 
 	blobKind = "imports"
 )
@@ -68,7 +68,7 @@ func Receive(ctx context.Context, store *blobs.Store, source Source) (Received, 
 		}
 	}
 	text := csvfile.NewLineLimiter(csvfile.NewDecoder(buffered, encoding), csvfile.MaxRecord)
-	blob, err := store.Write(ctx, blobKind, text, maxFile)
+	blob, err := store.Write(ctx, blobKind, text, MaxFile)
 	return Received{Blob: blob, Format: format}, err
 }
 

@@ -1,6 +1,7 @@
 package imports
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -15,8 +16,11 @@ import (
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/csvfile"
+	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/operations"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/rawjson"
+	"github.com/clientele-api/clientele/internal/sheets"
 )
 
 // parsed is a row of a file that has the form of one.
@@ -64,13 +68,17 @@ func (j *job[Row]) begin(ctx context.Context) (operations.Step, error) {
 		return nil, err
 	}
 	defer file.Close()
-	j.place = place{Row: 1, Headers: j.settings.Columns}
-	if j.place.Delimiter, err = j.delimiter(file); err != nil {
+	head, err := beginning(file)
+	if err != nil {
 		return nil, err
+	}
+	j.place = place{Row: 1, Headers: j.settings.Columns, Delimiter: delimiter(head, j.settings.Delimiter)}
+	if isRefused(head) { // whatever is said of the file that these rows are from
+		j.place.Headers, j.place.Delimiter = nil, ','
 	}
 	reader := csvfile.NewReader(file, j.place.Delimiter, 0, 1)
 	var faults []operations.Fault
-	for j.place.Headers == nil {
+	for hinted := hasHint(head); hinted || j.place.Headers == nil; {
 		record, err := reader.Read()
 		switch {
 		case errors.Is(err, io.EOF):
@@ -78,10 +86,12 @@ func (j *job[Row]) begin(ctx context.Context) (operations.Step, error) {
 			return refusedHeader(record, faults), nil
 		case err != nil:
 			return nil, err
+		case hinted:
+			hinted = false
 		case record.Fault != nil:
 			faults = append(faults, operations.Fault{Code: record.Fault.Code, Message: record.Fault.Message})
 			return refusedHeader(record, faults), nil
-		case !isHint(record.Cells):
+		default:
 			j.place.Headers = slices.Clone(record.Cells)
 		}
 		j.place.Offset, j.place.Row = reader.Offset(), reader.Row()
@@ -103,6 +113,7 @@ func refusedHeader(record csvfile.Record, faults []operations.Fault) operations.
 	return func(context.Context, *postgres.Tx) (operations.Progress, error) {
 		return operations.Progress{
 			Refusals: []operations.Refusal{refusal(max(record.Row, 1), cells, faults...)},
+			Columns:  append([]string{}, record.Cells...),
 			Failure:  &operations.Failure{Code: "invalid_header", Message: "The columns of the file are not known, or it has none."},
 		}, nil
 	}
@@ -111,37 +122,42 @@ func refusedHeader(record csvfile.Record, faults []operations.Fault) operations.
 // hint is how the first line of a file may name the delimiter, for Excel.
 const hint = "sep="
 
-func isHint(cells []string) bool {
-	return len(cells) > 0 && strings.HasPrefix(strings.ToLower(cells[0]), hint) && len(cells) <= 2
+func hasHint(head []byte) bool {
+	return len(head) > len(hint) && strings.EqualFold(string(head[:len(hint)]), hint)
 }
 
-// delimiter gives the delimiter of a file: the one that was said, or that its first line shows.
-func (j *job[Row]) delimiter(file io.ReadSeeker) (byte, error) {
-	if j.settings.Delimiter != "" {
-		return j.settings.Delimiter[0], nil
-	}
+// isRefused tells whether a file is one of refused rows.
+func isRefused(head []byte) bool {
+	return bytes.HasPrefix(head, []byte(sheets.RefusedRow+","+sheets.RefusedBecause))
+}
+
+// beginning reads the beginning of a file, and goes back there.
+func beginning(file io.ReadSeeker) ([]byte, error) {
 	head := make([]byte, csvfile.MaxRecord)
 	n, err := io.ReadFull(file, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return 0, err
+		return nil, err
 	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return 0, err
+	_, err = file.Seek(0, io.SeekStart)
+	return head[:n], err
+}
+
+// delimiter gives the delimiter of a file: the one that was said, or that its first line shows.
+func delimiter(head []byte, said string) byte {
+	if said != "" {
+		return said[0]
 	}
-	head = head[:n]
-	if len(head) > len(hint) && strings.EqualFold(string(head[:len(hint)]), hint) {
-		if said := head[len(hint)]; strings.IndexByte(",;\t|", said) >= 0 {
-			return said, nil
-		}
+	if hasHint(head) && strings.IndexByte(",;\t|", head[len(hint)]) >= 0 {
+		return head[len(hint)]
 	}
-	return csvfile.DetectDelimiter(head), nil
+	return csvfile.DetectDelimiter(head)
 }
 
 // open opens the file at a place.
 func (j *job[Row]) open(ctx context.Context, offset int64) (io.ReadSeekCloser, error) {
 	file, err := j.store.Open(ctx, *j.operation.SpoolKey)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &operations.Failure{Code: "unreadable_file", Message: "The file that was sent is not there any more."}
+		return nil, &operations.Failure{Code: "unreadable_file", Message: "The file that was sent is not to be found. Have all replicas, and the command line, the same store for files?"}
 	}
 	if err != nil {
 		return nil, err
@@ -204,13 +220,13 @@ func isBlank(cells []string) bool {
 
 // parse makes a row of a record, or tells what is wrong with it.
 func (j *job[Row]) parse(record csvfile.Record) (row parsed[Row], faults []operations.Fault, err error) {
-	row.number, row.cells = record.Row, []string{strings.ReplaceAll(record.Raw, "\x00", "\ufffd")} // which cannot be stored
+	row.number, row.cells = record.Row, []string{record.Raw}
 	if record.Fault != nil {
-		fault := operations.Fault{Code: record.Fault.Code, Message: record.Fault.Message}
+		wrong := operations.Fault{Code: record.Fault.Code, Message: record.Fault.Message}
 		if at := record.Fault.Cell; at >= 0 && at < len(j.columns) {
-			fault.Column = j.columns[at].header
+			wrong.Column = j.columns[at].header
 		}
-		return row, []operations.Fault{fault}, nil
+		return row, []operations.Fault{wrong}, nil
 	}
 	text := json.RawMessage(record.Raw)
 	if j.settings.Format == CSV {
@@ -221,12 +237,24 @@ func (j *job[Row]) parse(record csvfile.Record) (row parsed[Row], faults []opera
 		}
 		text, faults = body(j.columns, row.cells)
 	}
-	faults = append(faults, placed(j.columns, j.schema.Check(text))...)
+	for _, wrong := range placed(j.columns, j.schema.Check(text)) {
+		if !slices.ContainsFunc(faults, func(known operations.Fault) bool { return known.Column == wrong.Column }) {
+			faults = append(faults, wrong)
+		}
+	}
 	if len(faults) > 0 {
 		return row, faults, nil
 	}
-	row.value, err = j.decode(text, j.settings.Format)
-	return row, nil, err
+	if row.value, err = j.decode(text, j.settings.Format); err != nil {
+		// A value that is right by the contract, and is not written as its type is, such as 80.0 for a whole number.
+		wrong := fault.Field{Code: "invalid_type", Message: "is not written as its type is"}
+		var typeError *json.UnmarshalTypeError
+		if errors.As(err, &typeError) {
+			wrong.Pointer = rawjson.Pointer(strings.Split(typeError.Field, ".")...)
+		}
+		return row, placed(j.columns, []fault.Field{wrong}), nil
+	}
+	return row, nil, nil
 }
 
 // unrepeated leaves out rows that name a resource which an earlier row of the file names, too.

@@ -33,7 +33,9 @@ type runner[Row keyed] struct {
 	schema        *contract.Schema // of a row as JSON
 	fields        sheets.Fields
 	hasProperties bool
-	required      string // the field without which no row can be taken; "" where there is none
+	required      string                                                                   // the field without which no row can be taken; "" where there is none
+	lock          func(ctx context.Context, tx *postgres.Tx, operation db.Operation) error // before a step; nil for nothing
+	hold          func(ctx context.Context, tx *postgres.Tx) error                         // before rows that may move something
 	decode        func(body []byte, format Format) (Row, error)
 	write         func(ctx context.Context, tx *postgres.Tx, operation db.Operation, rows []Row, onConflict bulk.OnConflict,
 		write bool) ([]bulk.Result, error)
@@ -79,7 +81,9 @@ func (r *runner[Row]) Next(ctx context.Context, operation db.Operation) (operati
 		if err := json.Unmarshal(operation.Place, &j.place); err != nil {
 			return nil, fmt.Errorf("reading the place of an import: %w", err)
 		}
-		j.columns, _ = r.columns(j.place.Headers, j.settings.Map)
+		if j.settings.Format == CSV {
+			j.columns, _ = r.columns(j.place.Headers, j.settings.Map)
+		}
 	}
 	if j.place.Writing {
 		return j.writeAll, nil
@@ -97,6 +101,11 @@ func (j *job[Row]) writes() bool { return !j.operation.DryRun && !j.settings.Ato
 // take judges the rows of a step, and writes them where nothing has to be known first.
 func (j *job[Row]) take(ctx context.Context, tx *postgres.Tx, read chunk[Row]) (operations.Progress, error) {
 	progress := operations.Progress{Read: int64(read.count), Refusals: read.refusals, BytesRead: read.offset}
+	if j.lock != nil {
+		if err := j.lock(ctx, tx, j.operation); err != nil {
+			return progress, err
+		}
+	}
 	rows, repeated, err := j.unrepeated(ctx, tx, read.rows)
 	if err != nil {
 		return progress, err
@@ -190,10 +199,18 @@ func (j *job[Row]) writeAll(ctx context.Context, tx *postgres.Tx) (operations.Pr
 	if err := operations.WithoutLimits(ctx, tx); err != nil {
 		return progress, err
 	}
+	if j.hold != nil && j.settings.OnConflict == bulk.Update && slices.ContainsFunc(j.columns, column.moves) {
+		if err := j.hold(ctx, tx); err != nil {
+			return progress, err
+		}
+	}
 	var total outcome
 	err := tx.Savepoint(ctx, func(tx *postgres.Tx) error {
 		total = outcome{}
 		return j.each(ctx, func(read chunk[Row]) error {
+			if err := operations.Open(ctx, tx, j.operation.ID); err != nil {
+				return err
+			}
 			found, err := j.apply(ctx, tx, read.rows, true)
 			total.created += found.created
 			total.updated += found.updated

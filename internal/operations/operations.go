@@ -5,13 +5,16 @@ package operations
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/access"
@@ -72,8 +75,6 @@ func New(database *postgres.DB, q *queue.Queue, store *blobs.Store, log *slog.Lo
 	s := &Service{db: database, queue: q, blobs: store, log: log, runners: runners}
 	queue.AddWorker(q, &stepWorker{service: s})
 	queue.AddWorker(q, &cleanUpWorker{service: s})
-	queue.AddWorker(q, &resumeWorker{service: s})
-	q.Every(resumeInterval, resumeArgs{})
 	return s
 }
 
@@ -87,9 +88,11 @@ type Input struct {
 	BytesTotal *int64  // of that
 	RowsTotal  *int64  // nil where it is not known
 	Long       bool    // whether the first step may take more than a minute
+	Token      string  // that it is started with, which starts no other; "" for none
 }
 
-// Start begins an operation on behalf of whoever makes the change. It is done after the commit.
+// Start begins an operation on behalf of whoever makes the change. It is done after the commit. With a token that has
+// started one before, that one is given.
 func (s *Service) Start(ctx context.Context, tx *postgres.Tx, input Input) (db.Operation, error) {
 	settings, err := json.Marshal(input.Settings)
 	if err != nil {
@@ -97,13 +100,21 @@ func (s *Service) Start(ctx context.Context, tx *postgres.Tx, input Input) (db.O
 	}
 	params := db.OperationInsertParams{
 		ID: uuid.Must(uuid.NewV7()), Kind: input.Kind, CustomerID: input.CustomerID, DryRun: input.DryRun,
-		Settings: settings, SpoolKey: input.SpoolKey, BytesTotal: input.BytesTotal, RowsTotal: input.RowsTotal,
+		Settings: settings, IsLong: input.Long, SpoolKey: input.SpoolKey, BytesTotal: input.BytesTotal, RowsTotal: input.RowsTotal,
 		CreatedByKind: tx.Actor.Kind, CreatedByID: tx.Actor.ID, CreatedByName: tx.Actor.Name, CreatedAt: tx.Now,
 	}
 	if tx.RequestID != "" {
 		params.RequestID = &tx.RequestID
 	}
+	if input.Token != "" {
+		hash := sha256.Sum256([]byte(input.Token))
+		key := uuid.UUID(hash[:16])
+		params.StartKey = &key
+	}
 	started, err := db.New().OperationInsert(ctx, tx, params)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return db.New().OperationGetByStartKey(ctx, tx, params.StartKey)
+	}
 	if err != nil {
 		return started, err
 	}
@@ -136,7 +147,8 @@ func (f Filter) where() postgres.Where {
 // list is the list of operations, without what only their runners read.
 var list = listing.List[db.Operation]{
 	Resource: "operations", From: "operations",
-	Columns: `id, kind, customer_id, dry_run, state, NULL::json AS settings, spool_key, NULL::text[] AS columns, step, NULL::json AS place, rows_total,
+	Columns: `id, kind, customer_id, dry_run, state, NULL::json AS settings, spool_key, NULL::text[] AS columns,
+		start_key, is_long, step, NULL::json AS place, rows_total,
 		rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code,
 		failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at,
 		updated_at, finished_at`,
@@ -165,7 +177,7 @@ func Get(ctx context.Context, database db.DBTX, caller *access.Principal, id uui
 func (s *Service) Cancel(
 	ctx context.Context, tx *postgres.Tx, caller *access.Principal, id uuid.UUID, versions etag.Versions,
 ) (db.Operation, error) {
-	operation, err := db.New().OperationGetVisibleForUpdate(ctx, tx, id, visibleKinds(caller))
+	operation, err := db.New().OperationGetVisibleForNoKeyUpdate(ctx, tx, id, visibleKinds(caller))
 	if err != nil {
 		return operation, err
 	}

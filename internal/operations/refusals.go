@@ -45,24 +45,31 @@ func writeRefusals(ctx context.Context, tx *postgres.Tx, operation db.Operation,
 	}
 	rows := make([]db.OperationRefusalCopyParams, len(refusals))
 	for i, refusal := range refusals {
+		for at, fault := range refusal.Faults {
+			refusal.Faults[at].Column, refusal.Faults[at].Message = storable(fault.Column), storable(fault.Message)
+		}
 		faults, err := json.Marshal(refusal.Faults)
 		if err != nil {
 			return fmt.Errorf("encoding a refusal: %w", err)
 		}
 		rows[i] = db.OperationRefusalCopyParams{
 			OperationID: operation.ID, Number: operation.RowsRefused + int64(i) + 1, Row: refusal.Row,
-			ResourceID: refusal.ResourceID, Faults: faults, Cells: refusal.Cells,
+			ResourceID: refusal.ResourceID, Faults: faults,
 		}
 		if refusal.Kind != "" {
 			rows[i].ResourceKind = &refusal.Kind
 		}
-		if rows[i].Cells == nil {
-			rows[i].Cells = []string{}
+		rows[i].Cells = make([]string, len(refusal.Cells))
+		for at, cell := range refusal.Cells {
+			rows[i].Cells[at] = storable(cell)
 		}
 	}
 	_, err := db.New().OperationRefusalCopy(ctx, tx, rows)
 	return err
 }
+
+// storable is a text without NUL characters, which the database does not take.
+func storable(text string) string { return strings.ReplaceAll(text, "\x00", "\ufffd") }
 
 // Refusals reads what an operation refused after the one with that number, the first ones first. The number of the last
 // leads to the next.

@@ -54,6 +54,16 @@ func WithoutLimits(ctx context.Context, tx *postgres.Tx) error {
 	return err
 }
 
+// Open tells a step that takes long whether its operation still goes on: the error of one that was cancelled ends the
+// step, too.
+func Open(ctx context.Context, tx *postgres.Tx, id uuid.UUID) error {
+	operation, err := db.New().OperationGet(ctx, tx, id)
+	if err == nil && operation.FinishedAt != nil {
+		err = errElsewhere
+	}
+	return err
+}
+
 // errElsewhere tells that somebody else does, or did, the step, or that the operation is over.
 var errElsewhere = errors.New("operations: the step is not ours to do")
 
@@ -106,7 +116,11 @@ func changeOf(operation db.Operation) postgres.Change {
 
 // take does a step in its transaction, and notes that it is done.
 func (s *Service) take(ctx context.Context, tx *postgres.Tx, operation db.Operation, step Step) error {
-	if locked, err := db.New().OperationTryLock(ctx, tx, operation.ID); err != nil || !locked {
+	locked, err := db.New().OperationTryLock(ctx, tx, operation.ID)
+	if err != nil {
+		return err
+	}
+	if now, err := db.New().OperationGet(ctx, tx, operation.ID); err != nil || !locked || now.Step != operation.Step || now.FinishedAt != nil {
 		return errors.Join(err, errElsewhere)
 	}
 	progress, err := step(ctx, tx)
@@ -126,7 +140,7 @@ func (s *Service) take(ctx context.Context, tx *postgres.Tx, operation db.Operat
 		return fmt.Errorf("encoding the place of an operation: %w", err)
 	}
 	advanced, err := db.New().OperationAdvance(ctx, tx, db.OperationAdvanceParams{
-		ID: operation.ID, Step: operation.Step, Place: place, StartedAt: &tx.Now, UpdatedAt: s.db.Now(),
+		ID: operation.ID, Step: operation.Step, Place: place, IsLong: progress.Long, StartedAt: &tx.Now, UpdatedAt: s.db.Now(),
 		Columns: progress.Columns, RowsTotal: progress.RowsTotal,
 		RowsRead: progress.Read, RowsCreated: progress.Created, RowsUpdated: progress.Updated,
 		RowsDeleted: progress.Deleted, RowsSkipped: progress.Skipped, RowsRefused: int64(len(progress.Refusals)),

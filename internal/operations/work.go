@@ -61,16 +61,16 @@ func (w *stepWorker) Work(ctx context.Context, job *river.Job[stepArgs]) error {
 	if errors.Is(err, errElsewhere) {
 		return nil
 	}
-	if err != nil && ctx.Err() == nil && job.Attempt >= job.MaxAttempts {
-		err = errors.Join(err, w.service.giveUp(ctx, job.Args.OperationID))
+	if err != nil && !errors.Is(ctx.Err(), context.Canceled) && job.Attempt >= job.MaxAttempts {
+		err = errors.Join(err, w.service.giveUp(context.WithoutCancel(ctx), job.Args))
 	}
 	return err
 }
 
 // giveUp ends an operation that goes on failing for reasons that are not its own.
-func (s *Service) giveUp(ctx context.Context, id uuid.UUID) error {
-	operation, err := db.New().OperationGet(ctx, s.db, id)
-	if err != nil {
+func (s *Service) giveUp(ctx context.Context, args stepArgs) error {
+	operation, err := db.New().OperationGet(ctx, s.db, args.OperationID)
+	if err != nil || operation.Step != args.Step {
 		return err
 	}
 	return s.fail(ctx, operation, &Failure{
@@ -81,44 +81,51 @@ func (s *Service) giveUp(ctx context.Context, id uuid.UUID) error {
 // resumeInterval is how often operations are looked for that nobody goes on with, and stalledAfter is since when nothing
 // has happened with those: a step takes less than that.
 const (
-	resumeInterval = 15 * time.Second
-	stalledAfter   = 30 * time.Second
+	resumeInterval = 10 * time.Second
+	stalledAfter   = 20 * time.Second
 )
 
-// resumeArgs is the job that looks for operations whose replica died.
-type resumeArgs struct{}
-
-// Kind names the job.
-func (resumeArgs) Kind() string { return "operation_resume" }
-
-type resumeWorker struct {
-	river.WorkerDefaults[resumeArgs]
-	service *Service
+// Resume goes on, until the context ends, with operations whose replica died. Every replica looks for them: a job would have
+// to wait for the queue to find out that the replica which worked the last such job is the one that died.
+func (s *Service) Resume(ctx context.Context) {
+	ticker := time.NewTicker(resumeInterval)
+	defer ticker.Stop()
+	for {
+		if err := s.resume(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "operations that stand still are not looked for, for now", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
 }
 
 // stalled are operations without a job that is to be worked. The job of a replica that died still counts as running for a
 // while, so that running jobs say nothing: should one really run, the operation is locked, and another job has no effect.
 // This is SQL in Go since sqlc does not know the tables of the queue.
-const stalled = `SELECT id, step FROM operations WHERE finished_at IS NULL AND updated_at < $1 AND NOT EXISTS (
+const stalled = `SELECT id, step, is_long FROM operations WHERE finished_at IS NULL AND updated_at < $1 AND NOT EXISTS (
 		SELECT FROM river_job WHERE kind = 'operation_step' AND args->>'operation_id' = operations.id::text
 			AND state IN ('available', 'pending', 'retryable', 'scheduled'))`
 
-// Work gives each of them a job again.
-func (w *resumeWorker) Work(ctx context.Context, _ *river.Job[resumeArgs]) error {
-	rows, err := w.service.db.Query(ctx, stalled, w.service.db.Now().Add(-stalledAfter))
+// resume gives each of them a job again.
+func (s *Service) resume(ctx context.Context) error {
+	rows, err := s.db.Query(ctx, stalled, s.db.Now().Add(-stalledAfter))
 	if err != nil {
 		return err
 	}
 	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[struct {
-		ID   uuid.UUID
-		Step int64
+		ID     uuid.UUID
+		Step   int64
+		IsLong bool
 	}])
 	if err != nil || len(found) == 0 {
 		return err
 	}
-	return w.service.db.Change(ctx, postgres.Change{}, func(tx *postgres.Tx) error {
-		for _, operation := range found {
-			if err := w.service.queue.Enqueue(ctx, tx, stepArgs{OperationID: operation.ID, Step: operation.Step}); err != nil {
+	return s.db.Change(ctx, postgres.Change{}, func(tx *postgres.Tx) error {
+		for _, one := range found {
+			if err := s.queue.Enqueue(ctx, tx, stepArgs{OperationID: one.ID, Step: one.Step, Long: one.IsLong}); err != nil {
 				return err
 			}
 		}

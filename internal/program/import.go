@@ -195,6 +195,9 @@ func (i *importing) start(
 		return started, err
 	}
 	i.settings.Format = received.Format
+	if err := i.settings.Check(); err != nil {
+		return started, err
+	}
 	input.Settings, input.SpoolKey, input.BytesTotal = i.settings, &received.Key, &received.Size
 	err = database.Change(ctx, commandLine, func(tx *postgres.Tx) (err error) {
 		started, err = service.Start(ctx, tx, input)

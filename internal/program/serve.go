@@ -161,6 +161,7 @@ func (s *server) run(ctx context.Context, listener net.Listener, ready func(url 
 	failed := make(chan error, 3)
 	running.Go(func() { authority.Follow(beside) })
 	running.Go(func() { events.RunSequencer(beside, s.upkeep, s.log) })
+	running.Go(func() { work.Operations.Resume(beside) })
 	running.Go(func() {
 		if err := work.Queue.Run(beside, s.url); err != nil {
 			failed <- err

@@ -1,10 +1,17 @@
 package sheets
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // formulaStarts are the characters that make a spreadsheet take a cell for a formula when it begins with one. CR and tab
 // are skipped by some of them on their way to what comes next.
 const formulaStarts = "=+-@\t\r"
+
+// wideStarts are the same characters in the width of Chinese and Japanese letters, which spreadsheets of these languages
+// take for them.
+const wideStarts = "＝＋－＠"
 
 // Disarmed is what stands before a cell that would be a formula. Spreadsheets take it as the sign of a text.
 const Disarmed = "'"
@@ -29,5 +36,9 @@ func Rearm(cell string) string {
 
 // Armed tells whether Disarm changes the cell.
 func Armed[Text string | []byte](cell Text) bool {
-	return len(cell) > 0 && strings.IndexByte(formulaStarts+Disarmed, cell[0]) >= 0
+	if len(cell) == 0 || cell[0] < utf8.RuneSelf {
+		return len(cell) > 0 && strings.IndexByte(formulaStarts+Disarmed, cell[0]) >= 0
+	}
+	first, _ := utf8.DecodeRuneInString(string(cell[:min(len(cell), utf8.UTFMax)]))
+	return strings.ContainsRune(wideStarts, first)
 }

@@ -22,7 +22,7 @@ func TestDisarm(t *testing.T) {
 	for cell, expected := range map[string]string{
 		"": "", "a": "a", "=1+1": "'=1+1", "+48 22 555 39 32": "'+48 22 555 39 32", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)",
 		"\t=1": "'\t=1", "\r=1": "'\r=1", "'": "''", "'s-Hertogenbosch": "''s-Hertogenbosch", "''=": "'''=", "a=1": "a=1",
-		"５": "５", "ł": "ł",
+		"＝1+1": "'＝1+1", "－": "'－", "５": "５", "ł": "ł",
 	} {
 		require.Equal(t, expected, sheets.Disarm(cell))
 		checkDisarmed(t, cell)
