@@ -34,7 +34,7 @@ CREATE TABLE operations (
     updated_at      timestamptz NOT NULL,
     finished_at     timestamptz,
     CONSTRAINT operations_pkey PRIMARY KEY (id),
-    CONSTRAINT operations_start_key_key UNIQUE (start_key),
+    CONSTRAINT operations_start_key UNIQUE (start_key),
     CONSTRAINT operations_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customers (id) ON DELETE CASCADE,
     CONSTRAINT operations_spool_fkey FOREIGN KEY (spool_key) REFERENCES blobs (key),
     CONSTRAINT operations_kind_check CHECK (kind IN ('customer_import', 'domain_import', 'customer_bulk_delete')),

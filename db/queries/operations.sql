@@ -4,7 +4,7 @@ INSERT INTO operations (id, kind, customer_id, dry_run, settings, spool_key, sta
     created_by_kind, created_by_id, created_by_name, request_id, created_at, updated_at)
 VALUES (@id, @kind, @customer_id, @dry_run, @settings, @spool_key, @start_key, @is_long, @bytes_total, @rows_total,
     @created_by_kind, @created_by_id, @created_by_name, @request_id, @created_at, @created_at)
-ON CONFLICT ON CONSTRAINT operations_start_key_key DO NOTHING
+ON CONFLICT ON CONSTRAINT operations_start_key DO NOTHING
 RETURNING *;
 
 -- name: OperationGetByStartKey :one

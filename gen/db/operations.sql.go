@@ -287,7 +287,7 @@ INSERT INTO operations (id, kind, customer_id, dry_run, settings, spool_key, sta
     created_by_kind, created_by_id, created_by_name, request_id, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
     $11, $12, $13, $14, $15, $15)
-ON CONFLICT ON CONSTRAINT operations_start_key_key DO NOTHING
+ON CONFLICT ON CONSTRAINT operations_start_key DO NOTHING
 RETURNING id, kind, customer_id, dry_run, state, settings, spool_key, columns, step, start_key, is_long, place, rows_total, rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code, failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at, updated_at, finished_at
 `
 

@@ -198,10 +198,7 @@ func (j *job[Row]) readChunk(from records) (chunk[Row], error) {
 			return read, fmt.Errorf("reading the file of an import: %w", err)
 		case record.Fault != nil || !isBlank(record.Cells) || j.settings.Format == Lines:
 			read.count++
-			row, faults, err := j.parse(record)
-			if err != nil {
-				return read, err
-			}
+			row, faults := j.parse(record)
 			if faults != nil {
 				read.refusals = append(read.refusals, row.refusal(faults))
 			} else {
@@ -219,21 +216,21 @@ func isBlank(cells []string) bool {
 }
 
 // parse makes a row of a record, or tells what is wrong with it.
-func (j *job[Row]) parse(record csvfile.Record) (row parsed[Row], faults []operations.Fault, err error) {
+func (j *job[Row]) parse(record csvfile.Record) (row parsed[Row], faults []operations.Fault) {
 	row.number, row.cells = record.Row, []string{record.Raw}
 	if record.Fault != nil {
 		wrong := operations.Fault{Code: record.Fault.Code, Message: record.Fault.Message}
 		if at := record.Fault.Cell; at >= 0 && at < len(j.columns) {
 			wrong.Column = j.columns[at].header
 		}
-		return row, []operations.Fault{wrong}, nil
+		return row, []operations.Fault{wrong}
 	}
 	text := json.RawMessage(record.Raw)
 	if j.settings.Format == CSV {
 		row.cells = slices.Clone(record.Cells)
 		if len(row.cells) != len(j.columns) {
 			return row, []operations.Fault{{Code: "wrong_width", Message: fmt.Sprintf(
-				"has %d cells, and the file has %d columns", len(row.cells), len(j.columns))}}, nil
+				"has %d cells, and the file has %d columns", len(row.cells), len(j.columns))}}
 		}
 		text, faults = body(j.columns, row.cells)
 	}
@@ -243,8 +240,9 @@ func (j *job[Row]) parse(record csvfile.Record) (row parsed[Row], faults []opera
 		}
 	}
 	if len(faults) > 0 {
-		return row, faults, nil
+		return row, faults
 	}
+	var err error
 	if row.value, err = j.decode(text, j.settings.Format); err != nil {
 		// A value that is right by the contract, and is not written as its type is, such as 80.0 for a whole number.
 		wrong := fault.Field{Code: "invalid_type", Message: "is not written as its type is"}
@@ -252,9 +250,9 @@ func (j *job[Row]) parse(record csvfile.Record) (row parsed[Row], faults []opera
 		if errors.As(err, &typeError) {
 			wrong.Pointer = rawjson.Pointer(strings.Split(typeError.Field, ".")...)
 		}
-		return row, placed(j.columns, []fault.Field{wrong}), nil
+		return row, placed(j.columns, []fault.Field{wrong})
 	}
-	return row, nil, nil
+	return row, nil
 }
 
 // unrepeated leaves out rows that name a resource which an earlier row of the file names, too.

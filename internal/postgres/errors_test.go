@@ -132,7 +132,7 @@ var unreachable = []string{
 	"operations_finished_at_state_check",
 	"operations_kind_check",
 	"operations_spool_fkey",
-	"operations_start_key_key",
+	"operations_start_key",
 	"operations_state_check",
 	"password_resets_identity_id_fkey",
 	"password_resets_state_check",
