@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -51,7 +50,7 @@ func TestWhatIsNotTouchedStaysAsItIsWritten(t *testing.T) {
 	require.Equal(t, `{"<a>":1}`, string(merged))
 }
 
-// TestManyMembers: a patch of many members for many takes no longer than it takes to read them.
+// TestManyMembers: a patch of many members for many. Were each looked for among all, it would not end in the time of tests.
 func TestManyMembers(t *testing.T) {
 	t.Parallel()
 	object := func(value string) json.RawMessage {
@@ -61,12 +60,10 @@ func TestManyMembers(t *testing.T) {
 		}
 		return json.RawMessage("{" + text.String()[1:] + "}")
 	}
-	started := time.Now()
 	merged, err := mergepatch.Apply(object("1"), object("2.0"))
 	require.NoError(t, err)
 	require.Equal(t, string(object("2.0")), string(merged))
 	merged, err = mergepatch.Apply(merged, object("null"))
 	require.NoError(t, err)
 	require.Equal(t, "{}", string(merged))
-	require.Less(t, time.Since(started), 5*time.Second)
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,6 +50,7 @@ func visibleKinds(caller *access.Principal) []string {
 			kinds = append(kinds, kind)
 		}
 	}
+	slices.Sort(kinds) // cursors are for lists of the same kinds, in the same order
 	return kinds
 }
 
