@@ -26,6 +26,7 @@ var tester = postgres.Change{Actor: postgres.Actor{Kind: access.KindSystem, Name
 // next begins. Then the transaction commits, and all go on.
 func holding(t *testing.T, s *apitest.Server, do func(tx *postgres.Tx) error, others ...func()) {
 	t.Helper()
+	settled(t, s) // or the sequencer may wait, too
 	var running sync.WaitGroup
 	err := s.DB.Change(t.Context(), tester, func(tx *postgres.Tx) error {
 		if err := do(tx); err != nil {
@@ -181,7 +182,6 @@ func TestWritingBesideTheDeletionOfALogin(t *testing.T) {
 	s := apitest.New(t)
 	me := portalUser(t, s, "member")
 	at := ownPublishings + "/" + me.Publishing(t, nil).Id.String()
-	settled(t, s)
 	var created, patched *apitest.Response
 	holding(t, s, func(tx *postgres.Tx) error {
 		return identities.DeleteAll(t.Context(), tx, s.Keyring, me.CustomerID, etag.Versions{})
@@ -196,7 +196,6 @@ func TestWritingBesideTheDeletionOfALogin(t *testing.T) {
 	me = portalUser(t, s, "member")
 	caller := &access.Principal{Kind: access.KindIdentity, ID: me.ID, Name: "Early", CustomerID: me.CustomerID}
 	title := "early"
-	settled(t, s)
 	holding(t, s, func(tx *postgres.Tx) error {
 		tx.Actor = postgres.Actor{Kind: caller.Kind, ID: &caller.ID, Name: caller.Name}
 		if _, err := tx.Exec(t.Context(), "SET LOCAL clientele.actor = 'identity "+me.ID.String()+"'"); err != nil {
@@ -223,7 +222,6 @@ func TestWritingBesideTheDeletionOfACustomer(t *testing.T) {
 	me := portalUser(t, s, "member")
 	at := ownPublishings + "/" + me.Publishing(t, nil).Id.String()
 	answers := make([]*apitest.Response, 3)
-	settled(t, s)
 	holding(t, s, func(tx *postgres.Tx) error {
 		if _, err := db.New().CustomerGetForUpdate(t.Context(), tx, me.CustomerID); err != nil {
 			return err
