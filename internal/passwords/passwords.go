@@ -73,10 +73,14 @@ var current = parameters{memory: 32 * 1024, passes: 3, threads: 1}
 // Hasher hashes and compares with argon2id, a bounded number at a time: each takes a core for about a tenth of a second
 // and 32 MiB, so a rush of sign-ins must wait its turn rather than take all cores and all memory. No more wait than are
 // served within some seconds: who comes after them is told to come again.
+//
+// When the last of a rush is served, what the hashes were made with is collected at once. Left to itself the collector
+// would let the rest of the program make as much garbage again as that was, before it looks.
 type Hasher struct {
 	places chan struct{} // taken by those that wait and those that hash
 	slots  chan struct{} // taken by those that hash
 	count  atomic.Int64
+	tidies atomic.Bool // whether memory is being given back
 	decoy  string
 }
 
@@ -147,6 +151,12 @@ func (h *Hasher) done() {
 	h.count.Add(1)
 	<-h.slots
 	<-h.places
+	if len(h.places) == 0 && h.tidies.CompareAndSwap(false, true) {
+		go func() {
+			defer h.tidies.Store(false)
+			runtime.GC()
+		}()
+	}
 }
 
 const (
