@@ -9,6 +9,10 @@ SELECT * FROM customers WHERE id = $1 FOR NO KEY UPDATE;
 SELECT customers.* FROM customers
 WHERE customers.id = (SELECT identities.customer_id FROM identities WHERE identities.id = @identity_id) FOR SHARE;
 
+-- name: CustomerGetForShare :one
+-- As above, for whoever knows the customer.
+SELECT * FROM customers WHERE id = $1 FOR SHARE;
+
 -- name: CustomerGetForUpdate :one
 SELECT * FROM customers WHERE id = $1 FOR UPDATE;
 

@@ -273,6 +273,40 @@ func (q *Queries) CustomerGetForNoKeyUpdate(ctx context.Context, db DBTX, id uui
 	return i, err
 }
 
+const customerGetForShare = `-- name: CustomerGetForShare :one
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at FROM customers WHERE id = $1 FOR SHARE
+`
+
+// As above, for whoever knows the customer.
+func (q *Queries) CustomerGetForShare(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
+	row := db.QueryRow(ctx, customerGetForShare, id)
+	var i Customer
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.Email,
+		&i.Phone,
+		&i.Company,
+		&i.Address,
+		&i.Comments,
+		&i.Modules,
+		&i.Properties,
+		&i.ParentID,
+		&i.ExternalID,
+		&i.Locale,
+		&i.Status,
+		&i.Version,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.NameKey,
+		&i.EmailKey,
+		&i.SearchText,
+		&i.SearchGrams,
+		&i.InvitedAt,
+	)
+	return i, err
+}
+
 const customerGetForShareByIdentity = `-- name: CustomerGetForShareByIdentity :one
 SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at FROM customers
 WHERE customers.id = (SELECT identities.customer_id FROM identities WHERE identities.id = $1) FOR SHARE

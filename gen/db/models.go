@@ -130,6 +130,34 @@ type IdentityActivity struct {
 	LastLoginAt time.Time
 }
 
+type Job struct {
+	ID          uuid.UUID
+	CustomerID  uuid.UUID
+	Name        string
+	Description *string
+	Copies      int32
+	DueAt       *time.Time
+	Status      string
+	RestoredAt  *time.Time
+	Version     int64
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+	NameKey     string
+	DueKey      time.Time
+	SearchText  string
+}
+
+type JobFile struct {
+	JobID       uuid.UUID
+	Kind        string
+	Filename    string
+	ContentType string
+	Size        int64
+	Sha256      []byte
+	BlobKey     string
+	UploadedAt  time.Time
+}
+
 type KnownAddress struct {
 	Key       []byte
 	ExpiresAt time.Time
