@@ -9,6 +9,7 @@ import (
 	"github.com/clientele-api/clientele/internal/etag"
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/identities"
+	"github.com/clientele-api/clientele/internal/jobstates"
 	"github.com/clientele-api/clientele/internal/postgres"
 )
 
@@ -193,8 +194,15 @@ func ToAPIDeletionPlan(plan customers.DeletionPlan) openapi.DeletionPlan {
 
 func toAPIDeletionCounts(counts customers.Counts) openapi.DeletionCounts {
 	return openapi.DeletionCounts{
-		Identities: counts.Identities, Sessions: counts.Sessions, Domains: counts.Domains, Publishings: counts.Publishings,
-		Notes: counts.Notes,
+		Identities: counts.Identities, Sessions: counts.Sessions, Jobs: toAPIJobCounts(counts.Jobs), Files: counts.Files,
+		Bytes: counts.Bytes, Domains: counts.Domains, Publishings: counts.Publishings, Notes: counts.Notes,
+	}
+}
+
+func toAPIJobCounts(counts map[string]int64) openapi.JobCounts {
+	return openapi.JobCounts{
+		New: counts[jobstates.New], Incoming: counts[jobstates.Incoming], Processing: counts[jobstates.Processing],
+		Completed: counts[jobstates.Completed],
 	}
 }
 

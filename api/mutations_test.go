@@ -80,6 +80,14 @@ func targets(t *testing.T, s *apitest.Server) []target {
 			aimed.caller = portalUser(t, s, "manager")
 			admin.Must(t, 200, "PATCH", path(customer), apitest.Fields{"parent_id": aimed.caller.CustomerID})
 		}
+		if strings.Contains(operation.Path, "{job_id}") {
+			job := jobFor(t, s, aimed.caller)
+			admin.Must(t, 201, "PUT", "/v1/jobs/"+job.Id.String()+"/files/pdl-model", "{}")
+			ids["job_id"], ids["kind"] = job.Id.String(), "pdl-model"
+		}
+		if operation.ID == "jobCreate" {
+			ids["customer_id"] = portalUser(t, s, "member").CustomerID.String()
+		}
 		if strings.Contains(operation.Path, "{publishing_id}") {
 			owner := aimed.caller
 			if owner.CustomerID == uuid.Nil {
@@ -103,6 +111,15 @@ func targets(t *testing.T, s *apitest.Server) []target {
 		all = append(all, aimed)
 	}
 	return all
+}
+
+// jobFor submits a job of the caller's customer; of any, for staff.
+func jobFor(t *testing.T, s *apitest.Server, caller *apitest.Caller) openapi.Job {
+	t.Helper()
+	if caller.CustomerID == uuid.Nil {
+		caller = portalUser(t, s, "member")
+	}
+	return caller.Job(t, uuid.Nil, nil)
 }
 
 func example(media *openapi3.MediaType) any {
@@ -161,7 +178,7 @@ func (o target) pathMutations() (all []mutation) {
 		before, after := strings.Join(steps[:at], "/")+"/", strings.Join(append([]string{""}, steps[at+1:]...), "/")
 		for _, id := range []string{
 			"42", "not-an-id", "%00", "%FF%FE", "%20", "null", "..%2f..%2fstaff", "%2e%2e", strings.Repeat("9", 3000),
-			known + "0", known[:35], "%20" + known, "%7B" + known + "%7D", "urn:uuid:" + known,
+			known + "0", known[:len(known)-1], "%20" + known, "%7B" + known + "%7D", "urn:uuid:" + known,
 			strings.ReplaceAll(known, "-", ""), strings.Replace(known, "-", "_", 1), strings.Replace(known, known[:1], "g", 1),
 		} {
 			all = append(all, mutation{name: "id " + abbreviated(id), path: before + id + after, status: notFound})
@@ -306,15 +323,27 @@ func objectMutations(parameter *openapi3.Parameter) (all []mutation) {
 	return all
 }
 
+// wrongHeaders are values that a header of the format does not take.
+var wrongHeaders = map[string][]string{
+	"entity-tags": {
+		"", "abc", `"open`, `W/`, `W/abc`, `"a" "b"`, `,`, `"a",`, `,"a"`, `"a";"b"`, `""a`, `"` + strings.Repeat("a", 5000) + `"`,
+	},
+	"content-disposition": {
+		"", ";", "attachment; filename", `attachment; filename="open`, "attachment; filename=a b", "attachment; filename=\"\xff\"",
+		"attachment; filename=" + strings.Repeat("a", 5000),
+	},
+	"digests": {
+		"", "sha-256", "sha-256=abc", "sha-256=:AAAA:", "sha-512=::", `"a"`, ",", "sha-256=:" + strings.Repeat("A", 5000) + ":",
+	},
+}
+
 // headerMutations have declared headers that are not so.
 func (o target) headerMutations() (all []mutation) {
 	for _, parameter := range o.in("header") {
-		if parameter.Name == "Range" {
-			continue // what it cannot be is ignored or not satisfiable, as RFC 9110 has it
+		if parameter.Name == "Range" || parameter.Name == "If-Range" {
+			continue // what they cannot be is ignored or not satisfiable, as RFC 9110 has it
 		}
-		for _, value := range []string{
-			"", "abc", `"open`, `W/`, `W/abc`, `"a" "b"`, `,`, `"a",`, `,"a"`, `"a";"b"`, `""a`, `"` + strings.Repeat("a", 5000) + `"`,
-		} {
+		for _, value := range wrongHeaders[parameter.Schema.Value.Format] {
 			all = append(all, mutation{
 				name: parameter.Name + " " + abbreviated(value), status: malformed, place: parameter.Name, header: true,
 				with: []apitest.With{apitest.Header(parameter.Name, value)},

@@ -18,6 +18,8 @@ import (
 	"github.com/clientele-api/clientele/internal/cleanup"
 	"github.com/clientele-api/clientele/internal/customers"
 	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/jobs"
+	"github.com/clientele-api/clientele/internal/jobstates"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/publishings"
 	"github.com/clientele-api/clientele/internal/terms"
@@ -153,6 +155,10 @@ func toProblem(known *fault.Error, status int, path, requestID string) openapi.P
 		problem.CurrentStatus, problem.AllowedActions = &about.Status, &actions
 	case publishings.Refusal:
 		problem.CurrentStatus, problem.AllowedStates = &about.State, &about.Allowed
+	case jobstates.Refusal:
+		problem.CurrentStatus, problem.AllowedStatuses = &about.Status, &about.Allowed
+	case jobs.NotActive:
+		problem.CurrentStatus = &about.Status
 	case activation.State:
 		problem.CurrentStatus = (*string)(&about)
 	case terms.Missing:

@@ -45,6 +45,7 @@ type download struct {
 	contentType string
 	fileName    string
 	digest      string // which is its ETag
+	attached    bool   // for keeping, not for showing in a browser
 }
 
 // What browsers may do with a document: show it, with its own styles and images, in an origin of its own. A PDF is shown
@@ -52,18 +53,28 @@ type download struct {
 const (
 	documentPolicy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 	pdfPolicy      = "script-src 'none'"
+	attachedPolicy = "sandbox; default-src 'none'"
 )
+
+// disposition tells what browsers are to do with the file: the first word of Content-Disposition, and a policy.
+func (d download) disposition() (word, policy string) {
+	switch {
+	case d.attached:
+		return "attachment", attachedPolicy
+	case d.contentType == "application/pdf":
+		return "inline", pdfPolicy
+	}
+	return "inline", documentPolicy
+}
 
 func (d download) serve(w http.ResponseWriter) error {
 	defer d.reader.Close()
 	header := w.Header()
 	header.Set("Content-Type", d.contentType)
 	header.Set("ETag", `"`+d.digest+`"`)
-	header.Set("Content-Security-Policy", documentPolicy)
-	if d.contentType == "application/pdf" {
-		header.Set("Content-Security-Policy", pdfPolicy)
-	}
-	header.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": d.fileName}))
+	word, policy := d.disposition()
+	header.Set("Content-Security-Policy", policy)
+	header.Set("Content-Disposition", mime.FormatMediaType(word, map[string]string{"filename": d.fileName}))
 	// The time for reading goes on while the answer is written, and would end it.
 	_ = requestOf(d.ctx).controller.SetReadDeadline(time.Time{})
 	content := &downloadReader{Reader: d.reader, controller: requestOf(d.ctx).controller}

@@ -198,6 +198,51 @@ func (e IdentityStatus) Valid() bool {
 	}
 }
 
+// Defines values for JobFileKind.
+const (
+	JobFileKindInput    JobFileKind = "input"
+	JobFileKindPdlModel JobFileKind = "pdl-model"
+	JobFileKindSupport  JobFileKind = "support"
+)
+
+// Valid indicates whether the value is a known member of the JobFileKind enum.
+func (e JobFileKind) Valid() bool {
+	switch e {
+	case JobFileKindInput:
+		return true
+	case JobFileKindPdlModel:
+		return true
+	case JobFileKindSupport:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobStatus.
+const (
+	JobStatusCompleted  JobStatus = "completed"
+	JobStatusIncoming   JobStatus = "incoming"
+	JobStatusNew        JobStatus = "new"
+	JobStatusProcessing JobStatus = "processing"
+)
+
+// Valid indicates whether the value is a known member of the JobStatus enum.
+func (e JobStatus) Valid() bool {
+	switch e {
+	case JobStatusCompleted:
+		return true
+	case JobStatusIncoming:
+		return true
+	case JobStatusNew:
+		return true
+	case JobStatusProcessing:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Locale.
 const (
 	LocaleEn Locale = "en"
@@ -762,6 +807,42 @@ func (e DomainImportParamsEncoding) Valid() bool {
 	}
 }
 
+// Defines values for CustomerJobListParamsSort.
+const (
+	CustomerJobListParamsSortCreatedAt      CustomerJobListParamsSort = "created_at"
+	CustomerJobListParamsSortDueAt          CustomerJobListParamsSort = "due_at"
+	CustomerJobListParamsSortMinusCreatedAt CustomerJobListParamsSort = "-created_at"
+	CustomerJobListParamsSortMinusDueAt     CustomerJobListParamsSort = "-due_at"
+	CustomerJobListParamsSortMinusName      CustomerJobListParamsSort = "-name"
+	CustomerJobListParamsSortMinusUpdatedAt CustomerJobListParamsSort = "-updated_at"
+	CustomerJobListParamsSortName           CustomerJobListParamsSort = "name"
+	CustomerJobListParamsSortUpdatedAt      CustomerJobListParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the CustomerJobListParamsSort enum.
+func (e CustomerJobListParamsSort) Valid() bool {
+	switch e {
+	case CustomerJobListParamsSortCreatedAt:
+		return true
+	case CustomerJobListParamsSortDueAt:
+		return true
+	case CustomerJobListParamsSortMinusCreatedAt:
+		return true
+	case CustomerJobListParamsSortMinusDueAt:
+		return true
+	case CustomerJobListParamsSortMinusName:
+		return true
+	case CustomerJobListParamsSortMinusUpdatedAt:
+		return true
+	case CustomerJobListParamsSortName:
+		return true
+	case CustomerJobListParamsSortUpdatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CustomerPublishingListParamsSort.
 const (
 	CustomerPublishingListParamsSortCreatedAt      CustomerPublishingListParamsSort = "created_at"
@@ -879,6 +960,42 @@ func (e IdentityListParamsSort) Valid() bool {
 	case IdentityListParamsSortMinusName:
 		return true
 	case IdentityListParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobListParamsSort.
+const (
+	JobListParamsSortCreatedAt      JobListParamsSort = "created_at"
+	JobListParamsSortDueAt          JobListParamsSort = "due_at"
+	JobListParamsSortMinusCreatedAt JobListParamsSort = "-created_at"
+	JobListParamsSortMinusDueAt     JobListParamsSort = "-due_at"
+	JobListParamsSortMinusName      JobListParamsSort = "-name"
+	JobListParamsSortMinusUpdatedAt JobListParamsSort = "-updated_at"
+	JobListParamsSortName           JobListParamsSort = "name"
+	JobListParamsSortUpdatedAt      JobListParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the JobListParamsSort enum.
+func (e JobListParamsSort) Valid() bool {
+	switch e {
+	case JobListParamsSortCreatedAt:
+		return true
+	case JobListParamsSortDueAt:
+		return true
+	case JobListParamsSortMinusCreatedAt:
+		return true
+	case JobListParamsSortMinusDueAt:
+		return true
+	case JobListParamsSortMinusName:
+		return true
+	case JobListParamsSortMinusUpdatedAt:
+		return true
+	case JobListParamsSortName:
+		return true
+	case JobListParamsSortUpdatedAt:
 		return true
 	default:
 		return false
@@ -1011,6 +1128,42 @@ func (e PortalDomainExportParamsSort) Valid() bool {
 	case PortalDomainExportParamsSortMinusUpdatedAt:
 		return true
 	case PortalDomainExportParamsSortUpdatedAt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PortalJobListParamsSort.
+const (
+	PortalJobListParamsSortCreatedAt      PortalJobListParamsSort = "created_at"
+	PortalJobListParamsSortDueAt          PortalJobListParamsSort = "due_at"
+	PortalJobListParamsSortMinusCreatedAt PortalJobListParamsSort = "-created_at"
+	PortalJobListParamsSortMinusDueAt     PortalJobListParamsSort = "-due_at"
+	PortalJobListParamsSortMinusName      PortalJobListParamsSort = "-name"
+	PortalJobListParamsSortMinusUpdatedAt PortalJobListParamsSort = "-updated_at"
+	PortalJobListParamsSortName           PortalJobListParamsSort = "name"
+	PortalJobListParamsSortUpdatedAt      PortalJobListParamsSort = "updated_at"
+)
+
+// Valid indicates whether the value is a known member of the PortalJobListParamsSort enum.
+func (e PortalJobListParamsSort) Valid() bool {
+	switch e {
+	case PortalJobListParamsSortCreatedAt:
+		return true
+	case PortalJobListParamsSortDueAt:
+		return true
+	case PortalJobListParamsSortMinusCreatedAt:
+		return true
+	case PortalJobListParamsSortMinusDueAt:
+		return true
+	case PortalJobListParamsSortMinusName:
+		return true
+	case PortalJobListParamsSortMinusUpdatedAt:
+		return true
+	case PortalJobListParamsSortName:
+		return true
+	case PortalJobListParamsSortUpdatedAt:
 		return true
 	default:
 		return false
@@ -1214,7 +1367,7 @@ type AuthorizationServerMetadata struct {
 
 // BulkDeletionBlocker defines model for BulkDeletionBlocker.
 type BulkDeletionBlocker struct {
-	// Code `child_customer`, or `not_found` for an id that no customer has. New ones may appear.
+	// Code `child_customer`, `job_processing`, or `not_found` for an id that no customer has. New ones may appear.
 	Code string `json:"code"`
 
 	// Resource A resource by kind and id.
@@ -1540,7 +1693,7 @@ type CustomerTerms struct {
 
 // DeletionBlocker defines model for DeletionBlocker.
 type DeletionBlocker struct {
-	// Code `child_customer`. New ones may appear.
+	// Code `child_customer`, `job_processing`. New ones may appear.
 	Code string `json:"code"`
 
 	// Resource A resource by kind and id.
@@ -1553,7 +1706,16 @@ type DeletionCounts struct {
 	Identities int64 `json:"identities"`
 
 	// Sessions Sessions that are open. The confirmation does not depend on them.
-	Sessions    int64 `json:"sessions"`
+	Sessions int64 `json:"sessions"`
+
+	// Jobs How many jobs, by their status. New statuses may appear.
+	Jobs JobCounts `json:"jobs"`
+
+	// Files The files of the jobs.
+	Files int64 `json:"files"`
+
+	// Bytes How large these are together.
+	Bytes       int64 `json:"bytes"`
 	Domains     int64 `json:"domains"`
 	Publishings int64 `json:"publishings"`
 	Notes       int64 `json:"notes"`
@@ -1782,7 +1944,7 @@ type Event struct {
 
 	// Type `customer.created|updated|deleted|activated|deactivated|identities_deleted`,
 	// `identity.created|updated|deleted`, `activation_request.created|updated|sent|used|revoked`,
-	// `domain.created|updated|deleted`, `publishing.created|updated|deleted` (without title and content),
+	// `domain.created|updated|deleted`, `job.created|updated|deleted|status_changed`, `publishing.created|updated|deleted` (without title and content),
 	// `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may appear.
 	Type string `json:"type"`
 
@@ -1942,6 +2104,109 @@ type JWK struct {
 // JWKSet defines model for JWKSet.
 type JWKSet struct {
 	Keys []JWK `json:"keys"`
+}
+
+// Job Something to be printed for a customer.
+type Job struct {
+	Id          openapi_types.UUID `json:"id"`
+	CustomerId  openapi_types.UUID `json:"customer_id"`
+	Name        string             `json:"name"`
+	Description *string            `json:"description"`
+	Copies      int32              `json:"copies"`
+
+	// DueAt When it is wanted.
+	DueAt *time.Time `json:"due_at"`
+
+	// Status `new`: submitted, its files may still change. `incoming`: accepted. `processing`: being printed. `completed`: done.
+	Status JobStatus `json:"status"`
+
+	// AllowedStatuses Where staff may move it now. Without an input file a new job has nowhere to go.
+	AllowedStatuses []JobStatus `json:"allowed_statuses"`
+
+	// Files Its files, of each kind one at most.
+	Files []JobFile `json:"files"`
+
+	// RestoredAt When it came out of a backup; null for one that was submitted here.
+	RestoredAt *time.Time `json:"restored_at"`
+
+	// Version Up by one with each change, of a file too.
+	Version   int64     `json:"version"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// JobCounts How many jobs, by their status. New statuses may appear.
+type JobCounts struct {
+	New        int64 `json:"new"`
+	Incoming   int64 `json:"incoming"`
+	Processing int64 `json:"processing"`
+	Completed  int64 `json:"completed"`
+}
+
+// JobCreate defines model for JobCreate.
+type JobCreate struct {
+	// Name One line of text.
+	Name        Name    `json:"name"`
+	Description *string `json:"description,omitempty"`
+
+	// Copies How many; 1 when absent.
+	Copies *int32 `json:"copies,omitempty"`
+
+	// DueAt When it is wanted.
+	DueAt *time.Time `json:"due_at,omitempty"`
+}
+
+// JobFile defines model for JobFile.
+type JobFile struct {
+	// Kind `input`: the PDF that is printed. `pdl-model`: how, as JSON. `support`: whatever else is needed.
+	Kind JobFileKind `json:"kind"`
+
+	// Filename What the sender called it, made safe.
+	Filename string `json:"filename"`
+
+	// ContentType `application/pdf` of an input, `application/json` of a PDL model; of a support file, what the sender said.
+	ContentType string `json:"content_type"`
+
+	// Size In bytes.
+	Size int64 `json:"size"`
+
+	// Sha256 The SHA-256 of the file, in hexadecimal; in quotes it is its ETag.
+	Sha256     string    `json:"sha256"`
+	UploadedAt time.Time `json:"uploaded_at"`
+}
+
+// JobFileKind `input`: the PDF that is printed. `pdl-model`: how, as JSON. `support`: whatever else is needed.
+type JobFileKind string
+
+// JobPage defines model for JobPage.
+type JobPage struct {
+	Data []Job `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor *NextCursor `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// JobPatch defines model for JobPatch.
+type JobPatch struct {
+	// Name One line of text.
+	Name        *Name                     `json:"name,omitempty"`
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+	Copies      *int32                    `json:"copies,omitempty"`
+
+	// DueAt When it is wanted.
+	DueAt nullable.Nullable[time.Time] `json:"due_at,omitempty"`
+}
+
+// JobStatus `new`: submitted, its files may still change. `incoming`: accepted. `processing`: being printed. `completed`: done.
+type JobStatus string
+
+// JobStatusUpdate defines model for JobStatusUpdate.
+type JobStatusUpdate struct {
+	// Status `new`: submitted, its files may still change. `incoming`: accepted. `processing`: being printed. `completed`: done.
+	Status JobStatus `json:"status"`
 }
 
 // LinkToken What stands after `#token=` in the link.
@@ -2431,7 +2696,8 @@ type Problem struct {
 	// AcceptUrl With `terms_acceptance_required`, where to accept them.
 	AcceptUrl *string `json:"accept_url,omitempty"`
 
-	// CurrentStatus With `action_not_allowed`, `request_state` and `publishing_state`, the status or state that stands against it.
+	// CurrentStatus With `action_not_allowed`, `request_state`, `publishing_state`, `job_state`, `job_input_missing` and `customer_not_active`,
+	// the status or state that stands against it.
 	CurrentStatus *string `json:"current_status,omitempty"`
 
 	// AllowedActions With `action_not_allowed`, what the status allows instead.
@@ -2439,6 +2705,9 @@ type Problem struct {
 
 	// AllowedStates With `publishing_state`, the states that it may go to instead.
 	AllowedStates *[]string `json:"allowed_states,omitempty"`
+
+	// AllowedStatuses With `job_state` and `job_input_missing`, the statuses that the job may be moved to instead.
+	AllowedStatuses *[]string `json:"allowed_statuses,omitempty"`
 
 	// DeletionPlan What deleting a customer would do.
 	DeletionPlan *DeletionPlan `json:"deletion_plan,omitempty"`
@@ -2582,7 +2851,7 @@ type PublishingVisibility string
 
 // ResourceRef A resource by kind and id.
 type ResourceRef struct {
-	// Kind `customer`, `identity`, `activation_request`, `domain`, `publishing`, `terms`, `note`, `staff`. New kinds may appear.
+	// Kind `customer`, `identity`, `activation_request`, `domain`, `job`, `publishing`, `terms`, `note`, `staff`. New kinds may appear.
 	Kind string             `json:"kind"`
 	Id   openapi_types.UUID `json:"id"`
 }
@@ -2839,6 +3108,18 @@ type DomainId = openapi_types.UUID
 // DryRun defines model for DryRun.
 type DryRun = bool
 
+// FileDigest defines model for FileDigest.
+type FileDigest = string
+
+// FileIfMatch defines model for FileIfMatch.
+type FileIfMatch = string
+
+// FileIfNoneMatch defines model for FileIfNoneMatch.
+type FileIfNoneMatch = string
+
+// FileName defines model for FileName.
+type FileName = string
+
 // IdentityId defines model for IdentityId.
 type IdentityId = openapi_types.UUID
 
@@ -2862,6 +3143,9 @@ type ImportMap map[string]string
 
 // IncludeTotal defines model for IncludeTotal.
 type IncludeTotal = bool
+
+// JobId defines model for JobId.
+type JobId = openapi_types.UUID
 
 // Limit defines model for Limit.
 type Limit = int32
@@ -2904,9 +3188,21 @@ type Conflict = Problem
 // new members may appear.
 type ContentTooLarge = Problem
 
+// CustomerNotActive What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type CustomerNotActive = Problem
+
 // DeletionBlocked What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type DeletionBlocked = Problem
+
+// FileRefused What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type FileRefused = Problem
+
+// FileStale What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type FileStale = Problem
 
 // FileTooLarge What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -2919,6 +3215,14 @@ type Forbidden = Problem
 // InternalServerError What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type InternalServerError = Problem
+
+// JobFileTooLarge What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type JobFileTooLarge = Problem
+
+// JobNotAllowed What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type JobNotAllowed = Problem
 
 // LinkSpent What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -2990,6 +3294,10 @@ type UnsupportedFile = Problem
 // UnsupportedMediaType What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type UnsupportedMediaType = Problem
+
+// UnsupportedUpload What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type UnsupportedUpload = Problem
 
 // CustomerListParams defines parameters for CustomerList.
 type CustomerListParams struct {
@@ -3428,6 +3736,39 @@ type IdentityPasswordUpdateParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// CustomerJobListParams defines parameters for CustomerJobList.
+type CustomerJobListParams struct {
+	// Q Text to look for in name and description, anywhere inside them, without regard to case or accents; with fewer than
+	// three characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Status Only jobs with this status.
+	Status *JobStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// CreatedAfter Only jobs that were created after this moment.
+	CreatedAfter *time.Time `form:"created_after,omitempty" json:"created_after,omitempty"`
+
+	// CreatedBefore Only jobs that were created before this moment.
+	CreatedBefore *time.Time `form:"created_before,omitempty" json:"created_before,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id. By `due_at`, what is never due
+	// comes after everything that is.
+	Sort *CustomerJobListParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// CustomerJobListParamsSort defines parameters for CustomerJobList.
+type CustomerJobListParamsSort string
+
 // NoteListParams defines parameters for NoteList.
 type NoteListParams struct {
 	// Limit How many entries a page has at most.
@@ -3632,6 +3973,103 @@ type IdentityListParams struct {
 // IdentityListParamsSort defines parameters for IdentityList.
 type IdentityListParamsSort string
 
+// JobListParams defines parameters for JobList.
+type JobListParams struct {
+	// Q Text to look for in name and description, anywhere inside them, without regard to case or accents; with fewer than
+	// three characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Status Only jobs with this status.
+	Status *JobStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// CustomerId Only jobs of this customer.
+	CustomerId *openapi_types.UUID `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+
+	// CreatedAfter Only jobs that were created after this moment.
+	CreatedAfter *time.Time `form:"created_after,omitempty" json:"created_after,omitempty"`
+
+	// CreatedBefore Only jobs that were created before this moment.
+	CreatedBefore *time.Time `form:"created_before,omitempty" json:"created_before,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id. By `due_at`, what is never due
+	// comes after everything that is.
+	Sort *JobListParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// JobListParamsSort defines parameters for JobList.
+type JobListParamsSort string
+
+// JobDeleteParams defines parameters for JobDelete.
+type JobDeleteParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// JobGetParams defines parameters for JobGet.
+type JobGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// JobUpdateParams defines parameters for JobUpdate.
+type JobUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// JobFileDeleteParams defines parameters for JobFileDelete.
+type JobFileDeleteParams struct {
+	// IfMatch Do it only when the file is still the one with this ETag, which is its SHA-256, or with `*`, when there is one; otherwise
+	// the answer is 412.
+	IfMatch *FileIfMatch `json:"If-Match,omitempty"`
+}
+
+// JobFileGetParams defines parameters for JobFileGet.
+type JobFileGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the file is still one with these ETags.
+	IfNoneMatch *FileIfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// Range The bytes that are wanted (RFC 9110), for whoever goes on with a download.
+	Range *string `json:"Range,omitempty"`
+
+	// IfRange Give the part only of the file with this ETag; of another one, all of it.
+	IfRange *string `json:"If-Range,omitempty"`
+}
+
+// JobFilePutParams defines parameters for JobFilePut.
+type JobFilePutParams struct {
+	// IfMatch Do it only when the file is still the one with this ETag, which is its SHA-256, or with `*`, when there is one; otherwise
+	// the answer is 412.
+	IfMatch *FileIfMatch `json:"If-Match,omitempty"`
+
+	// ContentDisposition What the file is called, as `filename` or `filename*` (RFC 6266). Directories, control characters and what no file system
+	// takes are left out, and at most 200 bytes are kept. Without it, the file is called by its kind.
+	ContentDisposition *FileName `json:"Content-Disposition,omitempty"`
+
+	// ReprDigest The digest of the file (RFC 9530): `sha-256`, `sha-512` or both. When the file has another one it is refused with 422
+	// `digest_mismatch`. Other algorithms are passed over.
+	ReprDigest *FileDigest `json:"Repr-Digest,omitempty"`
+}
+
+// JobStatusUpdateParams defines parameters for JobStatusUpdate.
+type JobStatusUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // OperationListParams defines parameters for OperationList.
 type OperationListParams struct {
 	// Kind Only operations of this kind.
@@ -3815,6 +4253,86 @@ type PortalDomainExportParams struct {
 
 // PortalDomainExportParamsSort defines parameters for PortalDomainExport.
 type PortalDomainExportParamsSort string
+
+// PortalJobListParams defines parameters for PortalJobList.
+type PortalJobListParams struct {
+	// Q Text to look for in name and description, anywhere inside them, without regard to case or accents; with fewer than
+	// three characters, at the start of words.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Status Only jobs with this status.
+	Status *JobStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// CreatedAfter Only jobs that were created after this moment.
+	CreatedAfter *time.Time `form:"created_after,omitempty" json:"created_after,omitempty"`
+
+	// CreatedBefore Only jobs that were created before this moment.
+	CreatedBefore *time.Time `form:"created_before,omitempty" json:"created_before,omitempty"`
+
+	// Sort The order; a minus turns it round. Rows that compare equal are ordered by their id. By `due_at`, what is never due
+	// comes after everything that is.
+	Sort *PortalJobListParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// PortalJobListParamsSort defines parameters for PortalJobList.
+type PortalJobListParamsSort string
+
+// PortalJobDeleteParams defines parameters for PortalJobDelete.
+type PortalJobDeleteParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// PortalJobGetParams defines parameters for PortalJobGet.
+type PortalJobGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// PortalJobUpdateParams defines parameters for PortalJobUpdate.
+type PortalJobUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// PortalJobFileGetParams defines parameters for PortalJobFileGet.
+type PortalJobFileGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the file is still one with these ETags.
+	IfNoneMatch *FileIfNoneMatch `json:"If-None-Match,omitempty"`
+
+	// Range The bytes that are wanted (RFC 9110), for whoever goes on with a download.
+	Range *string `json:"Range,omitempty"`
+
+	// IfRange Give the part only of the file with this ETag; of another one, all of it.
+	IfRange *string `json:"If-Range,omitempty"`
+}
+
+// PortalJobFilePutParams defines parameters for PortalJobFilePut.
+type PortalJobFilePutParams struct {
+	// IfMatch Do it only when the file is still the one with this ETag, which is its SHA-256, or with `*`, when there is one; otherwise
+	// the answer is 412.
+	IfMatch *FileIfMatch `json:"If-Match,omitempty"`
+
+	// ContentDisposition What the file is called, as `filename` or `filename*` (RFC 6266). Directories, control characters and what no file system
+	// takes are left out, and at most 200 bytes are kept. Without it, the file is called by its kind.
+	ContentDisposition *FileName `json:"Content-Disposition,omitempty"`
+
+	// ReprDigest The digest of the file (RFC 9530): `sha-256`, `sha-512` or both. When the file has another one it is refused with 422
+	// `digest_mismatch`. Other algorithms are passed over.
+	ReprDigest *FileDigest `json:"Repr-Digest,omitempty"`
+}
 
 // PortalProfileGetParams defines parameters for PortalProfileGet.
 type PortalProfileGetParams struct {
@@ -4034,11 +4552,20 @@ type IdentityUpdateJSONRequestBody = IdentityPatch
 // IdentityPasswordUpdateJSONRequestBody defines body for IdentityPasswordUpdate for application/json ContentType.
 type IdentityPasswordUpdateJSONRequestBody = PasswordSet
 
+// JobCreateJSONRequestBody defines body for JobCreate for application/json ContentType.
+type JobCreateJSONRequestBody = JobCreate
+
 // NoteCreateJSONRequestBody defines body for NoteCreate for application/json ContentType.
 type NoteCreateJSONRequestBody = NoteCreate
 
 // DomainUpdateJSONRequestBody defines body for DomainUpdate for application/json ContentType.
 type DomainUpdateJSONRequestBody = DomainPatch
+
+// JobUpdateJSONRequestBody defines body for JobUpdate for application/json ContentType.
+type JobUpdateJSONRequestBody = JobPatch
+
+// JobStatusUpdateJSONRequestBody defines body for JobStatusUpdate for application/json ContentType.
+type JobStatusUpdateJSONRequestBody = JobStatusUpdate
 
 // MePasswordUpdateJSONRequestBody defines body for MePasswordUpdate for application/json ContentType.
 type MePasswordUpdateJSONRequestBody = PasswordChange
@@ -4054,6 +4581,12 @@ type ManagedCustomerCreateJSONRequestBody = ManagedCustomerCreate
 
 // ManagedCustomerUpdateJSONRequestBody defines body for ManagedCustomerUpdate for application/json ContentType.
 type ManagedCustomerUpdateJSONRequestBody = PortalCustomerPatch
+
+// PortalJobCreateJSONRequestBody defines body for PortalJobCreate for application/json ContentType.
+type PortalJobCreateJSONRequestBody = JobCreate
+
+// PortalJobUpdateJSONRequestBody defines body for PortalJobUpdate for application/json ContentType.
+type PortalJobUpdateJSONRequestBody = JobPatch
 
 // PortalPasswordUpdateJSONRequestBody defines body for PortalPasswordUpdate for application/json ContentType.
 type PortalPasswordUpdateJSONRequestBody = PasswordChange
@@ -4192,6 +4725,12 @@ type ServerInterface interface {
 	// IdentityPasswordUpdate Set a login's password
 	// (PUT /v1/customers/{customer_id}/identities/{identity_id}/password)
 	IdentityPasswordUpdate(ctx echo.Context, customerId CustomerId, identityId IdentityId, params IdentityPasswordUpdateParams) error
+	// CustomerJobList List a customer's jobs
+	// (GET /v1/customers/{customer_id}/jobs)
+	CustomerJobList(ctx echo.Context, customerId CustomerId, params CustomerJobListParams) error
+	// JobCreate Submit a job for a customer
+	// (POST /v1/customers/{customer_id}/jobs)
+	JobCreate(ctx echo.Context, customerId CustomerId) error
 	// NoteList List the notes about a customer
 	// (GET /v1/customers/{customer_id}/notes)
 	NoteList(ctx echo.Context, customerId CustomerId, params NoteListParams) error
@@ -4231,6 +4770,30 @@ type ServerInterface interface {
 	// IdentityList List the logins of all customers
 	// (GET /v1/identities)
 	IdentityList(ctx echo.Context, params IdentityListParams) error
+	// JobList List jobs
+	// (GET /v1/jobs)
+	JobList(ctx echo.Context, params JobListParams) error
+	// JobDelete Delete a job
+	// (DELETE /v1/jobs/{job_id})
+	JobDelete(ctx echo.Context, jobId JobId, params JobDeleteParams) error
+	// JobGet Read a job
+	// (GET /v1/jobs/{job_id})
+	JobGet(ctx echo.Context, jobId JobId, params JobGetParams) error
+	// JobUpdate Change a job
+	// (PATCH /v1/jobs/{job_id})
+	JobUpdate(ctx echo.Context, jobId JobId, params JobUpdateParams) error
+	// JobFileDelete Delete a file of a job
+	// (DELETE /v1/jobs/{job_id}/files/{kind})
+	JobFileDelete(ctx echo.Context, jobId JobId, kind JobFileKind, params JobFileDeleteParams) error
+	// JobFileGet Download a file of a job
+	// (GET /v1/jobs/{job_id}/files/{kind})
+	JobFileGet(ctx echo.Context, jobId JobId, kind JobFileKind, params JobFileGetParams) error
+	// JobFilePut Upload a file of a job
+	// (PUT /v1/jobs/{job_id}/files/{kind})
+	JobFilePut(ctx echo.Context, jobId JobId, kind JobFileKind, params JobFilePutParams) error
+	// JobStatusUpdate Move a job
+	// (PUT /v1/jobs/{job_id}/status)
+	JobStatusUpdate(ctx echo.Context, jobId JobId, params JobStatusUpdateParams) error
 	// MeGet Who the caller is and what it may do
 	// (GET /v1/me)
 	MeGet(ctx echo.Context) error
@@ -4279,6 +4842,27 @@ type ServerInterface interface {
 	// PortalDomainExport Download the domains of one's customer as CSV
 	// (GET /v1/portal/domains.csv)
 	PortalDomainExport(ctx echo.Context, params PortalDomainExportParams) error
+	// PortalJobList List one's jobs
+	// (GET /v1/portal/jobs)
+	PortalJobList(ctx echo.Context, params PortalJobListParams) error
+	// PortalJobCreate Submit a job
+	// (POST /v1/portal/jobs)
+	PortalJobCreate(ctx echo.Context) error
+	// PortalJobDelete Withdraw a job
+	// (DELETE /v1/portal/jobs/{job_id})
+	PortalJobDelete(ctx echo.Context, jobId JobId, params PortalJobDeleteParams) error
+	// PortalJobGet Read a job
+	// (GET /v1/portal/jobs/{job_id})
+	PortalJobGet(ctx echo.Context, jobId JobId, params PortalJobGetParams) error
+	// PortalJobUpdate Change a job
+	// (PATCH /v1/portal/jobs/{job_id})
+	PortalJobUpdate(ctx echo.Context, jobId JobId, params PortalJobUpdateParams) error
+	// PortalJobFileGet Download a file of a job
+	// (GET /v1/portal/jobs/{job_id}/files/{kind})
+	PortalJobFileGet(ctx echo.Context, jobId JobId, kind JobFileKind, params PortalJobFileGetParams) error
+	// PortalJobFilePut Upload a file of a job
+	// (PUT /v1/portal/jobs/{job_id}/files/{kind})
+	PortalJobFilePut(ctx echo.Context, jobId JobId, kind JobFileKind, params PortalJobFilePutParams) error
 	// PortalPasswordUpdate Change one's own password
 	// (PUT /v1/portal/password)
 	PortalPasswordUpdate(ctx echo.Context) error
@@ -5840,6 +6424,96 @@ func (w *ServerInterfaceWrapper) IdentityPasswordUpdate(ctx echo.Context) error 
 	return err
 }
 
+// CustomerJobList converts echo context to params.
+func (w *ServerInterfaceWrapper) CustomerJobList(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CustomerJobListParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_after", ctx.QueryParams(), &params.CreatedAfter, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_after: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_before", ctx.QueryParams(), &params.CreatedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CustomerJobList(ctx, customerId, params)
+	return err
+}
+
+// JobCreate converts echo context to params.
+func (w *ServerInterfaceWrapper) JobCreate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.JobCreate(ctx, customerId)
+	return err
+}
+
 // NoteList converts echo context to params.
 func (w *ServerInterfaceWrapper) NoteList(ctx echo.Context) error {
 	var err error
@@ -6438,6 +7112,416 @@ func (w *ServerInterfaceWrapper) IdentityList(ctx echo.Context) error {
 	return err
 }
 
+// JobList converts echo context to params.
+func (w *ServerInterfaceWrapper) JobList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params JobListParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "customer_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_id", ctx.QueryParams(), &params.CustomerId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_after", ctx.QueryParams(), &params.CreatedAfter, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_after: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_before", ctx.QueryParams(), &params.CreatedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.JobList(ctx, params)
+	return err
+}
+
+// JobDelete converts echo context to params.
+func (w *ServerInterfaceWrapper) JobDelete(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_id" -------------
+	var jobId JobId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_id", ctx.Param("job_id"), &jobId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params JobDeleteParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.JobDelete(ctx, jobId, params)
+	return err
+}
+
+// JobGet converts echo context to params.
+func (w *ServerInterfaceWrapper) JobGet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_id" -------------
+	var jobId JobId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_id", ctx.Param("job_id"), &jobId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params JobGetParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.JobGet(ctx, jobId, params)
+	return err
+}
+
+// JobUpdate converts echo context to params.
+func (w *ServerInterfaceWrapper) JobUpdate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_id" -------------
+	var jobId JobId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_id", ctx.Param("job_id"), &jobId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params JobUpdateParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.JobUpdate(ctx, jobId, params)
+	return err
+}
+
+// JobFileDelete converts echo context to params.
+func (w *ServerInterfaceWrapper) JobFileDelete(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_id" -------------
+	var jobId JobId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_id", ctx.Param("job_id"), &jobId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_id: %s", err))
+	}
+
+	// ------------- Path parameter "kind" -------------
+	var kind JobFileKind
+
+	err = runtime.BindStyledParameterWithOptions("simple", "kind", ctx.Param("kind"), &kind, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter kind: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params JobFileDeleteParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch FileIfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.JobFileDelete(ctx, jobId, kind, params)
+	return err
+}
+
+// JobFileGet converts echo context to params.
+func (w *ServerInterfaceWrapper) JobFileGet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_id" -------------
+	var jobId JobId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_id", ctx.Param("job_id"), &jobId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_id: %s", err))
+	}
+
+	// ------------- Path parameter "kind" -------------
+	var kind JobFileKind
+
+	err = runtime.BindStyledParameterWithOptions("simple", "kind", ctx.Param("kind"), &kind, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter kind: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params JobFileGetParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch FileIfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+	// ------------- Optional header parameter "Range" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Range")]; found {
+		var Range string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Range, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Range", valueList[0], &Range, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Range: %s", err))
+		}
+
+		params.Range = &Range
+	}
+	// ------------- Optional header parameter "If-Range" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Range")]; found {
+		var IfRange string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Range, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Range", valueList[0], &IfRange, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Range: %s", err))
+		}
+
+		params.IfRange = &IfRange
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.JobFileGet(ctx, jobId, kind, params)
+	return err
+}
+
+// JobFilePut converts echo context to params.
+func (w *ServerInterfaceWrapper) JobFilePut(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_id" -------------
+	var jobId JobId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_id", ctx.Param("job_id"), &jobId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_id: %s", err))
+	}
+
+	// ------------- Path parameter "kind" -------------
+	var kind JobFileKind
+
+	err = runtime.BindStyledParameterWithOptions("simple", "kind", ctx.Param("kind"), &kind, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter kind: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params JobFilePutParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch FileIfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "Content-Disposition" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Content-Disposition")]; found {
+		var ContentDisposition FileName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Content-Disposition, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", valueList[0], &ContentDisposition, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "content-disposition"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Content-Disposition: %s", err))
+		}
+
+		params.ContentDisposition = &ContentDisposition
+	}
+	// ------------- Optional header parameter "Repr-Digest" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Repr-Digest")]; found {
+		var ReprDigest FileDigest
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Repr-Digest, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Repr-Digest", valueList[0], &ReprDigest, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "digests"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Repr-Digest: %s", err))
+		}
+
+		params.ReprDigest = &ReprDigest
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.JobFilePut(ctx, jobId, kind, params)
+	return err
+}
+
+// JobStatusUpdate converts echo context to params.
+func (w *ServerInterfaceWrapper) JobStatusUpdate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_id" -------------
+	var jobId JobId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_id", ctx.Param("job_id"), &jobId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params JobStatusUpdateParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.JobStatusUpdate(ctx, jobId, params)
+	return err
+}
+
 // MeGet converts echo context to params.
 func (w *ServerInterfaceWrapper) MeGet(ctx echo.Context) error {
 	var err error
@@ -6993,6 +8077,338 @@ func (w *ServerInterfaceWrapper) PortalDomainExport(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PortalDomainExport(ctx, params)
+	return err
+}
+
+// PortalJobList converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalJobList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PortalJobListParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_after", ctx.QueryParams(), &params.CreatedAfter, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_after: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_before", ctx.QueryParams(), &params.CreatedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalJobList(ctx, params)
+	return err
+}
+
+// PortalJobCreate converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalJobCreate(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalJobCreate(ctx)
+	return err
+}
+
+// PortalJobDelete converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalJobDelete(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_id" -------------
+	var jobId JobId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_id", ctx.Param("job_id"), &jobId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PortalJobDeleteParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalJobDelete(ctx, jobId, params)
+	return err
+}
+
+// PortalJobGet converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalJobGet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_id" -------------
+	var jobId JobId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_id", ctx.Param("job_id"), &jobId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PortalJobGetParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalJobGet(ctx, jobId, params)
+	return err
+}
+
+// PortalJobUpdate converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalJobUpdate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_id" -------------
+	var jobId JobId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_id", ctx.Param("job_id"), &jobId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PortalJobUpdateParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalJobUpdate(ctx, jobId, params)
+	return err
+}
+
+// PortalJobFileGet converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalJobFileGet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_id" -------------
+	var jobId JobId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_id", ctx.Param("job_id"), &jobId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_id: %s", err))
+	}
+
+	// ------------- Path parameter "kind" -------------
+	var kind JobFileKind
+
+	err = runtime.BindStyledParameterWithOptions("simple", "kind", ctx.Param("kind"), &kind, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter kind: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PortalJobFileGetParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch FileIfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+	// ------------- Optional header parameter "Range" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Range")]; found {
+		var Range string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Range, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Range", valueList[0], &Range, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Range: %s", err))
+		}
+
+		params.Range = &Range
+	}
+	// ------------- Optional header parameter "If-Range" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Range")]; found {
+		var IfRange string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Range, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Range", valueList[0], &IfRange, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Range: %s", err))
+		}
+
+		params.IfRange = &IfRange
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalJobFileGet(ctx, jobId, kind, params)
+	return err
+}
+
+// PortalJobFilePut converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalJobFilePut(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "job_id" -------------
+	var jobId JobId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job_id", ctx.Param("job_id"), &jobId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job_id: %s", err))
+	}
+
+	// ------------- Path parameter "kind" -------------
+	var kind JobFileKind
+
+	err = runtime.BindStyledParameterWithOptions("simple", "kind", ctx.Param("kind"), &kind, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter kind: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PortalJobFilePutParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch FileIfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "Content-Disposition" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Content-Disposition")]; found {
+		var ContentDisposition FileName
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Content-Disposition, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", valueList[0], &ContentDisposition, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "content-disposition"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Content-Disposition: %s", err))
+		}
+
+		params.ContentDisposition = &ContentDisposition
+	}
+	// ------------- Optional header parameter "Repr-Digest" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Repr-Digest")]; found {
+		var ReprDigest FileDigest
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Repr-Digest, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Repr-Digest", valueList[0], &ReprDigest, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "digests"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Repr-Digest: %s", err))
+		}
+
+		params.ReprDigest = &ReprDigest
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalJobFilePut(ctx, jobId, kind, params)
 	return err
 }
 
@@ -7784,6 +9200,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/identities/:identity_id", wrapper.IdentityGet, options.OperationMiddlewares["identityGet"]...)
 	router.PATCH(options.BaseURL+"/v1/customers/:customer_id/identities/:identity_id", wrapper.IdentityUpdate, options.OperationMiddlewares["identityUpdate"]...)
 	router.PUT(options.BaseURL+"/v1/customers/:customer_id/identities/:identity_id/password", wrapper.IdentityPasswordUpdate, options.OperationMiddlewares["identityPasswordUpdate"]...)
+	router.GET(options.BaseURL+"/v1/customers/:customer_id/jobs", wrapper.CustomerJobList, options.OperationMiddlewares["customerJobList"]...)
+	router.POST(options.BaseURL+"/v1/customers/:customer_id/jobs", wrapper.JobCreate, options.OperationMiddlewares["jobCreate"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/notes", wrapper.NoteList, options.OperationMiddlewares["noteList"]...)
 	router.POST(options.BaseURL+"/v1/customers/:customer_id/notes", wrapper.NoteCreate, options.OperationMiddlewares["noteCreate"]...)
 	router.DELETE(options.BaseURL+"/v1/customers/:customer_id/notes/:note_id", wrapper.NoteDelete, options.OperationMiddlewares["noteDelete"]...)
@@ -7799,6 +9217,14 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/v1/domains/:domain_id", wrapper.DomainUpdate, options.OperationMiddlewares["domainUpdate"]...)
 	router.GET(options.BaseURL+"/v1/events", wrapper.EventList, options.OperationMiddlewares["eventList"]...)
 	router.GET(options.BaseURL+"/v1/identities", wrapper.IdentityList, options.OperationMiddlewares["identityList"]...)
+	router.GET(options.BaseURL+"/v1/jobs", wrapper.JobList, options.OperationMiddlewares["jobList"]...)
+	router.DELETE(options.BaseURL+"/v1/jobs/:job_id", wrapper.JobDelete, options.OperationMiddlewares["jobDelete"]...)
+	router.GET(options.BaseURL+"/v1/jobs/:job_id", wrapper.JobGet, options.OperationMiddlewares["jobGet"]...)
+	router.PATCH(options.BaseURL+"/v1/jobs/:job_id", wrapper.JobUpdate, options.OperationMiddlewares["jobUpdate"]...)
+	router.DELETE(options.BaseURL+"/v1/jobs/:job_id/files/:kind", wrapper.JobFileDelete, options.OperationMiddlewares["jobFileDelete"]...)
+	router.GET(options.BaseURL+"/v1/jobs/:job_id/files/:kind", wrapper.JobFileGet, options.OperationMiddlewares["jobFileGet"]...)
+	router.PUT(options.BaseURL+"/v1/jobs/:job_id/files/:kind", wrapper.JobFilePut, options.OperationMiddlewares["jobFilePut"]...)
+	router.PUT(options.BaseURL+"/v1/jobs/:job_id/status", wrapper.JobStatusUpdate, options.OperationMiddlewares["jobStatusUpdate"]...)
 	router.GET(options.BaseURL+"/v1/me", wrapper.MeGet, options.OperationMiddlewares["meGet"]...)
 	router.PUT(options.BaseURL+"/v1/me/password", wrapper.MePasswordUpdate, options.OperationMiddlewares["mePasswordUpdate"]...)
 	router.GET(options.BaseURL+"/v1/operations", wrapper.OperationList, options.OperationMiddlewares["operationList"]...)
@@ -7815,6 +9241,13 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/portal/customers/:customer_id/domains.csv", wrapper.ManagedDomainExport, options.OperationMiddlewares["managedDomainExport"]...)
 	router.GET(options.BaseURL+"/v1/portal/domains", wrapper.PortalDomainList, options.OperationMiddlewares["portalDomainList"]...)
 	router.GET(options.BaseURL+"/v1/portal/domains.csv", wrapper.PortalDomainExport, options.OperationMiddlewares["portalDomainExport"]...)
+	router.GET(options.BaseURL+"/v1/portal/jobs", wrapper.PortalJobList, options.OperationMiddlewares["portalJobList"]...)
+	router.POST(options.BaseURL+"/v1/portal/jobs", wrapper.PortalJobCreate, options.OperationMiddlewares["portalJobCreate"]...)
+	router.DELETE(options.BaseURL+"/v1/portal/jobs/:job_id", wrapper.PortalJobDelete, options.OperationMiddlewares["portalJobDelete"]...)
+	router.GET(options.BaseURL+"/v1/portal/jobs/:job_id", wrapper.PortalJobGet, options.OperationMiddlewares["portalJobGet"]...)
+	router.PATCH(options.BaseURL+"/v1/portal/jobs/:job_id", wrapper.PortalJobUpdate, options.OperationMiddlewares["portalJobUpdate"]...)
+	router.GET(options.BaseURL+"/v1/portal/jobs/:job_id/files/:kind", wrapper.PortalJobFileGet, options.OperationMiddlewares["portalJobFileGet"]...)
+	router.PUT(options.BaseURL+"/v1/portal/jobs/:job_id/files/:kind", wrapper.PortalJobFilePut, options.OperationMiddlewares["portalJobFilePut"]...)
 	router.PUT(options.BaseURL+"/v1/portal/password", wrapper.PortalPasswordUpdate, options.OperationMiddlewares["portalPasswordUpdate"]...)
 	router.GET(options.BaseURL+"/v1/portal/profile", wrapper.PortalProfileGet, options.OperationMiddlewares["portalProfileGet"]...)
 	router.PATCH(options.BaseURL+"/v1/portal/profile", wrapper.PortalProfileUpdate, options.OperationMiddlewares["portalProfileUpdate"]...)
@@ -7852,7 +9285,13 @@ type ConflictApplicationProblemPlusJSONResponse Problem
 
 type ContentTooLargeApplicationProblemPlusJSONResponse Problem
 
+type CustomerNotActiveApplicationProblemPlusJSONResponse Problem
+
 type DeletionBlockedApplicationProblemPlusJSONResponse Problem
+
+type FileRefusedApplicationProblemPlusJSONResponse Problem
+
+type FileStaleApplicationProblemPlusJSONResponse Problem
 
 type FileTooLargeApplicationProblemPlusJSONResponse Problem
 
@@ -7866,6 +9305,10 @@ type ForbiddenApplicationProblemPlusJSONResponse struct {
 }
 
 type InternalServerErrorApplicationProblemPlusJSONResponse Problem
+
+type JobFileTooLargeApplicationProblemPlusJSONResponse Problem
+
+type JobNotAllowedApplicationProblemPlusJSONResponse Problem
 
 type LinkSpentApplicationProblemPlusJSONResponse Problem
 
@@ -7948,6 +9391,8 @@ type UnsupportedDocumentApplicationProblemPlusJSONResponse Problem
 type UnsupportedFileApplicationProblemPlusJSONResponse Problem
 
 type UnsupportedMediaTypeApplicationProblemPlusJSONResponse Problem
+
+type UnsupportedUploadApplicationProblemPlusJSONResponse Problem
 
 type JwksGetRequestObject struct {
 }
@@ -13876,6 +15321,342 @@ func (response IdentityPasswordUpdate503ApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type CustomerJobListRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	Params     CustomerJobListParams
+}
+
+type CustomerJobListResponseObject interface {
+	VisitCustomerJobListResponse(w http.ResponseWriter) error
+}
+
+type CustomerJobList200ResponseHeaders struct {
+	Link *string
+}
+
+type CustomerJobList200JSONResponse struct {
+	Body    JobPage
+	Headers CustomerJobList200ResponseHeaders
+}
+
+func (response CustomerJobList200JSONResponse) VisitCustomerJobListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerJobList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerJobList400ApplicationProblemPlusJSONResponse) VisitCustomerJobListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerJobList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerJobList401ApplicationProblemPlusJSONResponse) VisitCustomerJobListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerJobList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerJobList403ApplicationProblemPlusJSONResponse) VisitCustomerJobListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerJobList404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerJobList404ApplicationProblemPlusJSONResponse) VisitCustomerJobListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerJobList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerJobList500ApplicationProblemPlusJSONResponse) VisitCustomerJobListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerJobList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerJobList503ApplicationProblemPlusJSONResponse) VisitCustomerJobListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobCreateRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	Body       *JobCreateJSONRequestBody
+}
+
+type JobCreateResponseObject interface {
+	VisitJobCreateResponse(w http.ResponseWriter) error
+}
+
+type JobCreate201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type JobCreate201JSONResponse struct {
+	Body    Job
+	Headers JobCreate201ResponseHeaders
+}
+
+func (response JobCreate201JSONResponse) VisitJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobCreate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response JobCreate400ApplicationProblemPlusJSONResponse) VisitJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobCreate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response JobCreate401ApplicationProblemPlusJSONResponse) VisitJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobCreate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response JobCreate403ApplicationProblemPlusJSONResponse) VisitJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobCreate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response JobCreate404ApplicationProblemPlusJSONResponse) VisitJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobCreate409ApplicationProblemPlusJSONResponse struct {
+	CustomerNotActiveApplicationProblemPlusJSONResponse
+}
+
+func (response JobCreate409ApplicationProblemPlusJSONResponse) VisitJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobCreate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response JobCreate413ApplicationProblemPlusJSONResponse) VisitJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobCreate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response JobCreate415ApplicationProblemPlusJSONResponse) VisitJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobCreate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response JobCreate422ApplicationProblemPlusJSONResponse) VisitJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobCreate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response JobCreate500ApplicationProblemPlusJSONResponse) VisitJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobCreate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response JobCreate503ApplicationProblemPlusJSONResponse) VisitJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type NoteListRequestObject struct {
 	CustomerId CustomerId `json:"customer_id"`
 	Params     NoteListParams
@@ -15726,6 +17507,1537 @@ type IdentityList503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response IdentityList503ApplicationProblemPlusJSONResponse) VisitIdentityListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobListRequestObject struct {
+	Params JobListParams
+}
+
+type JobListResponseObject interface {
+	VisitJobListResponse(w http.ResponseWriter) error
+}
+
+type JobList200ResponseHeaders struct {
+	Link *string
+}
+
+type JobList200JSONResponse struct {
+	Body    JobPage
+	Headers JobList200ResponseHeaders
+}
+
+func (response JobList200JSONResponse) VisitJobListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response JobList400ApplicationProblemPlusJSONResponse) VisitJobListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response JobList401ApplicationProblemPlusJSONResponse) VisitJobListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response JobList403ApplicationProblemPlusJSONResponse) VisitJobListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response JobList500ApplicationProblemPlusJSONResponse) VisitJobListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response JobList503ApplicationProblemPlusJSONResponse) VisitJobListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobDeleteRequestObject struct {
+	JobId  JobId `json:"job_id"`
+	Params JobDeleteParams
+}
+
+type JobDeleteResponseObject interface {
+	VisitJobDeleteResponse(w http.ResponseWriter) error
+}
+
+type JobDelete204Response struct {
+}
+
+func (response JobDelete204Response) VisitJobDeleteResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type JobDelete400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response JobDelete400ApplicationProblemPlusJSONResponse) VisitJobDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobDelete401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response JobDelete401ApplicationProblemPlusJSONResponse) VisitJobDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobDelete403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response JobDelete403ApplicationProblemPlusJSONResponse) VisitJobDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobDelete404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response JobDelete404ApplicationProblemPlusJSONResponse) VisitJobDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobDelete409ApplicationProblemPlusJSONResponse struct {
+	JobNotAllowedApplicationProblemPlusJSONResponse
+}
+
+func (response JobDelete409ApplicationProblemPlusJSONResponse) VisitJobDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobDelete412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response JobDelete412ApplicationProblemPlusJSONResponse) VisitJobDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobDelete500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response JobDelete500ApplicationProblemPlusJSONResponse) VisitJobDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobDelete503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response JobDelete503ApplicationProblemPlusJSONResponse) VisitJobDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobGetRequestObject struct {
+	JobId  JobId `json:"job_id"`
+	Params JobGetParams
+}
+
+type JobGetResponseObject interface {
+	VisitJobGetResponse(w http.ResponseWriter) error
+}
+
+type JobGet200ResponseHeaders struct {
+	ETag string
+}
+
+type JobGet200JSONResponse struct {
+	Body    Job
+	Headers JobGet200ResponseHeaders
+}
+
+func (response JobGet200JSONResponse) VisitJobGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobGet304Response = NotModifiedResponse
+
+func (response JobGet304Response) VisitJobGetResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type JobGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response JobGet400ApplicationProblemPlusJSONResponse) VisitJobGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobGet401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response JobGet401ApplicationProblemPlusJSONResponse) VisitJobGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobGet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response JobGet403ApplicationProblemPlusJSONResponse) VisitJobGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobGet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response JobGet404ApplicationProblemPlusJSONResponse) VisitJobGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response JobGet500ApplicationProblemPlusJSONResponse) VisitJobGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response JobGet503ApplicationProblemPlusJSONResponse) VisitJobGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobUpdateRequestObject struct {
+	JobId  JobId `json:"job_id"`
+	Params JobUpdateParams
+	Body   *JobUpdateJSONRequestBody
+}
+
+type JobUpdateResponseObject interface {
+	VisitJobUpdateResponse(w http.ResponseWriter) error
+}
+
+type JobUpdate200ResponseHeaders struct {
+	ETag string
+}
+
+type JobUpdate200JSONResponse struct {
+	Body    Job
+	Headers JobUpdate200ResponseHeaders
+}
+
+func (response JobUpdate200JSONResponse) VisitJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobUpdate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response JobUpdate400ApplicationProblemPlusJSONResponse) VisitJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobUpdate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response JobUpdate401ApplicationProblemPlusJSONResponse) VisitJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobUpdate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response JobUpdate403ApplicationProblemPlusJSONResponse) VisitJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobUpdate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response JobUpdate404ApplicationProblemPlusJSONResponse) VisitJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobUpdate409ApplicationProblemPlusJSONResponse struct {
+	JobNotAllowedApplicationProblemPlusJSONResponse
+}
+
+func (response JobUpdate409ApplicationProblemPlusJSONResponse) VisitJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobUpdate412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response JobUpdate412ApplicationProblemPlusJSONResponse) VisitJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobUpdate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response JobUpdate413ApplicationProblemPlusJSONResponse) VisitJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobUpdate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response JobUpdate415ApplicationProblemPlusJSONResponse) VisitJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobUpdate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response JobUpdate422ApplicationProblemPlusJSONResponse) VisitJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobUpdate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response JobUpdate500ApplicationProblemPlusJSONResponse) VisitJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobUpdate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response JobUpdate503ApplicationProblemPlusJSONResponse) VisitJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFileDeleteRequestObject struct {
+	JobId  JobId       `json:"job_id"`
+	Kind   JobFileKind `json:"kind"`
+	Params JobFileDeleteParams
+}
+
+type JobFileDeleteResponseObject interface {
+	VisitJobFileDeleteResponse(w http.ResponseWriter) error
+}
+
+type JobFileDelete204Response struct {
+}
+
+func (response JobFileDelete204Response) VisitJobFileDeleteResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type JobFileDelete400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response JobFileDelete400ApplicationProblemPlusJSONResponse) VisitJobFileDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFileDelete401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response JobFileDelete401ApplicationProblemPlusJSONResponse) VisitJobFileDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFileDelete403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response JobFileDelete403ApplicationProblemPlusJSONResponse) VisitJobFileDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFileDelete404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response JobFileDelete404ApplicationProblemPlusJSONResponse) VisitJobFileDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFileDelete409ApplicationProblemPlusJSONResponse struct {
+	JobNotAllowedApplicationProblemPlusJSONResponse
+}
+
+func (response JobFileDelete409ApplicationProblemPlusJSONResponse) VisitJobFileDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFileDelete412ApplicationProblemPlusJSONResponse struct {
+	FileStaleApplicationProblemPlusJSONResponse
+}
+
+func (response JobFileDelete412ApplicationProblemPlusJSONResponse) VisitJobFileDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFileDelete500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response JobFileDelete500ApplicationProblemPlusJSONResponse) VisitJobFileDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFileDelete503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response JobFileDelete503ApplicationProblemPlusJSONResponse) VisitJobFileDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFileGetRequestObject struct {
+	JobId  JobId       `json:"job_id"`
+	Kind   JobFileKind `json:"kind"`
+	Params JobFileGetParams
+}
+
+type JobFileGetResponseObject interface {
+	VisitJobFileGetResponse(w http.ResponseWriter) error
+}
+
+type JobFileGet200ResponseHeaders struct {
+	AcceptRanges          string
+	ContentDisposition    string
+	ContentSecurityPolicy string
+	ETag                  string
+	ReprDigest            string
+}
+
+type JobFileGet200JSONResponse struct {
+	Body    interface{}
+	Headers JobFileGet200ResponseHeaders
+}
+
+func (response JobFileGet200JSONResponse) VisitJobFileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Repr-Digest", fmt.Sprint(response.Headers.ReprDigest))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFileGet200ApplicationoctetStreamResponse struct {
+	Body          io.Reader
+	Headers       JobFileGet200ResponseHeaders
+	ContentLength int64
+}
+
+func (response JobFileGet200ApplicationoctetStreamResponse) VisitJobFileGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Repr-Digest", fmt.Sprint(response.Headers.ReprDigest))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type JobFileGet200ApplicationpdfResponse struct {
+	Body          io.Reader
+	Headers       JobFileGet200ResponseHeaders
+	ContentLength int64
+}
+
+func (response JobFileGet200ApplicationpdfResponse) VisitJobFileGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Repr-Digest", fmt.Sprint(response.Headers.ReprDigest))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type JobFileGet206ResponseHeaders struct {
+	AcceptRanges          string
+	ContentDisposition    string
+	ContentSecurityPolicy string
+	ETag                  string
+	ReprDigest            string
+}
+
+type JobFileGet206JSONResponse struct {
+	Body    interface{}
+	Headers JobFileGet206ResponseHeaders
+}
+
+func (response JobFileGet206JSONResponse) VisitJobFileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Repr-Digest", fmt.Sprint(response.Headers.ReprDigest))
+	w.WriteHeader(206)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFileGet206ApplicationoctetStreamResponse struct {
+	Body          io.Reader
+	Headers       JobFileGet206ResponseHeaders
+	ContentLength int64
+}
+
+func (response JobFileGet206ApplicationoctetStreamResponse) VisitJobFileGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Repr-Digest", fmt.Sprint(response.Headers.ReprDigest))
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type JobFileGet206ApplicationpdfResponse struct {
+	Body          io.Reader
+	Headers       JobFileGet206ResponseHeaders
+	ContentLength int64
+}
+
+func (response JobFileGet206ApplicationpdfResponse) VisitJobFileGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Repr-Digest", fmt.Sprint(response.Headers.ReprDigest))
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type JobFileGet304Response = NotModifiedResponse
+
+func (response JobFileGet304Response) VisitJobFileGetResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type JobFileGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response JobFileGet400ApplicationProblemPlusJSONResponse) VisitJobFileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFileGet401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response JobFileGet401ApplicationProblemPlusJSONResponse) VisitJobFileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFileGet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response JobFileGet403ApplicationProblemPlusJSONResponse) VisitJobFileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFileGet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response JobFileGet404ApplicationProblemPlusJSONResponse) VisitJobFileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFileGet416TextResponse RangeNotSatisfiableTextResponse
+
+func (response JobFileGet416TextResponse) VisitJobFileGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/plain")
+	w.WriteHeader(416)
+
+	_, err := w.Write([]byte(fmt.Sprint(response)))
+	return err
+}
+
+type JobFileGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response JobFileGet500ApplicationProblemPlusJSONResponse) VisitJobFileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFileGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response JobFileGet503ApplicationProblemPlusJSONResponse) VisitJobFileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFilePutRequestObject struct {
+	JobId       JobId       `json:"job_id"`
+	Kind        JobFileKind `json:"kind"`
+	Params      JobFilePutParams
+	ContentType string
+	Body        io.Reader
+}
+
+type JobFilePutResponseObject interface {
+	VisitJobFilePutResponse(w http.ResponseWriter) error
+}
+
+type JobFilePut200ResponseHeaders struct {
+	ETag string
+}
+
+type JobFilePut200JSONResponse struct {
+	Body    JobFile
+	Headers JobFilePut200ResponseHeaders
+}
+
+func (response JobFilePut200JSONResponse) VisitJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFilePut201ResponseHeaders struct {
+	ETag string
+}
+
+type JobFilePut201JSONResponse struct {
+	Body    JobFile
+	Headers JobFilePut201ResponseHeaders
+}
+
+func (response JobFilePut201JSONResponse) VisitJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFilePut400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response JobFilePut400ApplicationProblemPlusJSONResponse) VisitJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFilePut401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response JobFilePut401ApplicationProblemPlusJSONResponse) VisitJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFilePut403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response JobFilePut403ApplicationProblemPlusJSONResponse) VisitJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFilePut404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response JobFilePut404ApplicationProblemPlusJSONResponse) VisitJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFilePut409ApplicationProblemPlusJSONResponse struct {
+	JobNotAllowedApplicationProblemPlusJSONResponse
+}
+
+func (response JobFilePut409ApplicationProblemPlusJSONResponse) VisitJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFilePut412ApplicationProblemPlusJSONResponse struct {
+	FileStaleApplicationProblemPlusJSONResponse
+}
+
+func (response JobFilePut412ApplicationProblemPlusJSONResponse) VisitJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFilePut413ApplicationProblemPlusJSONResponse struct {
+	JobFileTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response JobFilePut413ApplicationProblemPlusJSONResponse) VisitJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFilePut415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedUploadApplicationProblemPlusJSONResponse
+}
+
+func (response JobFilePut415ApplicationProblemPlusJSONResponse) VisitJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFilePut422ApplicationProblemPlusJSONResponse struct {
+	FileRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response JobFilePut422ApplicationProblemPlusJSONResponse) VisitJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFilePut500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response JobFilePut500ApplicationProblemPlusJSONResponse) VisitJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobFilePut503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response JobFilePut503ApplicationProblemPlusJSONResponse) VisitJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobStatusUpdateRequestObject struct {
+	JobId  JobId `json:"job_id"`
+	Params JobStatusUpdateParams
+	Body   *JobStatusUpdateJSONRequestBody
+}
+
+type JobStatusUpdateResponseObject interface {
+	VisitJobStatusUpdateResponse(w http.ResponseWriter) error
+}
+
+type JobStatusUpdate200ResponseHeaders struct {
+	ETag string
+}
+
+type JobStatusUpdate200JSONResponse struct {
+	Body    Job
+	Headers JobStatusUpdate200ResponseHeaders
+}
+
+func (response JobStatusUpdate200JSONResponse) VisitJobStatusUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobStatusUpdate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response JobStatusUpdate400ApplicationProblemPlusJSONResponse) VisitJobStatusUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobStatusUpdate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response JobStatusUpdate401ApplicationProblemPlusJSONResponse) VisitJobStatusUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobStatusUpdate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response JobStatusUpdate403ApplicationProblemPlusJSONResponse) VisitJobStatusUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobStatusUpdate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response JobStatusUpdate404ApplicationProblemPlusJSONResponse) VisitJobStatusUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobStatusUpdate409ApplicationProblemPlusJSONResponse struct {
+	JobNotAllowedApplicationProblemPlusJSONResponse
+}
+
+func (response JobStatusUpdate409ApplicationProblemPlusJSONResponse) VisitJobStatusUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobStatusUpdate412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response JobStatusUpdate412ApplicationProblemPlusJSONResponse) VisitJobStatusUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobStatusUpdate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response JobStatusUpdate413ApplicationProblemPlusJSONResponse) VisitJobStatusUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobStatusUpdate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response JobStatusUpdate415ApplicationProblemPlusJSONResponse) VisitJobStatusUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobStatusUpdate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response JobStatusUpdate422ApplicationProblemPlusJSONResponse) VisitJobStatusUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobStatusUpdate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response JobStatusUpdate500ApplicationProblemPlusJSONResponse) VisitJobStatusUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type JobStatusUpdate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response JobStatusUpdate503ApplicationProblemPlusJSONResponse) VisitJobStatusUpdateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -18173,6 +21485,1336 @@ type PortalDomainExport503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PortalDomainExport503ApplicationProblemPlusJSONResponse) VisitPortalDomainExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobListRequestObject struct {
+	Params PortalJobListParams
+}
+
+type PortalJobListResponseObject interface {
+	VisitPortalJobListResponse(w http.ResponseWriter) error
+}
+
+type PortalJobList200ResponseHeaders struct {
+	Link *string
+}
+
+type PortalJobList200JSONResponse struct {
+	Body    JobPage
+	Headers PortalJobList200ResponseHeaders
+}
+
+func (response PortalJobList200JSONResponse) VisitPortalJobListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobList400ApplicationProblemPlusJSONResponse) VisitPortalJobListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobList401ApplicationProblemPlusJSONResponse) VisitPortalJobListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobList403ApplicationProblemPlusJSONResponse) VisitPortalJobListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobList500ApplicationProblemPlusJSONResponse) VisitPortalJobListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobList503ApplicationProblemPlusJSONResponse) VisitPortalJobListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobCreateRequestObject struct {
+	Body *PortalJobCreateJSONRequestBody
+}
+
+type PortalJobCreateResponseObject interface {
+	VisitPortalJobCreateResponse(w http.ResponseWriter) error
+}
+
+type PortalJobCreate201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type PortalJobCreate201JSONResponse struct {
+	Body    Job
+	Headers PortalJobCreate201ResponseHeaders
+}
+
+func (response PortalJobCreate201JSONResponse) VisitPortalJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobCreate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobCreate400ApplicationProblemPlusJSONResponse) VisitPortalJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobCreate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobCreate401ApplicationProblemPlusJSONResponse) VisitPortalJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobCreate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobCreate403ApplicationProblemPlusJSONResponse) VisitPortalJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobCreate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobCreate413ApplicationProblemPlusJSONResponse) VisitPortalJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobCreate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobCreate415ApplicationProblemPlusJSONResponse) VisitPortalJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobCreate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobCreate422ApplicationProblemPlusJSONResponse) VisitPortalJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobCreate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobCreate500ApplicationProblemPlusJSONResponse) VisitPortalJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobCreate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobCreate503ApplicationProblemPlusJSONResponse) VisitPortalJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobDeleteRequestObject struct {
+	JobId  JobId `json:"job_id"`
+	Params PortalJobDeleteParams
+}
+
+type PortalJobDeleteResponseObject interface {
+	VisitPortalJobDeleteResponse(w http.ResponseWriter) error
+}
+
+type PortalJobDelete204Response struct {
+}
+
+func (response PortalJobDelete204Response) VisitPortalJobDeleteResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type PortalJobDelete400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobDelete400ApplicationProblemPlusJSONResponse) VisitPortalJobDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobDelete401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobDelete401ApplicationProblemPlusJSONResponse) VisitPortalJobDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobDelete403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobDelete403ApplicationProblemPlusJSONResponse) VisitPortalJobDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobDelete404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobDelete404ApplicationProblemPlusJSONResponse) VisitPortalJobDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobDelete409ApplicationProblemPlusJSONResponse struct {
+	JobNotAllowedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobDelete409ApplicationProblemPlusJSONResponse) VisitPortalJobDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobDelete412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobDelete412ApplicationProblemPlusJSONResponse) VisitPortalJobDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobDelete500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobDelete500ApplicationProblemPlusJSONResponse) VisitPortalJobDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobDelete503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobDelete503ApplicationProblemPlusJSONResponse) VisitPortalJobDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobGetRequestObject struct {
+	JobId  JobId `json:"job_id"`
+	Params PortalJobGetParams
+}
+
+type PortalJobGetResponseObject interface {
+	VisitPortalJobGetResponse(w http.ResponseWriter) error
+}
+
+type PortalJobGet200ResponseHeaders struct {
+	ETag string
+}
+
+type PortalJobGet200JSONResponse struct {
+	Body    Job
+	Headers PortalJobGet200ResponseHeaders
+}
+
+func (response PortalJobGet200JSONResponse) VisitPortalJobGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobGet304Response = NotModifiedResponse
+
+func (response PortalJobGet304Response) VisitPortalJobGetResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type PortalJobGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobGet400ApplicationProblemPlusJSONResponse) VisitPortalJobGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobGet401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobGet401ApplicationProblemPlusJSONResponse) VisitPortalJobGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobGet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobGet403ApplicationProblemPlusJSONResponse) VisitPortalJobGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobGet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobGet404ApplicationProblemPlusJSONResponse) VisitPortalJobGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobGet500ApplicationProblemPlusJSONResponse) VisitPortalJobGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobGet503ApplicationProblemPlusJSONResponse) VisitPortalJobGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobUpdateRequestObject struct {
+	JobId  JobId `json:"job_id"`
+	Params PortalJobUpdateParams
+	Body   *PortalJobUpdateJSONRequestBody
+}
+
+type PortalJobUpdateResponseObject interface {
+	VisitPortalJobUpdateResponse(w http.ResponseWriter) error
+}
+
+type PortalJobUpdate200ResponseHeaders struct {
+	ETag string
+}
+
+type PortalJobUpdate200JSONResponse struct {
+	Body    Job
+	Headers PortalJobUpdate200ResponseHeaders
+}
+
+func (response PortalJobUpdate200JSONResponse) VisitPortalJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobUpdate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobUpdate400ApplicationProblemPlusJSONResponse) VisitPortalJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobUpdate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobUpdate401ApplicationProblemPlusJSONResponse) VisitPortalJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobUpdate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobUpdate403ApplicationProblemPlusJSONResponse) VisitPortalJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobUpdate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobUpdate404ApplicationProblemPlusJSONResponse) VisitPortalJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobUpdate409ApplicationProblemPlusJSONResponse struct {
+	JobNotAllowedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobUpdate409ApplicationProblemPlusJSONResponse) VisitPortalJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobUpdate412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobUpdate412ApplicationProblemPlusJSONResponse) VisitPortalJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobUpdate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobUpdate413ApplicationProblemPlusJSONResponse) VisitPortalJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobUpdate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobUpdate415ApplicationProblemPlusJSONResponse) VisitPortalJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobUpdate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobUpdate422ApplicationProblemPlusJSONResponse) VisitPortalJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobUpdate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobUpdate500ApplicationProblemPlusJSONResponse) VisitPortalJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobUpdate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobUpdate503ApplicationProblemPlusJSONResponse) VisitPortalJobUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFileGetRequestObject struct {
+	JobId  JobId       `json:"job_id"`
+	Kind   JobFileKind `json:"kind"`
+	Params PortalJobFileGetParams
+}
+
+type PortalJobFileGetResponseObject interface {
+	VisitPortalJobFileGetResponse(w http.ResponseWriter) error
+}
+
+type PortalJobFileGet200ResponseHeaders struct {
+	AcceptRanges          string
+	ContentDisposition    string
+	ContentSecurityPolicy string
+	ETag                  string
+	ReprDigest            string
+}
+
+type PortalJobFileGet200JSONResponse struct {
+	Body    interface{}
+	Headers PortalJobFileGet200ResponseHeaders
+}
+
+func (response PortalJobFileGet200JSONResponse) VisitPortalJobFileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Repr-Digest", fmt.Sprint(response.Headers.ReprDigest))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFileGet200ApplicationoctetStreamResponse struct {
+	Body          io.Reader
+	Headers       PortalJobFileGet200ResponseHeaders
+	ContentLength int64
+}
+
+func (response PortalJobFileGet200ApplicationoctetStreamResponse) VisitPortalJobFileGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Repr-Digest", fmt.Sprint(response.Headers.ReprDigest))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type PortalJobFileGet200ApplicationpdfResponse struct {
+	Body          io.Reader
+	Headers       PortalJobFileGet200ResponseHeaders
+	ContentLength int64
+}
+
+func (response PortalJobFileGet200ApplicationpdfResponse) VisitPortalJobFileGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Repr-Digest", fmt.Sprint(response.Headers.ReprDigest))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type PortalJobFileGet206ResponseHeaders struct {
+	AcceptRanges          string
+	ContentDisposition    string
+	ContentSecurityPolicy string
+	ETag                  string
+	ReprDigest            string
+}
+
+type PortalJobFileGet206JSONResponse struct {
+	Body    interface{}
+	Headers PortalJobFileGet206ResponseHeaders
+}
+
+func (response PortalJobFileGet206JSONResponse) VisitPortalJobFileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Repr-Digest", fmt.Sprint(response.Headers.ReprDigest))
+	w.WriteHeader(206)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFileGet206ApplicationoctetStreamResponse struct {
+	Body          io.Reader
+	Headers       PortalJobFileGet206ResponseHeaders
+	ContentLength int64
+}
+
+func (response PortalJobFileGet206ApplicationoctetStreamResponse) VisitPortalJobFileGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Repr-Digest", fmt.Sprint(response.Headers.ReprDigest))
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type PortalJobFileGet206ApplicationpdfResponse struct {
+	Body          io.Reader
+	Headers       PortalJobFileGet206ResponseHeaders
+	ContentLength int64
+}
+
+func (response PortalJobFileGet206ApplicationpdfResponse) VisitPortalJobFileGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Repr-Digest", fmt.Sprint(response.Headers.ReprDigest))
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type PortalJobFileGet304Response = NotModifiedResponse
+
+func (response PortalJobFileGet304Response) VisitPortalJobFileGetResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type PortalJobFileGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobFileGet400ApplicationProblemPlusJSONResponse) VisitPortalJobFileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFileGet401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobFileGet401ApplicationProblemPlusJSONResponse) VisitPortalJobFileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFileGet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobFileGet403ApplicationProblemPlusJSONResponse) VisitPortalJobFileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFileGet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobFileGet404ApplicationProblemPlusJSONResponse) VisitPortalJobFileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFileGet416TextResponse RangeNotSatisfiableTextResponse
+
+func (response PortalJobFileGet416TextResponse) VisitPortalJobFileGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/plain")
+	w.WriteHeader(416)
+
+	_, err := w.Write([]byte(fmt.Sprint(response)))
+	return err
+}
+
+type PortalJobFileGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobFileGet500ApplicationProblemPlusJSONResponse) VisitPortalJobFileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFileGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobFileGet503ApplicationProblemPlusJSONResponse) VisitPortalJobFileGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFilePutRequestObject struct {
+	JobId       JobId       `json:"job_id"`
+	Kind        JobFileKind `json:"kind"`
+	Params      PortalJobFilePutParams
+	ContentType string
+	Body        io.Reader
+}
+
+type PortalJobFilePutResponseObject interface {
+	VisitPortalJobFilePutResponse(w http.ResponseWriter) error
+}
+
+type PortalJobFilePut200ResponseHeaders struct {
+	ETag string
+}
+
+type PortalJobFilePut200JSONResponse struct {
+	Body    JobFile
+	Headers PortalJobFilePut200ResponseHeaders
+}
+
+func (response PortalJobFilePut200JSONResponse) VisitPortalJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFilePut201ResponseHeaders struct {
+	ETag string
+}
+
+type PortalJobFilePut201JSONResponse struct {
+	Body    JobFile
+	Headers PortalJobFilePut201ResponseHeaders
+}
+
+func (response PortalJobFilePut201JSONResponse) VisitPortalJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFilePut400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobFilePut400ApplicationProblemPlusJSONResponse) VisitPortalJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFilePut401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobFilePut401ApplicationProblemPlusJSONResponse) VisitPortalJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFilePut403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobFilePut403ApplicationProblemPlusJSONResponse) VisitPortalJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFilePut404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobFilePut404ApplicationProblemPlusJSONResponse) VisitPortalJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFilePut409ApplicationProblemPlusJSONResponse struct {
+	JobNotAllowedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobFilePut409ApplicationProblemPlusJSONResponse) VisitPortalJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFilePut412ApplicationProblemPlusJSONResponse struct {
+	FileStaleApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobFilePut412ApplicationProblemPlusJSONResponse) VisitPortalJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFilePut413ApplicationProblemPlusJSONResponse struct {
+	JobFileTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobFilePut413ApplicationProblemPlusJSONResponse) VisitPortalJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFilePut415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedUploadApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobFilePut415ApplicationProblemPlusJSONResponse) VisitPortalJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFilePut422ApplicationProblemPlusJSONResponse struct {
+	FileRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobFilePut422ApplicationProblemPlusJSONResponse) VisitPortalJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFilePut500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobFilePut500ApplicationProblemPlusJSONResponse) VisitPortalJobFilePutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalJobFilePut503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobFilePut503ApplicationProblemPlusJSONResponse) VisitPortalJobFilePutResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -22084,6 +26726,12 @@ type StrictServerInterface interface {
 	// IdentityPasswordUpdate Set a login's password
 	// (PUT /v1/customers/{customer_id}/identities/{identity_id}/password)
 	IdentityPasswordUpdate(ctx context.Context, request IdentityPasswordUpdateRequestObject) (IdentityPasswordUpdateResponseObject, error)
+	// CustomerJobList List a customer's jobs
+	// (GET /v1/customers/{customer_id}/jobs)
+	CustomerJobList(ctx context.Context, request CustomerJobListRequestObject) (CustomerJobListResponseObject, error)
+	// JobCreate Submit a job for a customer
+	// (POST /v1/customers/{customer_id}/jobs)
+	JobCreate(ctx context.Context, request JobCreateRequestObject) (JobCreateResponseObject, error)
 	// NoteList List the notes about a customer
 	// (GET /v1/customers/{customer_id}/notes)
 	NoteList(ctx context.Context, request NoteListRequestObject) (NoteListResponseObject, error)
@@ -22123,6 +26771,30 @@ type StrictServerInterface interface {
 	// IdentityList List the logins of all customers
 	// (GET /v1/identities)
 	IdentityList(ctx context.Context, request IdentityListRequestObject) (IdentityListResponseObject, error)
+	// JobList List jobs
+	// (GET /v1/jobs)
+	JobList(ctx context.Context, request JobListRequestObject) (JobListResponseObject, error)
+	// JobDelete Delete a job
+	// (DELETE /v1/jobs/{job_id})
+	JobDelete(ctx context.Context, request JobDeleteRequestObject) (JobDeleteResponseObject, error)
+	// JobGet Read a job
+	// (GET /v1/jobs/{job_id})
+	JobGet(ctx context.Context, request JobGetRequestObject) (JobGetResponseObject, error)
+	// JobUpdate Change a job
+	// (PATCH /v1/jobs/{job_id})
+	JobUpdate(ctx context.Context, request JobUpdateRequestObject) (JobUpdateResponseObject, error)
+	// JobFileDelete Delete a file of a job
+	// (DELETE /v1/jobs/{job_id}/files/{kind})
+	JobFileDelete(ctx context.Context, request JobFileDeleteRequestObject) (JobFileDeleteResponseObject, error)
+	// JobFileGet Download a file of a job
+	// (GET /v1/jobs/{job_id}/files/{kind})
+	JobFileGet(ctx context.Context, request JobFileGetRequestObject) (JobFileGetResponseObject, error)
+	// JobFilePut Upload a file of a job
+	// (PUT /v1/jobs/{job_id}/files/{kind})
+	JobFilePut(ctx context.Context, request JobFilePutRequestObject) (JobFilePutResponseObject, error)
+	// JobStatusUpdate Move a job
+	// (PUT /v1/jobs/{job_id}/status)
+	JobStatusUpdate(ctx context.Context, request JobStatusUpdateRequestObject) (JobStatusUpdateResponseObject, error)
 	// MeGet Who the caller is and what it may do
 	// (GET /v1/me)
 	MeGet(ctx context.Context, request MeGetRequestObject) (MeGetResponseObject, error)
@@ -22171,6 +26843,27 @@ type StrictServerInterface interface {
 	// PortalDomainExport Download the domains of one's customer as CSV
 	// (GET /v1/portal/domains.csv)
 	PortalDomainExport(ctx context.Context, request PortalDomainExportRequestObject) (PortalDomainExportResponseObject, error)
+	// PortalJobList List one's jobs
+	// (GET /v1/portal/jobs)
+	PortalJobList(ctx context.Context, request PortalJobListRequestObject) (PortalJobListResponseObject, error)
+	// PortalJobCreate Submit a job
+	// (POST /v1/portal/jobs)
+	PortalJobCreate(ctx context.Context, request PortalJobCreateRequestObject) (PortalJobCreateResponseObject, error)
+	// PortalJobDelete Withdraw a job
+	// (DELETE /v1/portal/jobs/{job_id})
+	PortalJobDelete(ctx context.Context, request PortalJobDeleteRequestObject) (PortalJobDeleteResponseObject, error)
+	// PortalJobGet Read a job
+	// (GET /v1/portal/jobs/{job_id})
+	PortalJobGet(ctx context.Context, request PortalJobGetRequestObject) (PortalJobGetResponseObject, error)
+	// PortalJobUpdate Change a job
+	// (PATCH /v1/portal/jobs/{job_id})
+	PortalJobUpdate(ctx context.Context, request PortalJobUpdateRequestObject) (PortalJobUpdateResponseObject, error)
+	// PortalJobFileGet Download a file of a job
+	// (GET /v1/portal/jobs/{job_id}/files/{kind})
+	PortalJobFileGet(ctx context.Context, request PortalJobFileGetRequestObject) (PortalJobFileGetResponseObject, error)
+	// PortalJobFilePut Upload a file of a job
+	// (PUT /v1/portal/jobs/{job_id}/files/{kind})
+	PortalJobFilePut(ctx context.Context, request PortalJobFilePutRequestObject) (PortalJobFilePutResponseObject, error)
 	// PortalPasswordUpdate Change one's own password
 	// (PUT /v1/portal/password)
 	PortalPasswordUpdate(ctx context.Context, request PortalPasswordUpdateRequestObject) (PortalPasswordUpdateResponseObject, error)
@@ -23498,6 +28191,80 @@ func (sh *strictHandler) IdentityPasswordUpdate(ctx echo.Context, customerId Cus
 	return nil
 }
 
+// CustomerJobList operation middleware
+func (sh *strictHandler) CustomerJobList(ctx echo.Context, customerId CustomerId, params CustomerJobListParams) error {
+	var request CustomerJobListRequestObject
+
+	request.CustomerId = customerId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CustomerJobList(ctx.Request().Context(), request.(CustomerJobListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CustomerJobList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CustomerJobListResponseObject); ok {
+		return validResponse.VisitCustomerJobListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// JobCreate operation middleware
+func (sh *strictHandler) JobCreate(ctx echo.Context, customerId CustomerId) error {
+	var request JobCreateRequestObject
+
+	request.CustomerId = customerId
+
+	var body JobCreateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.JobCreate(ctx.Request().Context(), request.(JobCreateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "JobCreate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(JobCreateResponseObject); ok {
+		return validResponse.VisitJobCreateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // NoteList operation middleware
 func (sh *strictHandler) NoteList(ctx echo.Context, customerId CustomerId, params NoteListParams) error {
 	var request NoteListRequestObject
@@ -23872,6 +28639,265 @@ func (sh *strictHandler) IdentityList(ctx echo.Context, params IdentityListParam
 		return err
 	} else if validResponse, ok := response.(IdentityListResponseObject); ok {
 		return validResponse.VisitIdentityListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// JobList operation middleware
+func (sh *strictHandler) JobList(ctx echo.Context, params JobListParams) error {
+	var request JobListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.JobList(ctx.Request().Context(), request.(JobListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "JobList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(JobListResponseObject); ok {
+		return validResponse.VisitJobListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// JobDelete operation middleware
+func (sh *strictHandler) JobDelete(ctx echo.Context, jobId JobId, params JobDeleteParams) error {
+	var request JobDeleteRequestObject
+
+	request.JobId = jobId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.JobDelete(ctx.Request().Context(), request.(JobDeleteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "JobDelete")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(JobDeleteResponseObject); ok {
+		return validResponse.VisitJobDeleteResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// JobGet operation middleware
+func (sh *strictHandler) JobGet(ctx echo.Context, jobId JobId, params JobGetParams) error {
+	var request JobGetRequestObject
+
+	request.JobId = jobId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.JobGet(ctx.Request().Context(), request.(JobGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "JobGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(JobGetResponseObject); ok {
+		return validResponse.VisitJobGetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// JobUpdate operation middleware
+func (sh *strictHandler) JobUpdate(ctx echo.Context, jobId JobId, params JobUpdateParams) error {
+	var request JobUpdateRequestObject
+
+	request.JobId = jobId
+	request.Params = params
+
+	var body JobUpdateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.JobUpdate(ctx.Request().Context(), request.(JobUpdateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "JobUpdate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(JobUpdateResponseObject); ok {
+		return validResponse.VisitJobUpdateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// JobFileDelete operation middleware
+func (sh *strictHandler) JobFileDelete(ctx echo.Context, jobId JobId, kind JobFileKind, params JobFileDeleteParams) error {
+	var request JobFileDeleteRequestObject
+
+	request.JobId = jobId
+	request.Kind = kind
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.JobFileDelete(ctx.Request().Context(), request.(JobFileDeleteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "JobFileDelete")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(JobFileDeleteResponseObject); ok {
+		return validResponse.VisitJobFileDeleteResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// JobFileGet operation middleware
+func (sh *strictHandler) JobFileGet(ctx echo.Context, jobId JobId, kind JobFileKind, params JobFileGetParams) error {
+	var request JobFileGetRequestObject
+
+	request.JobId = jobId
+	request.Kind = kind
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.JobFileGet(ctx.Request().Context(), request.(JobFileGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "JobFileGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(JobFileGetResponseObject); ok {
+		return validResponse.VisitJobFileGetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// JobFilePut operation middleware
+func (sh *strictHandler) JobFilePut(ctx echo.Context, jobId JobId, kind JobFileKind, params JobFilePutParams) error {
+	var request JobFilePutRequestObject
+
+	request.JobId = jobId
+	request.Kind = kind
+	request.Params = params
+	request.ContentType = ctx.Request().Header.Get("Content-Type")
+
+	request.Body = ctx.Request().Body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.JobFilePut(ctx.Request().Context(), request.(JobFilePutRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "JobFilePut")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(JobFilePutResponseObject); ok {
+		return validResponse.VisitJobFilePutResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// JobStatusUpdate operation middleware
+func (sh *strictHandler) JobStatusUpdate(ctx echo.Context, jobId JobId, params JobStatusUpdateParams) error {
+	var request JobStatusUpdateRequestObject
+
+	request.JobId = jobId
+	request.Params = params
+
+	var body JobStatusUpdateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.JobStatusUpdate(ctx.Request().Context(), request.(JobStatusUpdateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "JobStatusUpdate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(JobStatusUpdateResponseObject); ok {
+		return validResponse.VisitJobStatusUpdateResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -24383,6 +29409,235 @@ func (sh *strictHandler) PortalDomainExport(ctx echo.Context, params PortalDomai
 		return err
 	} else if validResponse, ok := response.(PortalDomainExportResponseObject); ok {
 		return validResponse.VisitPortalDomainExportResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalJobList operation middleware
+func (sh *strictHandler) PortalJobList(ctx echo.Context, params PortalJobListParams) error {
+	var request PortalJobListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalJobList(ctx.Request().Context(), request.(PortalJobListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalJobList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalJobListResponseObject); ok {
+		return validResponse.VisitPortalJobListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalJobCreate operation middleware
+func (sh *strictHandler) PortalJobCreate(ctx echo.Context) error {
+	var request PortalJobCreateRequestObject
+
+	var body PortalJobCreateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalJobCreate(ctx.Request().Context(), request.(PortalJobCreateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalJobCreate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalJobCreateResponseObject); ok {
+		return validResponse.VisitPortalJobCreateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalJobDelete operation middleware
+func (sh *strictHandler) PortalJobDelete(ctx echo.Context, jobId JobId, params PortalJobDeleteParams) error {
+	var request PortalJobDeleteRequestObject
+
+	request.JobId = jobId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalJobDelete(ctx.Request().Context(), request.(PortalJobDeleteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalJobDelete")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalJobDeleteResponseObject); ok {
+		return validResponse.VisitPortalJobDeleteResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalJobGet operation middleware
+func (sh *strictHandler) PortalJobGet(ctx echo.Context, jobId JobId, params PortalJobGetParams) error {
+	var request PortalJobGetRequestObject
+
+	request.JobId = jobId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalJobGet(ctx.Request().Context(), request.(PortalJobGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalJobGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalJobGetResponseObject); ok {
+		return validResponse.VisitPortalJobGetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalJobUpdate operation middleware
+func (sh *strictHandler) PortalJobUpdate(ctx echo.Context, jobId JobId, params PortalJobUpdateParams) error {
+	var request PortalJobUpdateRequestObject
+
+	request.JobId = jobId
+	request.Params = params
+
+	var body PortalJobUpdateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalJobUpdate(ctx.Request().Context(), request.(PortalJobUpdateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalJobUpdate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalJobUpdateResponseObject); ok {
+		return validResponse.VisitPortalJobUpdateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalJobFileGet operation middleware
+func (sh *strictHandler) PortalJobFileGet(ctx echo.Context, jobId JobId, kind JobFileKind, params PortalJobFileGetParams) error {
+	var request PortalJobFileGetRequestObject
+
+	request.JobId = jobId
+	request.Kind = kind
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalJobFileGet(ctx.Request().Context(), request.(PortalJobFileGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalJobFileGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalJobFileGetResponseObject); ok {
+		return validResponse.VisitPortalJobFileGetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalJobFilePut operation middleware
+func (sh *strictHandler) PortalJobFilePut(ctx echo.Context, jobId JobId, kind JobFileKind, params PortalJobFilePutParams) error {
+	var request PortalJobFilePutRequestObject
+
+	request.JobId = jobId
+	request.Kind = kind
+	request.Params = params
+	request.ContentType = ctx.Request().Header.Get("Content-Type")
+
+	request.Body = ctx.Request().Body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalJobFilePut(ctx.Request().Context(), request.(PortalJobFilePutRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalJobFilePut")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalJobFilePutResponseObject); ok {
+		return validResponse.VisitPortalJobFilePutResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

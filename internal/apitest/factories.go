@@ -61,6 +61,18 @@ func (c *Caller) Domain(t testing.TB, customerID uuid.UUID, fields Fields) opena
 	return domain
 }
 
+// Job submits a job for a customer over the API; for nobody in particular it is the caller's own customer.
+func (c *Caller) Job(t testing.TB, customerID uuid.UUID, fields Fields) openapi.Job {
+	t.Helper()
+	path := "/v1/customers/" + customerID.String() + "/jobs"
+	if customerID == uuid.Nil {
+		path = "/v1/portal/jobs"
+	}
+	var job openapi.Job
+	c.Must(t, 201, "POST", path, fields.over(Fields{"name": "Job " + uuid.NewString()})).JSON(t, &job)
+	return job
+}
+
 // Publishing makes a publishing of the caller's own over the API.
 func (c *Caller) Publishing(t testing.TB, fields Fields) openapi.Publishing {
 	t.Helper()

@@ -38,6 +38,14 @@ const (
 // letters, digits and hyphens. More than limit bytes are refused with a fault. Bytes that do not all arrive leave none
 // behind; the error wraps the reader's own where that is why. Whoever refers to the key has a day to commit that.
 func (s *Store) Write(ctx context.Context, kind string, content io.Reader, limit int64) (Blob, error) {
+	return s.WriteIf(ctx, kind, content, limit, func(Blob) error { return nil })
+}
+
+// WriteIf is Write for bytes that are judged once they have all arrived, and before they are kept: those of which accept
+// gives an error leave none behind.
+func (s *Store) WriteIf(
+	ctx context.Context, kind string, content io.Reader, limit int64, accept func(Blob) error,
+) (Blob, error) {
 	now := s.db.Now()
 	written := Blob{Key: newKey(kind, now)}
 	// Committed before there are bytes: whatever happens from here on, Sweep knows where to look.
@@ -46,17 +54,20 @@ func (s *Store) Write(ctx context.Context, kind string, content io.Reader, limit
 	}
 	hash := sha256.New()
 	limited := &limitedReader{from: io.TeeReader(content, hash), left: limit, limit: limit}
-	size, err := s.writeBytes(ctx, written.Key, limited)
+	err := s.writeBytes(ctx, written.Key, limited, func() error {
+		written.Size = limit - limited.left
+		hash.Sum(written.SHA256[:0])
+		return accept(written)
+	})
 	if err != nil {
 		return Blob{}, err
 	}
-	written.Size = size
-	hash.Sum(written.SHA256[:0])
 	return written, nil
 }
 
-// writeBytes writes all that the reader gives or nothing: what has not been closed in good order does not come to be.
-func (s *Store) writeBytes(ctx context.Context, key string, content *limitedReader) (int64, error) {
+// writeBytes writes all that the reader gives or nothing: what has not been accepted and closed in good order does not come
+// to be.
+func (s *Store) writeBytes(ctx context.Context, key string, content *limitedReader, accept func() error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var file *os.File
@@ -69,7 +80,7 @@ func (s *Store) writeBytes(ctx context.Context, key string, content *limitedRead
 		},
 	})
 	if err != nil {
-		return 0, fmt.Errorf("beginning to write blob %s: %w", key, err)
+		return fmt.Errorf("beginning to write blob %s: %w", key, err)
 	}
 	complete := false
 	defer func() { // also when the reader panics, as readers of requests do
@@ -78,31 +89,36 @@ func (s *Store) writeBytes(ctx context.Context, key string, content *limitedRead
 			_ = writer.Close()
 		}
 	}()
-	size, err := io.Copy(writer, content)
+	_, err = io.Copy(writer, content)
+	if content.failure != nil {
+		return fmt.Errorf("reading the bytes of blob %s: %w", key, content.failure)
+	}
+	if err == nil {
+		if err := accept(); err != nil {
+			return err
+		}
+	}
 	if err == nil && file != nil {
 		err = file.Sync()
-	}
-	if content.failure != nil {
-		return 0, fmt.Errorf("reading the bytes of blob %s: %w", key, content.failure)
 	}
 	if err == nil {
 		complete = true
 		err = writer.Close()
 	}
 	if errors.Is(err, syscall.ENOSPC) {
-		return 0, &fault.Error{
+		return &fault.Error{
 			Kind: fault.Unavailable, Code: "storage_full", Detail: "There is no room for the file at the moment.",
 			RetryAfter: time.Minute, Cause: fmt.Errorf("writing blob %s: %w", key, err),
 		}
 	}
 	if err != nil {
 		// Not every driver's error tells that the context ended.
-		return 0, fmt.Errorf("writing blob %s: %w", key, errors.Join(ctx.Err(), err))
+		return fmt.Errorf("writing blob %s: %w", key, errors.Join(ctx.Err(), err))
 	}
 	if err := s.syncDirectories(key); err != nil {
-		return 0, fmt.Errorf("making blob %s durable: %w", key, err)
+		return fmt.Errorf("making blob %s durable: %w", key, err)
 	}
-	return size, nil
+	return nil
 }
 
 // syncDirectories makes the names on the way to a file durable: a row that is committed must not outlive, in a power

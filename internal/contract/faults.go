@@ -14,9 +14,11 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/google/uuid"
 
+	"github.com/clientele-api/clientele/internal/digests"
 	"github.com/clientele-api/clientele/internal/email"
 	"github.com/clientele-api/clientele/internal/etag"
 	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/filename"
 	"github.com/clientele-api/clientele/internal/hostname"
 	"github.com/clientele-api/clientele/internal/paging"
 	"github.com/clientele-api/clientele/internal/passwords"
@@ -26,14 +28,16 @@ import (
 // formats are the formats of the contract that say more than JSON Schema can. Each is judged here, so that its faults
 // come together with all others and with their place.
 var formats = map[string]openapi3.StringFormatValidator{
-	"email":        openapi3.NewCallbackValidator(email.Check),
-	"host-name":    openapi3.NewCallbackValidator(hostname.Check),
-	"origin":       openapi3.NewCallbackValidator(hostname.CheckOrigin),
-	"line":         openapi3.NewCallbackValidator(checkLine),
-	"new-password": openapi3.NewCallbackValidator(passwords.Check),
-	"cursor":       openapi3.NewCallbackValidator(paging.CheckCursor),
-	"uuid":         openapi3.NewCallbackValidator(checkUUID),
-	"date-time":    openapi3.NewCallbackValidator(checkMoment),
+	"email":               openapi3.NewCallbackValidator(email.Check),
+	"host-name":           openapi3.NewCallbackValidator(hostname.Check),
+	"origin":              openapi3.NewCallbackValidator(hostname.CheckOrigin),
+	"line":                openapi3.NewCallbackValidator(checkLine),
+	"new-password":        openapi3.NewCallbackValidator(passwords.Check),
+	"cursor":              openapi3.NewCallbackValidator(paging.CheckCursor),
+	"uuid":                openapi3.NewCallbackValidator(checkUUID),
+	"date-time":           openapi3.NewCallbackValidator(checkMoment),
+	"content-disposition": openapi3.NewCallbackValidator(filename.Check),
+	"digests":             openapi3.NewCallbackValidator(digests.Check),
 	"entity-tags": openapi3.NewCallbackValidator(func(text string) error {
 		_, err := etag.Parse(text)
 		return err

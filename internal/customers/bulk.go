@@ -11,6 +11,7 @@ import (
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/events"
+	"github.com/clientele-api/clientele/internal/jobstates"
 	"github.com/clientele-api/clientele/internal/postgres"
 )
 
@@ -50,67 +51,89 @@ type BulkBlocker struct {
 }
 
 const (
-	// bulkCounts counts what would go. A customer is blocked that is not there, or by a child
-	// that is not meant or is blocked itself.
-	bulkCounts = `WITH RECURSIVE meant AS MATERIALIZED (%s), blocked AS (
+	// bulkCounts counts what would go. A customer is blocked that is not there, by a job that is in none of these statuses,
+	// or by a child that is not meant or is blocked itself.
+	bulkCounts = `WITH RECURSIVE meant AS MATERIALIZED (%[1]s), blocked AS (
 			SELECT meant.id, meant.parent_id FROM meant JOIN customers child ON child.parent_id = meant.id
 			WHERE NOT EXISTS (SELECT FROM meant other WHERE other.id = child.id)
 			UNION
 			SELECT meant.id, meant.parent_id FROM meant
 			WHERE NOT EXISTS (SELECT FROM customers WHERE customers.id = meant.id)
 			UNION
+			SELECT meant.id, meant.parent_id FROM meant JOIN jobs ON jobs.customer_id = meant.id WHERE jobs.status <> ALL (%[3]s)
+			UNION
 			SELECT above.id, above.parent_id FROM blocked JOIN meant above ON above.id = blocked.parent_id
 		)
 		SELECT (SELECT count(*) FROM meant), (SELECT count(*) FROM blocked),
 			(SELECT count(*) FROM identities WHERE customer_id IN (SELECT id FROM meant)),
 			(SELECT count(*) FROM sessions JOIN identities ON identities.id = sessions.identity_id
-				WHERE identities.customer_id IN (SELECT id FROM meant) AND revoked_at IS NULL AND expires_at > %s),
+				WHERE identities.customer_id IN (SELECT id FROM meant) AND revoked_at IS NULL AND expires_at > %[2]s),
+			(SELECT coalesce(jsonb_object_agg(status, number), '{}') FROM (
+				SELECT status, count(*) AS number FROM jobs WHERE customer_id IN (SELECT id FROM meant) GROUP BY status) AS found),
+			(SELECT count(*) FROM job_files JOIN jobs ON jobs.id = job_files.job_id WHERE customer_id IN (SELECT id FROM meant)),
+			(SELECT coalesce(sum(size), 0)::bigint FROM job_files JOIN jobs ON jobs.id = job_files.job_id
+				WHERE customer_id IN (SELECT id FROM meant)),
 			(SELECT count(*) FROM domains WHERE customer_id IN (SELECT id FROM meant)),
 			(SELECT count(*) FROM publishings WHERE customer_id IN (SELECT id FROM meant)),
 			(SELECT count(*) FROM notes WHERE customer_id IN (SELECT id FROM meant))`
 
-	// bulkBlockers are those of the meant customers that have a child which is not meant, with one such child, and those
-	// that are not there, with themselves.
-	bulkBlockers = `WITH RECURSIVE meant AS MATERIALIZED (%s)
-		SELECT customer_id, resource_id, is_missing FROM (
-			SELECT DISTINCT ON (meant.id) meant.id AS customer_id, child.id AS resource_id, false AS is_missing
+	// bulkBlockers are those of the meant customers that have a child which is not meant, with one such child, those that
+	// have a job in none of these statuses, with one such job and its status, and those that are not there, with themselves.
+	bulkBlockers = `WITH RECURSIVE meant AS MATERIALIZED (%[1]s)
+		SELECT customer_id, resource_id, is_missing, job_status FROM (
+			SELECT DISTINCT ON (meant.id) meant.id AS customer_id, child.id AS resource_id, false AS is_missing, '' AS job_status
 			FROM meant JOIN customers child ON child.parent_id = meant.id
 			WHERE NOT EXISTS (SELECT FROM meant other WHERE other.id = child.id)
 			UNION ALL
-			SELECT meant.id, meant.id, true FROM meant WHERE NOT EXISTS (SELECT FROM customers WHERE customers.id = meant.id)
-		) AS found ORDER BY customer_id LIMIT %d`
+			SELECT DISTINCT ON (meant.id) meant.id, jobs.id, false, jobs.status
+			FROM meant JOIN jobs ON jobs.customer_id = meant.id WHERE jobs.status <> ALL (%[2]s)
+			UNION ALL
+			SELECT meant.id, meant.id, true, '' FROM meant
+			WHERE NOT EXISTS (SELECT FROM customers WHERE customers.id = meant.id)
+		) AS found ORDER BY customer_id, resource_id LIMIT %[3]d`
 )
 
 // PlanBulkDeletion says what deleting the customers of the selection would do, from one moment's view of them.
 func PlanBulkDeletion(ctx context.Context, database *postgres.DB, selection Selection) (plan BulkPlan, err error) {
 	err = database.Snapshot(ctx, func(tx pgx.Tx) error {
 		query, where := selection.meant()
-		now := where.Arg(selection.Moment)
-		err := tx.QueryRow(ctx, fmt.Sprintf(bulkCounts, query, now), where.Args()...).Scan(&plan.Customers, &plan.Blocked,
-			&plan.Counts.Identities, &plan.Counts.Sessions, &plan.Counts.Domains,
-			&plan.Counts.Publishings, &plan.Counts.Notes)
+		now, deletable := where.Arg(selection.Moment), where.Arg(jobstates.Deletable())
+		err := tx.QueryRow(ctx, fmt.Sprintf(bulkCounts, query, now, deletable), where.Args()...).Scan(&plan.Customers,
+			&plan.Blocked, &plan.Counts.Identities, &plan.Counts.Sessions, &plan.Counts.Jobs, &plan.Counts.Files,
+			&plan.Counts.Bytes, &plan.Counts.Domains, &plan.Counts.Publishings, &plan.Counts.Notes)
 		if err != nil {
 			return fmt.Errorf("counting what would be deleted: %w", err)
 		}
 		query, where = selection.meant()
-		rows, err := tx.Query(ctx, fmt.Sprintf(bulkBlockers, query, maxBlockers), where.Args()...)
+		deletable = where.Arg(jobstates.Deletable())
+		rows, err := tx.Query(ctx, fmt.Sprintf(bulkBlockers, query, deletable, maxBlockers), where.Args()...)
 		if err != nil {
 			return fmt.Errorf("looking for what is in the way: %w", err)
 		}
-		found, err := pgx.CollectRows(rows, pgx.RowToStructByName[struct {
-			CustomerID, ResourceID uuid.UUID
-			IsMissing              bool
-		}])
+		found, err := pgx.CollectRows(rows, pgx.RowToStructByName[bulkBlockerRow])
 		for _, row := range found {
-			blocker := childThatStays(row.ResourceID)
-			if row.IsMissing {
-				blocker = missing(row.ResourceID)
-			}
-			plan.Blockers = append(plan.Blockers, BulkBlocker{Blocker: blocker, CustomerID: row.CustomerID})
+			plan.Blockers = append(plan.Blockers, BulkBlocker{Blocker: row.blocker(), CustomerID: row.CustomerID})
 		}
 		return err
 	})
 	return plan, err
+}
+
+// bulkBlockerRow is a row of bulkBlockers.
+type bulkBlockerRow struct {
+	CustomerID, ResourceID uuid.UUID
+	IsMissing              bool
+	JobStatus              string // "" when it is no job
+}
+
+func (r bulkBlockerRow) blocker() Blocker {
+	switch {
+	case r.IsMissing:
+		return missing(r.ResourceID)
+	case r.JobStatus != "":
+		return jobThatStays(r.ResourceID, r.JobStatus)
+	}
+	return childThatStays(r.ResourceID)
 }
 
 // SettledMoment gives a moment before which nothing changes any more: now or, while others are writing, when the first of
@@ -134,7 +157,7 @@ const oldestWrite = `SELECT min(xact_start) FROM pg_stat_activity
 
 func childThatStays(id uuid.UUID) Blocker {
 	return Blocker{
-		Code: "child_customer", Kind: events.Customer, ResourceID: id, Message: "Has a child customer that would stay.",
+		Code: childCustomer, Kind: events.Customer, ResourceID: id, Message: "Has a child customer that would stay.",
 	}
 }
 
@@ -181,6 +204,9 @@ func DeleteSelected(
 	if err := selection.refuseChanged(ctx, tx, ids, refused); err != nil {
 		return 0, nil, err
 	}
+	if err := refuseWithJobs(ctx, tx, ids, refused); err != nil {
+		return 0, nil, err
+	}
 	remaining, err := withoutParents(ctx, tx, present, refused)
 	if err != nil || len(remaining) == 0 {
 		return 0, refused, err
@@ -220,6 +246,17 @@ func (s Selection) refuseChanged(ctx context.Context, tx *postgres.Tx, ids []uui
 		}
 	}
 	return nil
+}
+
+// refuseWithJobs refuses customers with a job that does not go with them.
+func refuseWithJobs(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID, refused map[uuid.UUID]Blocker) error {
+	jobs, err := db.New().JobListBlockingOfAll(ctx, tx, ids, jobstates.Deletable())
+	for _, job := range jobs {
+		if _, already := refused[job.CustomerID]; !already {
+			refused[job.CustomerID] = jobThatStays(job.ID, job.Status)
+		}
+	}
+	return err
 }
 
 // withoutParents gives those of the locked customers that can go together: a customer with a child that stays, stays too.

@@ -1,10 +1,13 @@
 package customers
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/clientele-api/clientele/internal/jobstates"
 	"github.com/clientele-api/clientele/internal/secrets"
 )
 
@@ -19,6 +22,9 @@ type confirmation struct {
 	CustomerID  uuid.UUID `json:"c"`
 	Version     int64     `json:"v"`
 	Identities  int64     `json:"i"`
+	Jobs        string    `json:"j"` // their numbers, in the order of their statuses
+	Files       int64     `json:"f"`
+	Bytes       int64     `json:"b"`
 	Domains     int64     `json:"d"`
 	Publishings int64     `json:"p"`
 	Notes       int64     `json:"n"`
@@ -28,8 +34,17 @@ type confirmation struct {
 func (p DeletionPlan) confirmation(expires time.Time) confirmation {
 	return confirmation{
 		CustomerID: p.Customer.ID, Version: p.Customer.Version, Identities: p.Counts.Identities,
-		Domains: p.Counts.Domains, Publishings: p.Counts.Publishings, Notes: p.Counts.Notes, Expires: expires.Unix(),
+		Jobs: p.Counts.jobs(), Files: p.Counts.Files, Bytes: p.Counts.Bytes, Domains: p.Counts.Domains, Publishings: p.Counts.Publishings, Notes: p.Counts.Notes, Expires: expires.Unix(),
 	}
+}
+
+// jobs gives the numbers of jobs as one text, by which two plans can be compared.
+func (c Counts) jobs() string {
+	var numbers []string
+	for _, status := range jobstates.All() {
+		numbers = append(numbers, strconv.FormatInt(c.Jobs[status], 10))
+	}
+	return strings.Join(numbers, ",")
 }
 
 // withToken gives the plan with the token that confirms it, unless something stands in the way.

@@ -3,6 +3,7 @@ package customers
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,6 +13,7 @@ import (
 	"github.com/clientele-api/clientele/internal/etag"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/jobstates"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/secrets"
 	"github.com/clientele-api/clientele/internal/sessions"
@@ -30,7 +32,11 @@ type DeletionPlan struct {
 
 // Counts is how much would go with a customer.
 type Counts struct {
-	Identities, Sessions, Domains, Publishings, Notes int64
+	Identities, Sessions int64
+	Jobs                 map[string]int64 // by their status; one that no job has may be missing
+	Files, Bytes         int64            // of the jobs
+	Domains, Publishings int64
+	Notes                int64
 }
 
 // Blocker is something that must go before the customer can.
@@ -73,11 +79,25 @@ func planFor(ctx context.Context, database db.DBTX, customer db.Customer, now ti
 	}
 	for _, child := range children {
 		plan.Blockers = append(plan.Blockers, Blocker{
-			Code: "child_customer", Kind: events.Customer, ResourceID: child,
+			Code: childCustomer, Kind: events.Customer, ResourceID: child,
 			Message: "Move or delete the child customer first.",
 		})
 	}
-	return plan, nil
+	jobs, err := db.New().JobListBlocking(ctx, database, customer.ID, jobstates.Deletable(), int32(maxBlockers-len(children)))
+	for _, job := range jobs {
+		plan.Blockers = append(plan.Blockers, jobThatStays(job.ID, job.Status))
+	}
+	return plan, err
+}
+
+// childCustomer is the code of the blocker that a child is.
+const childCustomer = "child_customer"
+
+// jobThatStays is the blocker that a job is whose status does not let it go with its customer.
+func jobThatStays(id uuid.UUID, status string) Blocker {
+	return Blocker{
+		Code: "job_" + status, Kind: events.Job, ResourceID: id, Message: "The job is " + status + ". Complete it or put it back first.",
+	}
 }
 
 func count(ctx context.Context, database db.DBTX, id uuid.UUID, now time.Time) (counts Counts, err error) {
@@ -87,6 +107,19 @@ func count(ctx context.Context, database db.DBTX, id uuid.UUID, now time.Time) (
 	if counts.Sessions, err = db.New().SessionCountByCustomer(ctx, database, id, now); err != nil {
 		return counts, err
 	}
+	jobs, err := db.New().JobCountByCustomer(ctx, database, id)
+	if err != nil {
+		return counts, err
+	}
+	counts.Jobs = map[string]int64{}
+	for _, row := range jobs {
+		counts.Jobs[row.Status] = row.Count
+	}
+	files, err := db.New().JobFileSumByCustomer(ctx, database, id)
+	if err != nil {
+		return counts, err
+	}
+	counts.Files, counts.Bytes = files.Files, files.Bytes
 	if counts.Domains, err = db.New().DomainCountByCustomer(ctx, database, id); err != nil {
 		return counts, err
 	}
@@ -146,16 +179,33 @@ func erase(ctx context.Context, tx *postgres.Tx, gone ...db.Customer) error {
 }
 
 func blocked(plan DeletionPlan) error {
-	number := fmt.Sprintf("%d child customers", len(plan.Blockers))
-	switch len(plan.Blockers) {
-	case 1:
-		number = "1 child customer"
-	case maxBlockers:
-		number += " or more"
+	children, jobs := 0, 0
+	for _, blocker := range plan.Blockers {
+		if blocker.Code == childCustomer {
+			children++
+		} else {
+			jobs++
+		}
 	}
-	return &fault.Error{
-		Kind: fault.Conflict, Code: "deletion_blocked", Detail: "The customer has " + number + ".", About: plan,
+	var has []string
+	if children > 0 {
+		has = append(has, number(children, "child customer"))
 	}
+	if jobs > 0 {
+		has = append(has, number(jobs, "job")+" in the way")
+	}
+	detail := "The customer has " + strings.Join(has, " and ")
+	if len(plan.Blockers) == maxBlockers {
+		detail += ", or more"
+	}
+	return &fault.Error{Kind: fault.Conflict, Code: "deletion_blocked", Detail: detail + ".", About: plan}
+}
+
+func number(count int, what string) string {
+	if count == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", count, what)
 }
 
 func unconfirmed(plan DeletionPlan, token string) error {

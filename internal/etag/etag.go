@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -66,6 +67,28 @@ func (v Versions) Check(current int64) error {
 		}
 	}
 	return fault.StaleVersion(current)
+}
+
+// Tags are the entity tags that an If-Match header accepts, of a resource that has no version: its tag as a whole counts.
+// The zero value accepts every one.
+type Tags struct {
+	given bool
+	list  []string
+}
+
+// IfMatchTags reads an If-Match header; nil is no header. A weak tag accepts nothing (RFC 9110, 13.1.1).
+func IfMatchTags(header *string) Tags {
+	if header == nil {
+		return Tags{}
+	}
+	list, _ := Parse(*header)
+	return Tags{given: true, list: list}
+}
+
+// Accept tells whether the tag that the resource has is accepted; "" when there is no such resource, which the asterisk
+// does not accept.
+func (t Tags) Accept(current string) bool {
+	return !t.given || current != "" && (slices.Contains(t.list, current) || slices.Contains(t.list, "*"))
 }
 
 // Matches tells whether an If-None-Match header names the tag, by weak comparison (RFC 9110, 13.1.2).

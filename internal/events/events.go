@@ -21,6 +21,7 @@ const (
 	Identity          = "identity"
 	ActivationRequest = "activation_request"
 	Domain            = "domain"
+	Job               = "job"
 	Publishing        = "publishing"
 	Terms             = "terms"
 	Note              = "note"
@@ -33,6 +34,7 @@ var readScopes = map[string]access.Scope{
 	Identity:          "identities:read",
 	ActivationRequest: "identities:read",
 	Domain:            "domains:read",
+	Job:               "jobs:read",
 	Publishing:        "publishings:read",
 	Terms:             "terms:read",
 	Note:              "customers:read",
