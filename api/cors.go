@@ -25,11 +25,11 @@ func crossOrigin(origins []string) echo.MiddlewareFunc {
 		},
 		AllowHeaders: []string{
 			"Accept", "Authorization", "Content-Disposition", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match",
-			requestIDHeader,
+			"If-Range", "Range", "Repr-Digest", requestIDHeader,
 		},
 		ExposeHeaders: []string{
-			"Content-Disposition", "ETag", "Idempotent-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy",
-			"Retry-After", requestIDHeader,
+			"Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Idempotent-Replayed", "Link", "Location",
+			"RateLimit", "RateLimit-Policy", "Repr-Digest", "Retry-After", requestIDHeader,
 		},
 		MaxAge: int(preflightAge.Seconds()),
 	})

@@ -51,7 +51,8 @@ func TestPreflights(t *testing.T) {
 	require.Equal(t, "3600", header.Get("Access-Control-Max-Age"))
 	require.Empty(t, header.Get("Access-Control-Allow-Credentials"))
 	for _, name := range []string{
-		"Accept", "Authorization", "Content-Disposition", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-Id",
+		"Accept", "Authorization", "Content-Disposition", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match",
+		"If-Range", "Range", "Repr-Digest", "X-Request-Id",
 	} {
 		require.Contains(t, strings.Split(header.Get("Access-Control-Allow-Headers"), ","), name)
 	}

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/google/uuid"
@@ -117,6 +119,9 @@ func (s *Server) jobFile(ctx context.Context, by jobs.By, id uuid.UUID, kind ope
 	reader, err := s.blobs.Open(ctx, file.BlobKey)
 	if err != nil {
 		return nil, err
+	}
+	if reader.Size() != file.Size { // half a file must not pass for a whole one
+		return nil, errors.Join(fmt.Errorf("%s of job %s has %d bytes and not %d", kind, id, reader.Size(), file.Size), reader.Close())
 	}
 	contentType := file.ContentType
 	if kind == openapi.JobFileKindSupport {

@@ -108,6 +108,32 @@ func TestFilesOfAJob(t *testing.T) {
 	}
 }
 
+// TestALargeFileGoesInPieces, from the disk to the connection, whole and in parts. One of which the disk has lost a
+// piece never passes for the whole.
+func TestALargeFileGoesInPieces(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := apitest.New(t, apitest.Blobs(blobs.FileURL(dir)))
+	admin, me := s.Staff(t, access.Operator), portalUser(t, s, "member")
+	at := jobPath(me.Job(t, uuid.Nil, nil).Id) + "/files/support"
+	var text strings.Builder
+	for i := range 200_000 {
+		fmt.Fprintln(&text, i)
+	}
+	content := text.String()
+	putFile(t, admin, at, content)
+	require.Equal(t, hexOf(content), hexOf(string(admin.Must(t, 200, "GET", at, nil).Body)))
+	for _, part := range [][2]int{{0, 131_071}, {131_071, 131_072}, {100_000, 600_000}, {1_000_000, len(content) - 1}} {
+		with := apitest.Header("Range", fmt.Sprintf("bytes=%d-%d", part[0], part[1]))
+		require.Equal(t, hexOf(content[part[0]:part[1]+1]), hexOf(string(admin.Must(t, 206, "GET", at, nil, with).Body)), part)
+	}
+	many := admin.Must(t, 206, "GET", at, nil, apitest.Header("Range", "bytes=0-9,1000000-1000009"))
+	require.Contains(t, string(many.Body), content[1_000_000:1_000_010])
+
+	require.NoError(t, os.Truncate(filesIn(t, dir)[0], 700_000))
+	admin.Must(t, 500, "GET", at, nil)
+}
+
 // TestFilesGoByTheirTag: If-Match names a file by its bytes, and the same file once more is no change.
 func TestFilesGoByTheirTag(t *testing.T) {
 	t.Parallel()

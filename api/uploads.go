@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/labstack/echo/v4"
+
 	"github.com/clientele-api/clientele/internal/blobs"
 )
 
@@ -78,7 +80,7 @@ func (d download) serve(w http.ResponseWriter) error {
 	// The time for reading goes on while the answer is written, and would end it.
 	_ = requestOf(d.ctx).controller.SetReadDeadline(time.Time{})
 	content := &downloadReader{Reader: d.reader, controller: requestOf(d.ctx).controller}
-	http.ServeContent(w, requestOf(d.ctx).http, "", time.Time{}, content)
+	http.ServeContent(&downloadWriter{ResponseWriter: w, content: content}, requestOf(d.ctx).http, "", time.Time{}, content)
 	if content.failed != nil {
 		// Ended as if it were whole it would pass for the file.
 		panic(fmt.Errorf("%w: %w", http.ErrAbortHandler, content.failed))
@@ -100,4 +102,56 @@ func (d *downloadReader) Read(into []byte) (int, error) {
 		d.failed = err
 	}
 	return n, err
+}
+
+// sentPiece is how much of a file is sent at a time: what comes to it within the time of a piece is no stalled reader.
+const sentPiece = 128 << 10
+
+// downloadWriter has files go from the disk to the connection without passing through the program, where they can.
+type downloadWriter struct {
+	http.ResponseWriter
+	content *downloadReader
+}
+
+// ReadFrom sends what http.ServeContent copies: a number of bytes of the content, from where it was set to.
+func (d *downloadWriter) ReadFrom(from io.Reader) (int64, error) {
+	limited, isLimited := from.(*io.LimitedReader)
+	answer, isEcho := d.ResponseWriter.(*echo.Response)
+	if !isLimited || limited.R != d.content || !isEcho {
+		return io.Copy(d.ResponseWriter, from)
+	}
+	file, err := d.content.File()
+	connection, direct := unwrapped(answer).(io.ReaderFrom)
+	if err != nil || file == nil || !direct {
+		return io.Copy(d.ResponseWriter, from)
+	}
+	var sent int64
+	for limited.N > 0 {
+		_ = d.content.controller.SetWriteDeadline(time.Now().Add(pieceTime))
+		piece := min(limited.N, sentPiece)
+		n, err := connection.ReadFrom(&io.LimitedReader{R: file, N: piece})
+		d.content.Skip(n)
+		limited.N -= n
+		sent += n
+		answer.Size += n
+		if err == nil && n < piece {
+			d.content.failed = fmt.Errorf("reading a file that is shorter than it was: %w", io.ErrUnexpectedEOF)
+			err = d.content.failed
+		}
+		if err != nil {
+			return sent, err
+		}
+	}
+	return sent, nil
+}
+
+// unwrapped gives the writer of net/http, below those that only look at what is written before a body.
+func unwrapped(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		outer, wraps := w.(interface{ Unwrap() http.ResponseWriter })
+		if !wraps {
+			return w
+		}
+		w = outer.Unwrap()
+	}
 }

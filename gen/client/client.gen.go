@@ -39709,7 +39709,7 @@ func ParseJobFileGetResponse(rsp *http.Response) (*JobFileGetResponse, error) {
 	// Content-type (application/pdf) unsupported
 
 	case rsp.StatusCode == 206:
-		// Content-type (application/pdf) unsupported
+		// Content-type (multipart/byteranges) unsupported
 
 	}
 
@@ -42663,7 +42663,7 @@ func ParsePortalJobFileGetResponse(rsp *http.Response) (*PortalJobFileGetRespons
 	// Content-type (application/pdf) unsupported
 
 	case rsp.StatusCode == 206:
-		// Content-type (application/pdf) unsupported
+		// Content-type (multipart/byteranges) unsupported
 
 	}
 

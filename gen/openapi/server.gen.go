@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"mime"
+	"mime/multipart"
 	"net/http"
 	"time"
 
@@ -18476,6 +18478,26 @@ func (response JobFileGet206ApplicationpdfResponse) VisitJobFileGetResponse(w ht
 	return err
 }
 
+type JobFileGet206MultipartResponse struct {
+	Body    func(writer *multipart.Writer) error
+	Headers JobFileGet206ResponseHeaders
+}
+
+func (response JobFileGet206MultipartResponse) VisitJobFileGetResponse(w http.ResponseWriter) error {
+	writer := multipart.NewWriter(w)
+
+	w.Header().Set("Content-Type", mime.FormatMediaType("multipart/byteranges", map[string]string{"boundary": writer.Boundary()}))
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Repr-Digest", fmt.Sprint(response.Headers.ReprDigest))
+	w.WriteHeader(206)
+
+	defer writer.Close()
+	return response.Body(writer)
+}
+
 type JobFileGet304Response = NotModifiedResponse
 
 func (response JobFileGet304Response) VisitJobFileGetResponse(w http.ResponseWriter) error {
@@ -22466,6 +22488,26 @@ func (response PortalJobFileGet206ApplicationpdfResponse) VisitPortalJobFileGetR
 	}
 	_, err := io.Copy(w, response.Body)
 	return err
+}
+
+type PortalJobFileGet206MultipartResponse struct {
+	Body    func(writer *multipart.Writer) error
+	Headers PortalJobFileGet206ResponseHeaders
+}
+
+func (response PortalJobFileGet206MultipartResponse) VisitPortalJobFileGetResponse(w http.ResponseWriter) error {
+	writer := multipart.NewWriter(w)
+
+	w.Header().Set("Content-Type", mime.FormatMediaType("multipart/byteranges", map[string]string{"boundary": writer.Boundary()}))
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Repr-Digest", fmt.Sprint(response.Headers.ReprDigest))
+	w.WriteHeader(206)
+
+	defer writer.Close()
+	return response.Body(writer)
 }
 
 type PortalJobFileGet304Response = NotModifiedResponse

@@ -7,6 +7,7 @@
 //	go test ./internal/bench -run '^$' -bench Exports -million -timeout 60m  some minutes, and 4 GB of memory or disk
 //	go test ./internal/bench -run '^$' -bench Publishings -million -timeout 30m  the same, and 4 GB
 //	go test ./internal/bench -run '^$' -bench Imports -million -timeout 3h   an hour and less, and 15 GB of disk
+//	go test ./internal/bench -run '^$' -bench JobFiles -gib                  some minutes, and 8 GB of disk
 //
 // It needs an installed PostgreSQL, as all tests do, and brings up servers of its own.
 //
@@ -79,6 +80,17 @@
 // A sign-in needs as much memory for a moment as an import does, and is over before the peak is looked for. The log
 // tells the rows per second of each tenth of a file: they should not become fewer. Most of the time of both
 // goes into the indexes, which is why a COPY is no faster than it is.
+//
+// # Files of jobs: JobFiles
+//
+// The input of a job, of 64 MiB or, with -gib, of 1 GiB, is uploaded and downloaded again, five times at least. The reference
+// is a bare handler on the same disk: what comes it hashes, and has on the disk before it answers; what goes it leaves to
+// net/http, which has the system send the file without reading it. They take turns; the ratios are those of the megabytes
+// per second:
+//
+//	ratio-up    0.7 or more; the product hashes and waits for the disk as well, and looks for a PDF's end on the way
+//	ratio-down  0.7 or more
+//	MB-grown    the most memory that the program has beyond what it had before: less than 32
 //
 // # The program: Program
 //

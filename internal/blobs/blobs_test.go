@@ -192,6 +192,28 @@ func TestWhatDoesNotArriveLeavesNothing(t *testing.T) {
 	})
 }
 
+// TestWhatIsNotAcceptedLeavesNothing: bytes are judged when all of them have come, and before anybody can read them.
+func TestWhatIsNotAcceptedLeavesNothing(t *testing.T) {
+	t.Parallel()
+	everyStore(t, func(t *testing.T, p *place) {
+		refused := errors.New("refused")
+		content := random(9 << 20)
+		_, err := p.WriteIf(t.Context(), "document", bytes.NewReader(content), manyParts, func(b blobs.Blob) error {
+			require.EqualValues(t, len(content), b.Size)
+			require.Equal(t, sha256.Sum256(content), b.SHA256)
+			_, err := p.Open(t.Context(), b.Key)
+			require.ErrorIs(t, err, fs.ErrNotExist)
+			return refused
+		})
+		require.ErrorIs(t, err, refused)
+		require.Empty(t, p.files(t))
+		kept, err := p.WriteIf(t.Context(), "document", bytes.NewReader(content), manyParts, func(blobs.Blob) error { return nil })
+		require.NoError(t, err)
+		require.EqualValues(t, len(content), kept.Size)
+		require.Len(t, p.files(t), 1)
+	})
+}
+
 // TestHalfABlobIsSeenByNobody also shows that the tests above look where unfinished bytes lie.
 func TestHalfABlobIsSeenByNobody(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 
 	"gocloud.dev/blob"
 )
@@ -42,12 +43,8 @@ func (r *Reader) Read(into []byte) (int, error) {
 	if r.offset >= r.size {
 		return 0, io.EOF
 	}
-	if r.part == nil {
-		part, err := r.bucket.NewRangeReader(r.ctx, r.key, r.offset, -1, &blob.ReaderOptions{BeforeRead: readQuietly})
-		if err != nil {
-			return 0, fmt.Errorf("reading blob %s: %w", r.key, err)
-		}
-		r.part = part
+	if err := r.begin(); err != nil {
+		return 0, err
 	}
 	n, err := r.part.Read(into)
 	r.offset += int64(n)
@@ -62,6 +59,36 @@ func (r *Reader) Read(into []byte) (int, error) {
 	}
 	return n, nil
 }
+
+// begin has a part to read from.
+func (r *Reader) begin() error {
+	if r.part != nil {
+		return nil
+	}
+	part, err := r.bucket.NewRangeReader(r.ctx, r.key, r.offset, -1, &blob.ReaderOptions{BeforeRead: readQuietly})
+	if err != nil {
+		return fmt.Errorf("reading blob %s: %w", r.key, err)
+	}
+	r.part = part
+	return nil
+}
+
+// File gives the file that the blob is, at the place where reading goes on, for whoever can do better with a file than
+// read it. Whoever reads from it says so with Skip. Nil for a blob that is no file here.
+func (r *Reader) File() (*os.File, error) {
+	if err := r.begin(); err != nil {
+		return nil, err
+	}
+	var from io.Reader
+	if !r.part.As(&from) {
+		return nil, nil
+	}
+	file, _ := from.(*os.File)
+	return file, nil
+}
+
+// Skip notes that so many bytes were read from the file itself.
+func (r *Reader) Skip(n int64) { r.offset += n }
 
 // Seek says where to read on. Places after the end are allowed, and have nothing to read.
 func (r *Reader) Seek(offset int64, whence int) (int64, error) {

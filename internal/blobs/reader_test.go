@@ -118,6 +118,34 @@ func TestReaderReadsAndSeeks(t *testing.T) {
 	})
 }
 
+// TestABlobThatIsAFile: a store of files gives the file itself, from where it is read; a bucket has none.
+func TestABlobThatIsAFile(t *testing.T) {
+	t.Parallel()
+	everyStore(t, func(t *testing.T, p *place) {
+		content := random(5000)
+		reader, err := p.Open(t.Context(), p.write(t, content).Key)
+		require.NoError(t, err)
+		defer reader.Close()
+		_, err = reader.Seek(1000, io.SeekStart)
+		require.NoError(t, err)
+		file, err := reader.File()
+		require.NoError(t, err)
+		require.Equal(t, strings.HasSuffix(t.Name(), "/files"), file != nil)
+		if file != nil {
+			part := make([]byte, 500)
+			_, err = io.ReadFull(file, part)
+			require.NoError(t, err)
+			require.Equal(t, content[1000:1500], part)
+			reader.Skip(500)
+			_, err = reader.Seek(-500, io.SeekCurrent)
+			require.NoError(t, err)
+		}
+		rest, err := io.ReadAll(reader)
+		require.NoError(t, err)
+		require.Equal(t, content[1000:], rest)
+	})
+}
+
 // TestLostBytesAreNotAnEnd: half a file must never look like a whole one.
 func TestLostBytesAreNotAnEnd(t *testing.T) {
 	t.Parallel()
