@@ -228,9 +228,13 @@ func TestJobsAreForActiveCustomers(t *testing.T) {
 
 	// Whoever was signed in when the customer was switched off submits nothing, though the token has not been told yet.
 	me := portalUser(t, s, "member")
+	job := me.Job(t, uuid.Nil, nil)
 	_, err := s.DB.Exec(t.Context(), "UPDATE customers SET status = 'deactivated' WHERE id = $1", me.CustomerID)
 	require.NoError(t, err)
 	me.Must(t, 401, "POST", ownJobs, apitest.Fields{"name": "Menus"})
+	me.Must(t, 404, "PATCH", ownJobPath(job.Id), apitest.Fields{"name": "Menus"})
+	me.Must(t, 404, "PUT", ownJobPath(job.Id)+"/files/input", aPDF)
+	require.Equal(t, job, readJob(t, admin, jobPath(job.Id)), "an upload that began before that comes to nothing")
 }
 
 func TestJobList(t *testing.T) {

@@ -292,6 +292,8 @@ func TestForgedCursors(t *testing.T) {
 			admin.Domain(t, aimed.caller.CustomerID, nil)
 			aimed.caller.Publishing(t, nil)
 			aimed.caller.Publishing(t, nil)
+			aimed.caller.Job(t, uuid.Nil, nil)
+			aimed.caller.Job(t, uuid.Nil, nil)
 		}
 		if strings.HasPrefix(aimed.Path, "/v1/customers/{customer_id}/") {
 			id, err := uuid.Parse(strings.Split(aimed.path, "/")[3])
@@ -312,6 +314,12 @@ func TestForgedCursors(t *testing.T) {
 			owner.Publishing(t, nil)
 			owner.Publishing(t, nil)
 			aimed.path = "/v1/customers/" + owner.CustomerID.String() + "/publishings"
+		}
+		if strings.HasSuffix(aimed.Path, "/customers/{customer_id}/jobs") {
+			owner := portalUser(t, s, "member")
+			owner.Job(t, uuid.Nil, nil)
+			owner.Job(t, uuid.Nil, nil)
+			aimed.path = "/v1/customers/" + owner.CustomerID.String() + "/jobs"
 		}
 		if strings.HasSuffix(aimed.Path, "/terms-acceptances") {
 			acceptTwice(t, s, admin, aimed)

@@ -13,9 +13,13 @@ WITH customer AS (
 SELECT jobs.* FROM jobs JOIN customer ON customer.id = jobs.customer_id WHERE jobs.id = @id FOR UPDATE OF jobs;
 
 -- name: JobGetByCustomerForUpdate :one
--- As above, for the people of the customer.
+-- As above, for one of the people of the customer: an upload may take longer than it takes to switch them off.
 WITH customer AS (
-    SELECT customers.id FROM customers WHERE customers.id = @customer_id FOR KEY SHARE
+    SELECT customers.id FROM customers
+    WHERE customers.id = @customer_id AND customers.status = 'active' AND EXISTS (
+        SELECT FROM identities WHERE identities.id = @identity_id AND identities.customer_id = customers.id
+    )
+    FOR KEY SHARE
 )
 SELECT jobs.* FROM jobs JOIN customer ON customer.id = jobs.customer_id WHERE jobs.id = @id FOR UPDATE OF jobs;
 

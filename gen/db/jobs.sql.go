@@ -104,14 +104,18 @@ func (q *Queries) JobGetByCustomer(ctx context.Context, db DBTX, iD uuid.UUID, c
 
 const jobGetByCustomerForUpdate = `-- name: JobGetByCustomerForUpdate :one
 WITH customer AS (
-    SELECT customers.id FROM customers WHERE customers.id = $2 FOR KEY SHARE
+    SELECT customers.id FROM customers
+    WHERE customers.id = $2 AND customers.status = 'active' AND EXISTS (
+        SELECT FROM identities WHERE identities.id = $3 AND identities.customer_id = customers.id
+    )
+    FOR KEY SHARE
 )
 SELECT jobs.id, jobs.customer_id, jobs.name, jobs.description, jobs.copies, jobs.due_at, jobs.status, jobs.restored_at, jobs.version, jobs.created_at, jobs.updated_at, jobs.name_key, jobs.due_key, jobs.search_text FROM jobs JOIN customer ON customer.id = jobs.customer_id WHERE jobs.id = $1 FOR UPDATE OF jobs
 `
 
-// As above, for the people of the customer.
-func (q *Queries) JobGetByCustomerForUpdate(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID) (Job, error) {
-	row := db.QueryRow(ctx, jobGetByCustomerForUpdate, iD, customerID)
+// As above, for one of the people of the customer: an upload may take longer than it takes to switch them off.
+func (q *Queries) JobGetByCustomerForUpdate(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID, identityID uuid.UUID) (Job, error) {
+	row := db.QueryRow(ctx, jobGetByCustomerForUpdate, iD, customerID, identityID)
 	var i Job
 	err := row.Scan(
 		&i.ID,

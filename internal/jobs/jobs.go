@@ -49,6 +49,7 @@ func (j Job) file(kind string) *db.JobFile {
 type By struct {
 	side       jobstates.Side
 	customerID uuid.UUID // of people
+	identityID uuid.UUID // likewise
 }
 
 // Staff may do something with every job.
@@ -56,7 +57,7 @@ func Staff() By { return By{side: jobstates.Staff} }
 
 // People may do something with the jobs of the caller's customer.
 func People(caller *access.Principal) By {
-	return By{side: jobstates.People, customerID: caller.CustomerID}
+	return By{side: jobstates.People, customerID: caller.CustomerID, identityID: caller.ID}
 }
 
 // Get reads a job.
@@ -72,12 +73,13 @@ func Get(ctx context.Context, database db.DBTX, by By, id uuid.UUID) (job Job, e
 	return job, err
 }
 
-// lock reads a job for a change and holds it, and that its customer is there, until the transaction ends.
+// lock reads a job for a change and holds it, and that its customer is there, until the transaction ends. People whose login
+// is gone, or whose customer is switched off by now, find nothing.
 func lock(ctx context.Context, tx *postgres.Tx, by By, id uuid.UUID) (job Job, err error) {
 	if by.side == jobstates.Staff {
 		job.Job, err = db.New().JobGetForUpdate(ctx, tx, id)
 	} else {
-		job.Job, err = db.New().JobGetByCustomerForUpdate(ctx, tx, id, by.customerID)
+		job.Job, err = db.New().JobGetByCustomerForUpdate(ctx, tx, id, by.customerID, by.identityID)
 	}
 	if err == nil {
 		job.Files, err = db.New().JobFileList(ctx, tx, []uuid.UUID{id})
