@@ -157,7 +157,7 @@ const oldestWrite = `SELECT min(xact_start) FROM pg_stat_activity
 
 func childThatStays(id uuid.UUID) Blocker {
 	return Blocker{
-		Code: childCustomer, Kind: events.Customer, ResourceID: id, Message: "Has a child customer that would stay.",
+		Code: "child_customer", Kind: events.Customer, ResourceID: id, Message: "Has a child customer that would stay.",
 	}
 }
 

@@ -79,7 +79,7 @@ func planFor(ctx context.Context, database db.DBTX, customer db.Customer, now ti
 	}
 	for _, child := range children {
 		plan.Blockers = append(plan.Blockers, Blocker{
-			Code: childCustomer, Kind: events.Customer, ResourceID: child,
+			Code: "child_customer", Kind: events.Customer, ResourceID: child,
 			Message: "Move or delete the child customer first.",
 		})
 	}
@@ -90,13 +90,10 @@ func planFor(ctx context.Context, database db.DBTX, customer db.Customer, now ti
 	return plan, err
 }
 
-// childCustomer is the code of the blocker that a child is.
-const childCustomer = "child_customer"
-
-// jobThatStays is the blocker that a job is whose status does not let it go with its customer.
+// jobThatStays is the blocker that a job is whose status does not let it go with its customer. There is one such status.
 func jobThatStays(id uuid.UUID, status string) Blocker {
 	return Blocker{
-		Code: "job_" + status, Kind: events.Job, ResourceID: id, Message: "The job is " + status + ". Complete it or put it back first.",
+		Code: "job_processing", Kind: events.Job, ResourceID: id, Message: "The job is " + status + ". Complete it or put it back first.",
 	}
 }
 
@@ -181,7 +178,7 @@ func erase(ctx context.Context, tx *postgres.Tx, gone ...db.Customer) error {
 func blocked(plan DeletionPlan) error {
 	children, jobs := 0, 0
 	for _, blocker := range plan.Blockers {
-		if blocker.Code == childCustomer {
+		if blocker.Kind == events.Customer {
 			children++
 		} else {
 			jobs++

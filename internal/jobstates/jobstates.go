@@ -57,9 +57,12 @@ func (s State) CheckMove(to string) error {
 	}
 	withInput := State{Status: s.Status, HasInput: true}
 	if slices.Contains(withInput.Allowed(), to) {
-		return s.refuse("job_input_missing", "The job has no input file yet. Upload one first.")
+		return &fault.Error{
+			Kind: fault.Conflict, Code: "job_input_missing", About: s.refusal(),
+			Detail: "The job has no input file yet. Upload one first.",
+		}
 	}
-	return s.refuse("job_state", "The job is "+s.Status+" and cannot become "+to+".")
+	return s.refuse(" and cannot become " + to + ".")
 }
 
 // Side is who does something with a job.
@@ -113,7 +116,7 @@ func (s State) Check(by Side, act Act) error {
 	if slices.Contains(rights[by][act], s.Status) {
 		return nil
 	}
-	return s.refuse("job_state", "The job is "+s.Status+refusals[act])
+	return s.refuse(refusals[act])
 }
 
 // Deletable gives the statuses of jobs that go with their customer when it is deleted: those in which staff may delete
@@ -126,8 +129,11 @@ type Refusal struct {
 	Allowed []string
 }
 
-func (s State) refuse(code, detail string) error {
+func (s State) refusal() Refusal { return Refusal{Status: s.Status, Allowed: s.Allowed()} }
+
+// refuse says of a job in the status what cannot be done with it.
+func (s State) refuse(what string) error {
 	return &fault.Error{
-		Kind: fault.Conflict, Code: code, Detail: detail, About: Refusal{Status: s.Status, Allowed: s.Allowed()},
+		Kind: fault.Conflict, Code: "job_state", Detail: "The job is " + s.Status + what, About: s.refusal(),
 	}
 }
