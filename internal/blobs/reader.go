@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"gocloud.dev/blob"
 )
@@ -33,6 +34,27 @@ func (s *Store) Open(ctx context.Context, key string) (*Reader, error) {
 		return nil, fmt.Errorf("opening blob %s: %w", key, err)
 	}
 	return &Reader{ctx: ctx, bucket: s.bucket, key: key, size: attributes.Size}, nil
+}
+
+// OpenSized is Open for a blob whose size is known: the store is asked for nothing until it is read.
+func (s *Store) OpenSized(ctx context.Context, key string, size int64) *Reader {
+	return &Reader{ctx: ctx, bucket: s.bucket, key: key, size: size}
+}
+
+// SizeOf asks the store for the size of a blob. The error of one that is not there is fs.ErrNotExist.
+func (s *Store) SizeOf(ctx context.Context, key string) (int64, error) {
+	if s.dir != "" { // where it takes one look
+		info, err := os.Stat(filepath.Join(s.dir, filepath.FromSlash(key)))
+		if err != nil {
+			return 0, fmt.Errorf("looking for blob %s: %w", key, err)
+		}
+		return info.Size(), nil
+	}
+	reader, err := s.Open(ctx, key)
+	if err != nil {
+		return 0, err
+	}
+	return reader.Size(), nil
 }
 
 // Size is the blob's, in bytes.
