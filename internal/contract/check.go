@@ -38,7 +38,7 @@ func (o *Operation) CheckRequest(r *http.Request, path map[string]string, body [
 	var members []fault.Field
 	if o.body != nil {
 		var notJSON *fault.Field
-		members, notJSON = o.body.check(body)
+		members, notJSON = o.body.check(body, rawjson.MaxValues)
 		if notJSON != nil {
 			faults = append(faults, *notJSON)
 		}
@@ -75,8 +75,17 @@ func (c *Contract) Schema(name string) (*Schema, error) {
 }
 
 // Check gives the faults of a text.
-func (s *Schema) Check(text []byte) []fault.Field {
-	members, notJSON := s.check(text)
+func (s *Schema) Check(text []byte) []fault.Field { return s.checkWithin(text, rawjson.MaxValues) }
+
+// maxStoredValues is how many values a row may have come to, change by change: the largest that may be stored are lists of
+// single digits.
+const maxStoredValues = 300_000
+
+// CheckStored is Check for the text of a row, which many requests may have made.
+func (s *Schema) CheckStored(text []byte) []fault.Field { return s.checkWithin(text, maxStoredValues) }
+
+func (s *Schema) checkWithin(text []byte, maxValues int) []fault.Field {
+	members, notJSON := s.check(text, maxValues)
 	if notJSON != nil {
 		return []fault.Field{*notJSON}
 	}
@@ -84,8 +93,8 @@ func (s *Schema) Check(text []byte) []fault.Field {
 }
 
 // check gives the faults of the members of a JSON text, or the one fault of a text that is not JSON.
-func (s *Schema) check(body []byte) (members []fault.Field, notJSON *fault.Field) {
-	refused, err := rawjson.Check(body, maxJSONDepth)
+func (s *Schema) check(body []byte, maxValues int) (members []fault.Field, notJSON *fault.Field) {
+	refused, err := rawjson.CheckWithin(body, maxJSONDepth, maxValues)
 	if err != nil {
 		return nil, &fault.Field{Code: "invalid_json", Message: "the body " + err.Error()}
 	}

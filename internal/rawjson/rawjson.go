@@ -33,7 +33,10 @@ type Fault struct {
 // Check looks at a text. An error means that it is not JSON at all; faults that it is, but is refused. A text with more
 // than MaxValues values has one fault, too_many_values, and is better not decoded: whoever judges values one by one keeps
 // a thousand times as much of each as its text has.
-func Check(text []byte, maxDepth int) ([]Fault, error) {
+func Check(text []byte, maxDepth int) ([]Fault, error) { return CheckWithin(text, maxDepth, MaxValues) }
+
+// CheckWithin is Check for texts of another number of values at most.
+func CheckWithin(text []byte, maxDepth, maxValues int) ([]Fault, error) {
 	if !utf8.Valid(text) {
 		return nil, fmt.Errorf("is not UTF-8")
 	}
@@ -43,8 +46,8 @@ func Check(text []byte, maxDepth int) ([]Fault, error) {
 		return nil, fmt.Errorf("is not JSON: %w", err)
 	}
 	s := scanner{text: text, maxDepth: maxDepth}
-	if values(text) > MaxValues {
-		s.fault("too_many_values", fmt.Sprintf("has more than %d values", MaxValues))
+	if values(text) > maxValues {
+		s.fault("too_many_values", fmt.Sprintf("has more than %d values", maxValues))
 		return s.faults, nil
 	}
 	s.value(1)
