@@ -169,3 +169,18 @@ WHERE customers.id = @id AND (manages(@manager_id, customers.id) OR EXISTS (
     SELECT FROM identities WHERE identities.id = @manager_id AND identities.role = 'manager'
         AND identities.customer_id = customers.id AND customers.status = 'active'))
 FOR KEY SHARE OF customers;
+
+-- name: CustomerRestore :exec
+-- As a backup has it.
+INSERT INTO customers (id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id,
+    locale, status, invited_at, restored_at, version, created_at, updated_at, name_key, email_key, search_text, search_grams)
+VALUES (@id, @name, @email, @phone, @company, @address, @comments, @modules, @properties, @parent_id, @external_id,
+    @locale, @status, @invited_at, @restored_at, @version, @created_at, @updated_at, @name_key, @email_key, @search_text,
+    @search_grams);
+
+-- name: CustomerRestoring :exec
+-- Lets the publishings of this customer in, until the transaction ends.
+SELECT set_config('clientele.restoring', @id::text, true);
+
+-- name: CustomerFindByExternalID :one
+SELECT id FROM customers WHERE external_id = $1;

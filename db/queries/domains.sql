@@ -35,3 +35,14 @@ SELECT id, customer_id, host FROM domains WHERE host = ANY (@hosts::text[]);
 
 -- name: DomainListForUpdate :many
 SELECT * FROM domains WHERE id = ANY (@ids::uuid[]) ORDER BY id FOR UPDATE;
+
+-- name: DomainRestore :copyfrom
+INSERT INTO domains (id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection,
+    ssl_expires_at, tls_protocol, waf_configuration, restored_at, version, created_at, updated_at, search_text)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17);
+
+-- name: DomainFindTaken :many
+-- The domains that have one of the ids or of the hosts.
+SELECT id, customer_id, host FROM domains WHERE id = ANY (@ids::uuid[])
+UNION
+SELECT id, customer_id, host FROM domains WHERE host = ANY (@hosts::text[]);

@@ -37,17 +37,19 @@ UPDATE events SET actor_name = '', request_id = NULL
 WHERE customer_id = @customer_id AND actor_kind = 'identity' AND actor_id = @actor_id;
 
 -- name: EventUnplacedExist :one
-SELECT EXISTS (SELECT FROM events WHERE position IS NULL);
+SELECT EXISTS (SELECT FROM events WHERE position IS NULL AND restored_at IS NULL);
 
 -- name: SequencerTryLock :one
 -- A statement of its own: EventPlace must see what the holder before committed.
 SELECT pg_try_advisory_xact_lock(4119252);
 
 -- name: EventPlace :execrows
--- Gives the committed events that have no position yet the next ones, in the order their rows were locked in.
+-- Gives the committed events that have no position yet the next ones, in the order their rows were locked in. Those that
+-- came out of a backup never get one.
 WITH unplaced AS (
     SELECT events.sequence, row_number() OVER (ORDER BY events.sequence) AS place
-    FROM events WHERE events.position IS NULL ORDER BY events.sequence LIMIT @row_limit
+    FROM events WHERE events.position IS NULL AND events.restored_at IS NULL
+    ORDER BY events.sequence LIMIT @row_limit
 ), last AS (
     SELECT coalesce(max(events.position), 0) AS position FROM events
 )
@@ -59,3 +61,13 @@ WHERE events.sequence = unplaced.sequence;
 INSERT INTO events (id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name,
     request_id, at, data)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+
+-- name: EventRestore :copyfrom
+INSERT INTO events (id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name,
+    request_id, at, data, restored_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
+
+-- name: EventLastVersion :one
+-- The last version of a customer that there was here; 0 where there was none.
+SELECT coalesce(max(version), 0)::bigint FROM events
+WHERE customer_id = @customer_id::uuid AND resource_kind = 'customer' AND resource_id = @customer_id::uuid AND restored_at IS NULL;

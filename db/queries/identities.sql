@@ -70,3 +70,17 @@ SELECT * FROM identities WHERE customer_id = $1 ORDER BY created_at, id LIMIT $2
 SELECT identities.role, customers.status AS customer_status
 FROM identities JOIN customers ON customers.id = identities.customer_id
 WHERE identities.id = @id AND identities.customer_id = @customer_id;
+
+-- name: IdentityCopy :copyfrom
+INSERT INTO identities (id, customer_id, name, email, role, restored_at, version, created_at, updated_at, name_key,
+    email_key, search_text)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+
+-- name: IdentityActivityCopy :copyfrom
+INSERT INTO identity_activity (identity_id, last_login_at) VALUES ($1, $2);
+
+-- name: IdentityFindTaken :many
+-- The logins that have one of the ids or of the email addresses.
+SELECT id, customer_id, email_key FROM identities WHERE id = ANY (@ids::uuid[])
+UNION
+SELECT id, customer_id, email_key FROM identities WHERE email_key = ANY (@email_keys::text[]);

@@ -22,3 +22,7 @@ DELETE FROM job_files WHERE job_id = $1 AND kind = $2;
 -- name: JobFileSumByCustomer :one
 SELECT count(*) AS files, coalesce(sum(job_files.size), 0)::bigint AS bytes
 FROM job_files JOIN jobs ON jobs.id = job_files.job_id WHERE jobs.customer_id = $1;
+
+-- name: JobFileCopy :copyfrom
+INSERT INTO job_files (job_id, kind, filename, content_type, size, sha256, blob_key, uploaded_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8);

@@ -58,3 +58,11 @@ WHERE customer_id = @customer_id AND status <> ALL (@statuses::text[]) ORDER BY 
 -- Of each of the customers that have a job in another status than these, the first such job.
 SELECT DISTINCT ON (customer_id) customer_id, id, status FROM jobs
 WHERE customer_id = ANY (@customer_ids::uuid[]) AND status <> ALL (@statuses::text[]) ORDER BY customer_id, id;
+
+-- name: JobFindTaken :many
+SELECT id FROM jobs WHERE id = ANY (@ids::uuid[]);
+
+-- name: JobCopy :copyfrom
+INSERT INTO jobs (id, customer_id, name, description, copies, due_at, status, restored_at, version, created_at, updated_at,
+    name_key, due_key, search_text)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);

@@ -54,3 +54,11 @@ UPDATE publishings SET identity_id = NULL, owner_hash = @owner_hash WHERE identi
 -- For a login that was just created: what the same login had before it was deleted.
 UPDATE publishings SET identity_id = @identity_id::uuid, owner_hash = NULL
 WHERE customer_id = @customer_id AND owner_hash = ANY (@owner_hashes::bytea[]);
+
+-- name: PublishingCopy :copyfrom
+INSERT INTO publishings (id, customer_id, identity_id, owner_hash, kind, title, content, state, visibility, template_id,
+    size_bytes, version, created_at, updated_at, restored_at, title_key, marks)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17);
+
+-- name: PublishingFindTaken :many
+SELECT id FROM publishings WHERE id = ANY (@ids::uuid[]);

@@ -35,3 +35,7 @@ WHERE NOT EXISTS (
 -- name: TermsCurrentVersion :one
 -- 0 before the first.
 SELECT coalesce(max(version), 0)::integer FROM terms;
+
+-- name: TermsFindByDocument :many
+-- The versions that have one of the documents.
+SELECT id, version, sha256 FROM terms WHERE sha256 = ANY (@digests::bytea[]) ORDER BY version;

@@ -35,3 +35,11 @@ SELECT count(*) FROM terms_acceptances WHERE customer_id = $1;
 -- name: TermsAcceptanceErase :exec
 -- That somebody accepted stays, without who it was.
 UPDATE terms_acceptances SET identity_id = NULL, identity_name = NULL, identity_email = NULL WHERE identity_id = $1;
+
+-- name: TermsAcceptanceCopy :copyfrom
+INSERT INTO terms_acceptances (id, customer_id, terms_id, identity_id, identity_name, identity_email, is_first, accepted_at,
+    restored_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+
+-- name: TermsAcceptanceFindTaken :many
+SELECT id FROM terms_acceptances WHERE id = ANY (@ids::uuid[]);

@@ -105,6 +105,54 @@ func (q *Queries) DomainCopy(ctx context.Context, db DBTX, arg []DomainCopyParam
 	return db.CopyFrom(ctx, []string{"domains"}, []string{"id", "customer_id", "host", "http_ports", "scheme", "origin", "origin_port", "cache_configuration", "redirection", "ssl_expires_at", "tls_protocol", "waf_configuration", "created_at", "updated_at", "search_text"}, &iteratorForDomainCopy{rows: arg})
 }
 
+// iteratorForDomainRestore implements pgx.CopyFromSource.
+type iteratorForDomainRestore struct {
+	rows                 []DomainRestoreParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForDomainRestore) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForDomainRestore) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].ID,
+		r.rows[0].CustomerID,
+		r.rows[0].Host,
+		r.rows[0].HttpPorts,
+		r.rows[0].Scheme,
+		r.rows[0].Origin,
+		r.rows[0].OriginPort,
+		r.rows[0].CacheConfiguration,
+		r.rows[0].Redirection,
+		r.rows[0].SslExpiresAt,
+		r.rows[0].TlsProtocol,
+		r.rows[0].WafConfiguration,
+		r.rows[0].RestoredAt,
+		r.rows[0].Version,
+		r.rows[0].CreatedAt,
+		r.rows[0].UpdatedAt,
+		r.rows[0].SearchText,
+	}, nil
+}
+
+func (r iteratorForDomainRestore) Err() error {
+	return nil
+}
+
+func (q *Queries) DomainRestore(ctx context.Context, db DBTX, arg []DomainRestoreParams) (int64, error) {
+	return db.CopyFrom(ctx, []string{"domains"}, []string{"id", "customer_id", "host", "http_ports", "scheme", "origin", "origin_port", "cache_configuration", "redirection", "ssl_expires_at", "tls_protocol", "waf_configuration", "restored_at", "version", "created_at", "updated_at", "search_text"}, &iteratorForDomainRestore{rows: arg})
+}
+
 // iteratorForEventCopy implements pgx.CopyFromSource.
 type iteratorForEventCopy struct {
 	rows                 []EventCopyParams
@@ -148,6 +196,249 @@ func (q *Queries) EventCopy(ctx context.Context, db DBTX, arg []EventCopyParams)
 	return db.CopyFrom(ctx, []string{"events"}, []string{"id", "type", "resource_kind", "resource_id", "version", "customer_id", "actor_kind", "actor_id", "actor_name", "request_id", "at", "data"}, &iteratorForEventCopy{rows: arg})
 }
 
+// iteratorForEventRestore implements pgx.CopyFromSource.
+type iteratorForEventRestore struct {
+	rows                 []EventRestoreParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForEventRestore) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForEventRestore) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].ID,
+		r.rows[0].Type,
+		r.rows[0].ResourceKind,
+		r.rows[0].ResourceID,
+		r.rows[0].Version,
+		r.rows[0].CustomerID,
+		r.rows[0].ActorKind,
+		r.rows[0].ActorID,
+		r.rows[0].ActorName,
+		r.rows[0].RequestID,
+		r.rows[0].At,
+		r.rows[0].Data,
+		r.rows[0].RestoredAt,
+	}, nil
+}
+
+func (r iteratorForEventRestore) Err() error {
+	return nil
+}
+
+func (q *Queries) EventRestore(ctx context.Context, db DBTX, arg []EventRestoreParams) (int64, error) {
+	return db.CopyFrom(ctx, []string{"events"}, []string{"id", "type", "resource_kind", "resource_id", "version", "customer_id", "actor_kind", "actor_id", "actor_name", "request_id", "at", "data", "restored_at"}, &iteratorForEventRestore{rows: arg})
+}
+
+// iteratorForIdentityActivityCopy implements pgx.CopyFromSource.
+type iteratorForIdentityActivityCopy struct {
+	rows                 []IdentityActivityCopyParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForIdentityActivityCopy) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForIdentityActivityCopy) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].IdentityID,
+		r.rows[0].LastLoginAt,
+	}, nil
+}
+
+func (r iteratorForIdentityActivityCopy) Err() error {
+	return nil
+}
+
+func (q *Queries) IdentityActivityCopy(ctx context.Context, db DBTX, arg []IdentityActivityCopyParams) (int64, error) {
+	return db.CopyFrom(ctx, []string{"identity_activity"}, []string{"identity_id", "last_login_at"}, &iteratorForIdentityActivityCopy{rows: arg})
+}
+
+// iteratorForIdentityCopy implements pgx.CopyFromSource.
+type iteratorForIdentityCopy struct {
+	rows                 []IdentityCopyParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForIdentityCopy) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForIdentityCopy) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].ID,
+		r.rows[0].CustomerID,
+		r.rows[0].Name,
+		r.rows[0].Email,
+		r.rows[0].Role,
+		r.rows[0].RestoredAt,
+		r.rows[0].Version,
+		r.rows[0].CreatedAt,
+		r.rows[0].UpdatedAt,
+		r.rows[0].NameKey,
+		r.rows[0].EmailKey,
+		r.rows[0].SearchText,
+	}, nil
+}
+
+func (r iteratorForIdentityCopy) Err() error {
+	return nil
+}
+
+func (q *Queries) IdentityCopy(ctx context.Context, db DBTX, arg []IdentityCopyParams) (int64, error) {
+	return db.CopyFrom(ctx, []string{"identities"}, []string{"id", "customer_id", "name", "email", "role", "restored_at", "version", "created_at", "updated_at", "name_key", "email_key", "search_text"}, &iteratorForIdentityCopy{rows: arg})
+}
+
+// iteratorForJobCopy implements pgx.CopyFromSource.
+type iteratorForJobCopy struct {
+	rows                 []JobCopyParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForJobCopy) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForJobCopy) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].ID,
+		r.rows[0].CustomerID,
+		r.rows[0].Name,
+		r.rows[0].Description,
+		r.rows[0].Copies,
+		r.rows[0].DueAt,
+		r.rows[0].Status,
+		r.rows[0].RestoredAt,
+		r.rows[0].Version,
+		r.rows[0].CreatedAt,
+		r.rows[0].UpdatedAt,
+		r.rows[0].NameKey,
+		r.rows[0].DueKey,
+		r.rows[0].SearchText,
+	}, nil
+}
+
+func (r iteratorForJobCopy) Err() error {
+	return nil
+}
+
+func (q *Queries) JobCopy(ctx context.Context, db DBTX, arg []JobCopyParams) (int64, error) {
+	return db.CopyFrom(ctx, []string{"jobs"}, []string{"id", "customer_id", "name", "description", "copies", "due_at", "status", "restored_at", "version", "created_at", "updated_at", "name_key", "due_key", "search_text"}, &iteratorForJobCopy{rows: arg})
+}
+
+// iteratorForJobFileCopy implements pgx.CopyFromSource.
+type iteratorForJobFileCopy struct {
+	rows                 []JobFileCopyParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForJobFileCopy) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForJobFileCopy) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].JobID,
+		r.rows[0].Kind,
+		r.rows[0].Filename,
+		r.rows[0].ContentType,
+		r.rows[0].Size,
+		r.rows[0].Sha256,
+		r.rows[0].BlobKey,
+		r.rows[0].UploadedAt,
+	}, nil
+}
+
+func (r iteratorForJobFileCopy) Err() error {
+	return nil
+}
+
+func (q *Queries) JobFileCopy(ctx context.Context, db DBTX, arg []JobFileCopyParams) (int64, error) {
+	return db.CopyFrom(ctx, []string{"job_files"}, []string{"job_id", "kind", "filename", "content_type", "size", "sha256", "blob_key", "uploaded_at"}, &iteratorForJobFileCopy{rows: arg})
+}
+
+// iteratorForNoteCopy implements pgx.CopyFromSource.
+type iteratorForNoteCopy struct {
+	rows                 []NoteCopyParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForNoteCopy) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForNoteCopy) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].ID,
+		r.rows[0].CustomerID,
+		r.rows[0].Text,
+		r.rows[0].AuthorKind,
+		r.rows[0].AuthorID,
+		r.rows[0].AuthorName,
+		r.rows[0].CreatedAt,
+		r.rows[0].RestoredAt,
+	}, nil
+}
+
+func (r iteratorForNoteCopy) Err() error {
+	return nil
+}
+
+func (q *Queries) NoteCopy(ctx context.Context, db DBTX, arg []NoteCopyParams) (int64, error) {
+	return db.CopyFrom(ctx, []string{"notes"}, []string{"id", "customer_id", "text", "author_kind", "author_id", "author_name", "created_at", "restored_at"}, &iteratorForNoteCopy{rows: arg})
+}
+
 // iteratorForOperationRefusalCopy implements pgx.CopyFromSource.
 type iteratorForOperationRefusalCopy struct {
 	rows                 []OperationRefusalCopyParams
@@ -184,4 +475,130 @@ func (r iteratorForOperationRefusalCopy) Err() error {
 
 func (q *Queries) OperationRefusalCopy(ctx context.Context, db DBTX, arg []OperationRefusalCopyParams) (int64, error) {
 	return db.CopyFrom(ctx, []string{"operation_refusals"}, []string{"operation_id", "number", "row", "resource_kind", "resource_id", "faults", "cells"}, &iteratorForOperationRefusalCopy{rows: arg})
+}
+
+// iteratorForPublishingAccessCopy implements pgx.CopyFromSource.
+type iteratorForPublishingAccessCopy struct {
+	rows                 []PublishingAccessCopyParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForPublishingAccessCopy) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForPublishingAccessCopy) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].ID,
+		r.rows[0].PublishingID,
+		r.rows[0].ActorKind,
+		r.rows[0].ActorID,
+		r.rows[0].ActorName,
+		r.rows[0].Via,
+		r.rows[0].At,
+	}, nil
+}
+
+func (r iteratorForPublishingAccessCopy) Err() error {
+	return nil
+}
+
+func (q *Queries) PublishingAccessCopy(ctx context.Context, db DBTX, arg []PublishingAccessCopyParams) (int64, error) {
+	return db.CopyFrom(ctx, []string{"publishing_accesses"}, []string{"id", "publishing_id", "actor_kind", "actor_id", "actor_name", "via", "at"}, &iteratorForPublishingAccessCopy{rows: arg})
+}
+
+// iteratorForPublishingCopy implements pgx.CopyFromSource.
+type iteratorForPublishingCopy struct {
+	rows                 []PublishingCopyParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForPublishingCopy) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForPublishingCopy) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].ID,
+		r.rows[0].CustomerID,
+		r.rows[0].IdentityID,
+		r.rows[0].OwnerHash,
+		r.rows[0].Kind,
+		r.rows[0].Title,
+		r.rows[0].Content,
+		r.rows[0].State,
+		r.rows[0].Visibility,
+		r.rows[0].TemplateID,
+		r.rows[0].SizeBytes,
+		r.rows[0].Version,
+		r.rows[0].CreatedAt,
+		r.rows[0].UpdatedAt,
+		r.rows[0].RestoredAt,
+		r.rows[0].TitleKey,
+		r.rows[0].Marks,
+	}, nil
+}
+
+func (r iteratorForPublishingCopy) Err() error {
+	return nil
+}
+
+func (q *Queries) PublishingCopy(ctx context.Context, db DBTX, arg []PublishingCopyParams) (int64, error) {
+	return db.CopyFrom(ctx, []string{"publishings"}, []string{"id", "customer_id", "identity_id", "owner_hash", "kind", "title", "content", "state", "visibility", "template_id", "size_bytes", "version", "created_at", "updated_at", "restored_at", "title_key", "marks"}, &iteratorForPublishingCopy{rows: arg})
+}
+
+// iteratorForTermsAcceptanceCopy implements pgx.CopyFromSource.
+type iteratorForTermsAcceptanceCopy struct {
+	rows                 []TermsAcceptanceCopyParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForTermsAcceptanceCopy) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForTermsAcceptanceCopy) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].ID,
+		r.rows[0].CustomerID,
+		r.rows[0].TermsID,
+		r.rows[0].IdentityID,
+		r.rows[0].IdentityName,
+		r.rows[0].IdentityEmail,
+		r.rows[0].IsFirst,
+		r.rows[0].AcceptedAt,
+		r.rows[0].RestoredAt,
+	}, nil
+}
+
+func (r iteratorForTermsAcceptanceCopy) Err() error {
+	return nil
+}
+
+func (q *Queries) TermsAcceptanceCopy(ctx context.Context, db DBTX, arg []TermsAcceptanceCopyParams) (int64, error) {
+	return db.CopyFrom(ctx, []string{"terms_acceptances"}, []string{"id", "customer_id", "terms_id", "identity_id", "identity_name", "identity_email", "is_first", "accepted_at", "restored_at"}, &iteratorForTermsAcceptanceCopy{rows: arg})
 }

@@ -174,6 +174,17 @@ func (q *Queries) CustomerFind(ctx context.Context, db DBTX, id uuid.UUID) (uuid
 	return id_2, err
 }
 
+const customerFindByExternalID = `-- name: CustomerFindByExternalID :one
+SELECT id FROM customers WHERE external_id = $1
+`
+
+func (q *Queries) CustomerFindByExternalID(ctx context.Context, db DBTX, externalID *string) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, customerFindByExternalID, externalID)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
+}
+
 const customerFindByKeys = `-- name: CustomerFindByKeys :many
 SELECT id, external_id, parent_id FROM customers WHERE id = ANY ($1::uuid[])
 UNION
@@ -208,7 +219,7 @@ func (q *Queries) CustomerFindByKeys(ctx context.Context, db DBTX, ids []uuid.UU
 }
 
 const customerGet = `-- name: CustomerGet :one
-SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at FROM customers WHERE id = $1
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at FROM customers WHERE id = $1
 `
 
 func (q *Queries) CustomerGet(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
@@ -236,12 +247,13 @@ func (q *Queries) CustomerGet(ctx context.Context, db DBTX, id uuid.UUID) (Custo
 		&i.SearchText,
 		&i.SearchGrams,
 		&i.InvitedAt,
+		&i.RestoredAt,
 	)
 	return i, err
 }
 
 const customerGetForNoKeyUpdate = `-- name: CustomerGetForNoKeyUpdate :one
-SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at FROM customers WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at FROM customers WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) CustomerGetForNoKeyUpdate(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
@@ -269,12 +281,13 @@ func (q *Queries) CustomerGetForNoKeyUpdate(ctx context.Context, db DBTX, id uui
 		&i.SearchText,
 		&i.SearchGrams,
 		&i.InvitedAt,
+		&i.RestoredAt,
 	)
 	return i, err
 }
 
 const customerGetForShare = `-- name: CustomerGetForShare :one
-SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at FROM customers WHERE id = $1 FOR SHARE
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at FROM customers WHERE id = $1 FOR SHARE
 `
 
 // As above, for whoever knows the customer.
@@ -303,12 +316,13 @@ func (q *Queries) CustomerGetForShare(ctx context.Context, db DBTX, id uuid.UUID
 		&i.SearchText,
 		&i.SearchGrams,
 		&i.InvitedAt,
+		&i.RestoredAt,
 	)
 	return i, err
 }
 
 const customerGetForShareByIdentity = `-- name: CustomerGetForShareByIdentity :one
-SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at FROM customers
+SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at, customers.restored_at FROM customers
 WHERE customers.id = (SELECT identities.customer_id FROM identities WHERE identities.id = $1) FOR SHARE
 `
 
@@ -338,12 +352,13 @@ func (q *Queries) CustomerGetForShareByIdentity(ctx context.Context, db DBTX, id
 		&i.SearchText,
 		&i.SearchGrams,
 		&i.InvitedAt,
+		&i.RestoredAt,
 	)
 	return i, err
 }
 
 const customerGetForUpdate = `-- name: CustomerGetForUpdate :one
-SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at FROM customers WHERE id = $1 FOR UPDATE
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at FROM customers WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) CustomerGetForUpdate(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
@@ -371,12 +386,13 @@ func (q *Queries) CustomerGetForUpdate(ctx context.Context, db DBTX, id uuid.UUI
 		&i.SearchText,
 		&i.SearchGrams,
 		&i.InvitedAt,
+		&i.RestoredAt,
 	)
 	return i, err
 }
 
 const customerGetManaged = `-- name: CustomerGetManaged :one
-SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at, customer_activity.last_activity_at, terms.version AS terms_version,
+SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at, customers.restored_at, customer_activity.last_activity_at, terms.version AS terms_version,
     terms_acceptances.accepted_at AS terms_accepted_at
 FROM customers
 LEFT JOIN customer_activity ON customer_activity.customer_id = customers.id
@@ -419,6 +435,7 @@ func (q *Queries) CustomerGetManaged(ctx context.Context, db DBTX, iD uuid.UUID,
 		&i.Customer.SearchText,
 		&i.Customer.SearchGrams,
 		&i.Customer.InvitedAt,
+		&i.Customer.RestoredAt,
 		&i.LastActivityAt,
 		&i.TermsVersion,
 		&i.TermsAcceptedAt,
@@ -427,7 +444,7 @@ func (q *Queries) CustomerGetManaged(ctx context.Context, db DBTX, iD uuid.UUID,
 }
 
 const customerGetManagedForKeyShare = `-- name: CustomerGetManagedForKeyShare :one
-SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at FROM customers
+SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at, customers.restored_at FROM customers
 WHERE customers.id = $1 AND (manages($2, customers.id) OR EXISTS (
     SELECT FROM identities WHERE identities.id = $2 AND identities.role = 'manager'
         AND identities.customer_id = customers.id AND customers.status = 'active'))
@@ -460,12 +477,13 @@ func (q *Queries) CustomerGetManagedForKeyShare(ctx context.Context, db DBTX, iD
 		&i.SearchText,
 		&i.SearchGrams,
 		&i.InvitedAt,
+		&i.RestoredAt,
 	)
 	return i, err
 }
 
 const customerGetManagedForNoKeyUpdate = `-- name: CustomerGetManagedForNoKeyUpdate :one
-SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at FROM customers WHERE customers.id = $1 AND manages($2, customers.id) FOR NO KEY UPDATE
+SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at, customers.restored_at FROM customers WHERE customers.id = $1 AND manages($2, customers.id) FOR NO KEY UPDATE
 `
 
 func (q *Queries) CustomerGetManagedForNoKeyUpdate(ctx context.Context, db DBTX, iD uuid.UUID, managerID uuid.UUID) (Customer, error) {
@@ -493,12 +511,13 @@ func (q *Queries) CustomerGetManagedForNoKeyUpdate(ctx context.Context, db DBTX,
 		&i.SearchText,
 		&i.SearchGrams,
 		&i.InvitedAt,
+		&i.RestoredAt,
 	)
 	return i, err
 }
 
 const customerGetWithActivity = `-- name: CustomerGetWithActivity :one
-SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at, customer_activity.last_activity_at, terms.version AS terms_version,
+SELECT customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at, customers.restored_at, customer_activity.last_activity_at, terms.version AS terms_version,
     terms_acceptances.accepted_at AS terms_accepted_at
 FROM customers
 LEFT JOIN customer_activity ON customer_activity.customer_id = customers.id
@@ -541,6 +560,7 @@ func (q *Queries) CustomerGetWithActivity(ctx context.Context, db DBTX, id uuid.
 		&i.Customer.SearchText,
 		&i.Customer.SearchGrams,
 		&i.Customer.InvitedAt,
+		&i.Customer.RestoredAt,
 		&i.LastActivityAt,
 		&i.TermsVersion,
 		&i.TermsAcceptedAt,
@@ -571,7 +591,7 @@ INSERT INTO customers (id, name, email, phone, company, address, comments, modul
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
     $12, $13, $14, $14, $15, $16, $17,
     $18)
-RETURNING id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at
+RETURNING id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at
 `
 
 type CustomerInsertParams struct {
@@ -639,6 +659,7 @@ func (q *Queries) CustomerInsert(ctx context.Context, db DBTX, arg CustomerInser
 		&i.SearchText,
 		&i.SearchGrams,
 		&i.InvitedAt,
+		&i.RestoredAt,
 	)
 	return i, err
 }
@@ -679,7 +700,7 @@ func (q *Queries) CustomerLevels(ctx context.Context, db DBTX, ids []uuid.UUID) 
 }
 
 const customerListForNoKeyUpdate = `-- name: CustomerListForNoKeyUpdate :many
-SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at FROM customers WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at FROM customers WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
 `
 
 func (q *Queries) CustomerListForNoKeyUpdate(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Customer, error) {
@@ -713,6 +734,7 @@ func (q *Queries) CustomerListForNoKeyUpdate(ctx context.Context, db DBTX, ids [
 			&i.SearchText,
 			&i.SearchGrams,
 			&i.InvitedAt,
+			&i.RestoredAt,
 		); err != nil {
 			return nil, err
 		}
@@ -725,7 +747,7 @@ func (q *Queries) CustomerListForNoKeyUpdate(ctx context.Context, db DBTX, ids [
 }
 
 const customerListForUpdate = `-- name: CustomerListForUpdate :many
-SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at FROM customers WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at FROM customers WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
 `
 
 func (q *Queries) CustomerListForUpdate(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Customer, error) {
@@ -759,6 +781,7 @@ func (q *Queries) CustomerListForUpdate(ctx context.Context, db DBTX, ids []uuid
 			&i.SearchText,
 			&i.SearchGrams,
 			&i.InvitedAt,
+			&i.RestoredAt,
 		); err != nil {
 			return nil, err
 		}
@@ -846,10 +869,82 @@ func (q *Queries) CustomerParentsWithOthers(ctx context.Context, db DBTX, ids []
 	return items, nil
 }
 
+const customerRestore = `-- name: CustomerRestore :exec
+INSERT INTO customers (id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id,
+    locale, status, invited_at, restored_at, version, created_at, updated_at, name_key, email_key, search_text, search_grams)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+    $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+    $22)
+`
+
+type CustomerRestoreParams struct {
+	ID          uuid.UUID
+	Name        string
+	Email       *string
+	Phone       *string
+	Company     *string
+	Address     *string
+	Comments    *string
+	Modules     []string
+	Properties  json.RawMessage
+	ParentID    *uuid.UUID
+	ExternalID  *string
+	Locale      string
+	Status      string
+	InvitedAt   *time.Time
+	RestoredAt  *time.Time
+	Version     int64
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+	NameKey     string
+	EmailKey    *string
+	SearchText  string
+	SearchGrams []int32
+}
+
+// As a backup has it.
+func (q *Queries) CustomerRestore(ctx context.Context, db DBTX, arg CustomerRestoreParams) error {
+	_, err := db.Exec(ctx, customerRestore,
+		arg.ID,
+		arg.Name,
+		arg.Email,
+		arg.Phone,
+		arg.Company,
+		arg.Address,
+		arg.Comments,
+		arg.Modules,
+		arg.Properties,
+		arg.ParentID,
+		arg.ExternalID,
+		arg.Locale,
+		arg.Status,
+		arg.InvitedAt,
+		arg.RestoredAt,
+		arg.Version,
+		arg.CreatedAt,
+		arg.UpdatedAt,
+		arg.NameKey,
+		arg.EmailKey,
+		arg.SearchText,
+		arg.SearchGrams,
+	)
+	return err
+}
+
+const customerRestoring = `-- name: CustomerRestoring :exec
+SELECT set_config('clientele.restoring', $1::text, true)
+`
+
+// Lets the publishings of this customer in, until the transaction ends.
+func (q *Queries) CustomerRestoring(ctx context.Context, db DBTX, id string) error {
+	_, err := db.Exec(ctx, customerRestoring, id)
+	return err
+}
+
 const customerSetStatus = `-- name: CustomerSetStatus :one
 UPDATE customers SET status = $1, invited_at = $2, updated_at = $3, version = version + 1
 WHERE id = $4
-RETURNING id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at
+RETURNING id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at
 `
 
 type CustomerSetStatusParams struct {
@@ -889,6 +984,7 @@ func (q *Queries) CustomerSetStatus(ctx context.Context, db DBTX, arg CustomerSe
 		&i.SearchText,
 		&i.SearchGrams,
 		&i.InvitedAt,
+		&i.RestoredAt,
 	)
 	return i, err
 }
@@ -899,7 +995,7 @@ UPDATE customers SET name = $1, email = $2, phone = $3, company = $4, address = 
     external_id = $10, locale = $11, updated_at = $12, name_key = $13,
     email_key = $14, search_text = $15, search_grams = $16, version = version + 1
 WHERE id = $17
-RETURNING id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at
+RETURNING id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at
 `
 
 type CustomerUpdateParams struct {
@@ -965,6 +1061,7 @@ func (q *Queries) CustomerUpdate(ctx context.Context, db DBTX, arg CustomerUpdat
 		&i.SearchText,
 		&i.SearchGrams,
 		&i.InvitedAt,
+		&i.RestoredAt,
 	)
 	return i, err
 }

@@ -81,8 +81,41 @@ func (q *Queries) DomainFindByHosts(ctx context.Context, db DBTX, hosts []string
 	return items, nil
 }
 
+const domainFindTaken = `-- name: DomainFindTaken :many
+SELECT id, customer_id, host FROM domains WHERE id = ANY ($1::uuid[])
+UNION
+SELECT id, customer_id, host FROM domains WHERE host = ANY ($2::text[])
+`
+
+type DomainFindTakenRow struct {
+	ID         uuid.UUID
+	CustomerID uuid.UUID
+	Host       string
+}
+
+// The domains that have one of the ids or of the hosts.
+func (q *Queries) DomainFindTaken(ctx context.Context, db DBTX, ids []uuid.UUID, hosts []string) ([]DomainFindTakenRow, error) {
+	rows, err := db.Query(ctx, domainFindTaken, ids, hosts)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DomainFindTakenRow{}
+	for rows.Next() {
+		var i DomainFindTakenRow
+		if err := rows.Scan(&i.ID, &i.CustomerID, &i.Host); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const domainGet = `-- name: DomainGet :one
-SELECT id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection, ssl_expires_at, tls_protocol, waf_configuration, version, created_at, updated_at, search_text FROM domains WHERE id = $1
+SELECT id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection, ssl_expires_at, tls_protocol, waf_configuration, version, created_at, updated_at, search_text, restored_at FROM domains WHERE id = $1
 `
 
 func (q *Queries) DomainGet(ctx context.Context, db DBTX, id uuid.UUID) (Domain, error) {
@@ -105,12 +138,13 @@ func (q *Queries) DomainGet(ctx context.Context, db DBTX, id uuid.UUID) (Domain,
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.SearchText,
+		&i.RestoredAt,
 	)
 	return i, err
 }
 
 const domainGetForUpdate = `-- name: DomainGetForUpdate :one
-SELECT id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection, ssl_expires_at, tls_protocol, waf_configuration, version, created_at, updated_at, search_text FROM domains WHERE id = $1 FOR UPDATE
+SELECT id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection, ssl_expires_at, tls_protocol, waf_configuration, version, created_at, updated_at, search_text, restored_at FROM domains WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) DomainGetForUpdate(ctx context.Context, db DBTX, id uuid.UUID) (Domain, error) {
@@ -133,6 +167,7 @@ func (q *Queries) DomainGetForUpdate(ctx context.Context, db DBTX, id uuid.UUID)
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.SearchText,
+		&i.RestoredAt,
 	)
 	return i, err
 }
@@ -142,7 +177,7 @@ INSERT INTO domains (id, customer_id, host, http_ports, scheme, origin, origin_p
     ssl_expires_at, tls_protocol, waf_configuration, created_at, updated_at, search_text)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
     $10, $11, $12, $13, $13, $14)
-RETURNING id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection, ssl_expires_at, tls_protocol, waf_configuration, version, created_at, updated_at, search_text
+RETURNING id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection, ssl_expires_at, tls_protocol, waf_configuration, version, created_at, updated_at, search_text, restored_at
 `
 
 type DomainInsertParams struct {
@@ -197,12 +232,13 @@ func (q *Queries) DomainInsert(ctx context.Context, db DBTX, arg DomainInsertPar
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.SearchText,
+		&i.RestoredAt,
 	)
 	return i, err
 }
 
 const domainListForUpdate = `-- name: DomainListForUpdate :many
-SELECT id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection, ssl_expires_at, tls_protocol, waf_configuration, version, created_at, updated_at, search_text FROM domains WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
+SELECT id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection, ssl_expires_at, tls_protocol, waf_configuration, version, created_at, updated_at, search_text, restored_at FROM domains WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
 `
 
 func (q *Queries) DomainListForUpdate(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Domain, error) {
@@ -231,6 +267,7 @@ func (q *Queries) DomainListForUpdate(ctx context.Context, db DBTX, ids []uuid.U
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.SearchText,
+			&i.RestoredAt,
 		); err != nil {
 			return nil, err
 		}
@@ -242,13 +279,33 @@ func (q *Queries) DomainListForUpdate(ctx context.Context, db DBTX, ids []uuid.U
 	return items, nil
 }
 
+type DomainRestoreParams struct {
+	ID                 uuid.UUID
+	CustomerID         uuid.UUID
+	Host               string
+	HttpPorts          []int32
+	Scheme             string
+	Origin             *string
+	OriginPort         *int32
+	CacheConfiguration json.RawMessage
+	Redirection        json.RawMessage
+	SslExpiresAt       *time.Time
+	TlsProtocol        *string
+	WafConfiguration   json.RawMessage
+	RestoredAt         *time.Time
+	Version            int64
+	CreatedAt          time.Time
+	UpdatedAt          time.Time
+	SearchText         string
+}
+
 const domainUpdate = `-- name: DomainUpdate :one
 UPDATE domains SET host = $1, http_ports = $2, scheme = $3, origin = $4, origin_port = $5,
     cache_configuration = $6, redirection = $7, ssl_expires_at = $8,
     tls_protocol = $9, waf_configuration = $10, updated_at = $11,
     search_text = $12, version = version + 1
 WHERE id = $13
-RETURNING id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection, ssl_expires_at, tls_protocol, waf_configuration, version, created_at, updated_at, search_text
+RETURNING id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection, ssl_expires_at, tls_protocol, waf_configuration, version, created_at, updated_at, search_text, restored_at
 `
 
 type DomainUpdateParams struct {
@@ -301,6 +358,7 @@ func (q *Queries) DomainUpdate(ctx context.Context, db DBTX, arg DomainUpdatePar
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.SearchText,
+		&i.RestoredAt,
 	)
 	return i, err
 }

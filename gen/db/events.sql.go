@@ -113,8 +113,21 @@ func (q *Queries) EventLastPosition(ctx context.Context, db DBTX) (int64, error)
 	return column_1, err
 }
 
+const eventLastVersion = `-- name: EventLastVersion :one
+SELECT coalesce(max(version), 0)::bigint FROM events
+WHERE customer_id = $1::uuid AND resource_kind = 'customer' AND resource_id = $1::uuid AND restored_at IS NULL
+`
+
+// The last version of a customer that there was here; 0 where there was none.
+func (q *Queries) EventLastVersion(ctx context.Context, db DBTX, customerID uuid.UUID) (int64, error) {
+	row := db.QueryRow(ctx, eventLastVersion, customerID)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const eventListByCustomer = `-- name: EventListByCustomer :many
-SELECT sequence, position, id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name, request_id, at, data FROM events
+SELECT sequence, position, id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name, request_id, at, data, restored_at FROM events
 WHERE customer_id = $1 AND sequence < $2 AND resource_kind = ANY ($3::text[])
 ORDER BY sequence DESC
 LIMIT $4
@@ -156,6 +169,7 @@ func (q *Queries) EventListByCustomer(ctx context.Context, db DBTX, arg EventLis
 			&i.RequestID,
 			&i.At,
 			&i.Data,
+			&i.RestoredAt,
 		); err != nil {
 			return nil, err
 		}
@@ -168,7 +182,7 @@ func (q *Queries) EventListByCustomer(ctx context.Context, db DBTX, arg EventLis
 }
 
 const eventListByPosition = `-- name: EventListByPosition :many
-SELECT sequence, position, id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name, request_id, at, data FROM events
+SELECT sequence, position, id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name, request_id, at, data, restored_at FROM events
 WHERE position > $1::bigint AND resource_kind = ANY ($2::text[])
 ORDER BY position
 LIMIT $3
@@ -198,6 +212,7 @@ func (q *Queries) EventListByPosition(ctx context.Context, db DBTX, afterPositio
 			&i.RequestID,
 			&i.At,
 			&i.Data,
+			&i.RestoredAt,
 		); err != nil {
 			return nil, err
 		}
@@ -212,7 +227,8 @@ func (q *Queries) EventListByPosition(ctx context.Context, db DBTX, afterPositio
 const eventPlace = `-- name: EventPlace :execrows
 WITH unplaced AS (
     SELECT events.sequence, row_number() OVER (ORDER BY events.sequence) AS place
-    FROM events WHERE events.position IS NULL ORDER BY events.sequence LIMIT $1
+    FROM events WHERE events.position IS NULL AND events.restored_at IS NULL
+    ORDER BY events.sequence LIMIT $1
 ), last AS (
     SELECT coalesce(max(events.position), 0) AS position FROM events
 )
@@ -221,7 +237,8 @@ FROM unplaced, last
 WHERE events.sequence = unplaced.sequence
 `
 
-// Gives the committed events that have no position yet the next ones, in the order their rows were locked in.
+// Gives the committed events that have no position yet the next ones, in the order their rows were locked in. Those that
+// came out of a backup never get one.
 func (q *Queries) EventPlace(ctx context.Context, db DBTX, rowLimit int32) (int64, error) {
 	result, err := db.Exec(ctx, eventPlace, rowLimit)
 	if err != nil {
@@ -230,8 +247,24 @@ func (q *Queries) EventPlace(ctx context.Context, db DBTX, rowLimit int32) (int6
 	return result.RowsAffected(), nil
 }
 
+type EventRestoreParams struct {
+	ID           uuid.UUID
+	Type         string
+	ResourceKind string
+	ResourceID   uuid.UUID
+	Version      int64
+	CustomerID   *uuid.UUID
+	ActorKind    string
+	ActorID      *uuid.UUID
+	ActorName    string
+	RequestID    *string
+	At           time.Time
+	Data         []byte
+	RestoredAt   *time.Time
+}
+
 const eventUnplacedExist = `-- name: EventUnplacedExist :one
-SELECT EXISTS (SELECT FROM events WHERE position IS NULL)
+SELECT EXISTS (SELECT FROM events WHERE position IS NULL AND restored_at IS NULL)
 `
 
 func (q *Queries) EventUnplacedExist(ctx context.Context, db DBTX) (bool, error) {

@@ -12,6 +12,11 @@ import (
 	"github.com/google/uuid"
 )
 
+type IdentityActivityCopyParams struct {
+	IdentityID  uuid.UUID
+	LastLoginAt time.Time
+}
+
 const identityActivityUpsert = `-- name: IdentityActivityUpsert :exec
 INSERT INTO identity_activity (identity_id, last_login_at) VALUES ($1, $2)
 ON CONFLICT ON CONSTRAINT identity_activity_pkey DO UPDATE SET last_login_at = excluded.last_login_at
@@ -20,6 +25,21 @@ ON CONFLICT ON CONSTRAINT identity_activity_pkey DO UPDATE SET last_login_at = e
 func (q *Queries) IdentityActivityUpsert(ctx context.Context, db DBTX, identityID uuid.UUID, lastLoginAt time.Time) error {
 	_, err := db.Exec(ctx, identityActivityUpsert, identityID, lastLoginAt)
 	return err
+}
+
+type IdentityCopyParams struct {
+	ID         uuid.UUID
+	CustomerID uuid.UUID
+	Name       string
+	Email      string
+	Role       string
+	RestoredAt *time.Time
+	Version    int64
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+	NameKey    string
+	EmailKey   string
+	SearchText string
 }
 
 const identityCountByCustomer = `-- name: IdentityCountByCustomer :one
@@ -42,8 +62,41 @@ func (q *Queries) IdentityDelete(ctx context.Context, db DBTX, id uuid.UUID) err
 	return err
 }
 
+const identityFindTaken = `-- name: IdentityFindTaken :many
+SELECT id, customer_id, email_key FROM identities WHERE id = ANY ($1::uuid[])
+UNION
+SELECT id, customer_id, email_key FROM identities WHERE email_key = ANY ($2::text[])
+`
+
+type IdentityFindTakenRow struct {
+	ID         uuid.UUID
+	CustomerID uuid.UUID
+	EmailKey   string
+}
+
+// The logins that have one of the ids or of the email addresses.
+func (q *Queries) IdentityFindTaken(ctx context.Context, db DBTX, ids []uuid.UUID, emailKeys []string) ([]IdentityFindTakenRow, error) {
+	rows, err := db.Query(ctx, identityFindTaken, ids, emailKeys)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []IdentityFindTakenRow{}
+	for rows.Next() {
+		var i IdentityFindTakenRow
+		if err := rows.Scan(&i.ID, &i.CustomerID, &i.EmailKey); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const identityGet = `-- name: IdentityGet :one
-SELECT id, customer_id, name, email, role, password_hash, version, created_at, updated_at, name_key, email_key, search_text FROM identities WHERE id = $1 AND customer_id = $2
+SELECT id, customer_id, name, email, role, password_hash, version, created_at, updated_at, name_key, email_key, search_text, restored_at FROM identities WHERE id = $1 AND customer_id = $2
 `
 
 func (q *Queries) IdentityGet(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID) (Identity, error) {
@@ -62,12 +115,13 @@ func (q *Queries) IdentityGet(ctx context.Context, db DBTX, iD uuid.UUID, custom
 		&i.NameKey,
 		&i.EmailKey,
 		&i.SearchText,
+		&i.RestoredAt,
 	)
 	return i, err
 }
 
 const identityGetByEmail = `-- name: IdentityGetByEmail :one
-SELECT identities.id, identities.customer_id, identities.name, identities.email, identities.role, identities.password_hash, identities.version, identities.created_at, identities.updated_at, identities.name_key, identities.email_key, identities.search_text, customers.status AS customer_status
+SELECT identities.id, identities.customer_id, identities.name, identities.email, identities.role, identities.password_hash, identities.version, identities.created_at, identities.updated_at, identities.name_key, identities.email_key, identities.search_text, identities.restored_at, customers.status AS customer_status
 FROM identities JOIN customers ON customers.id = identities.customer_id
 WHERE identities.email_key = $1
 `
@@ -94,13 +148,14 @@ func (q *Queries) IdentityGetByEmail(ctx context.Context, db DBTX, emailKey stri
 		&i.Identity.NameKey,
 		&i.Identity.EmailKey,
 		&i.Identity.SearchText,
+		&i.Identity.RestoredAt,
 		&i.CustomerStatus,
 	)
 	return i, err
 }
 
 const identityGetForNoKeyUpdate = `-- name: IdentityGetForNoKeyUpdate :one
-SELECT id, customer_id, name, email, role, password_hash, version, created_at, updated_at, name_key, email_key, search_text FROM identities WHERE id = $1 AND customer_id = $2 FOR NO KEY UPDATE
+SELECT id, customer_id, name, email, role, password_hash, version, created_at, updated_at, name_key, email_key, search_text, restored_at FROM identities WHERE id = $1 AND customer_id = $2 FOR NO KEY UPDATE
 `
 
 func (q *Queries) IdentityGetForNoKeyUpdate(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID) (Identity, error) {
@@ -119,12 +174,13 @@ func (q *Queries) IdentityGetForNoKeyUpdate(ctx context.Context, db DBTX, iD uui
 		&i.NameKey,
 		&i.EmailKey,
 		&i.SearchText,
+		&i.RestoredAt,
 	)
 	return i, err
 }
 
 const identityGetForShare = `-- name: IdentityGetForShare :one
-SELECT id, customer_id, name, email, role, password_hash, version, created_at, updated_at, name_key, email_key, search_text FROM identities WHERE id = $1 FOR SHARE
+SELECT id, customer_id, name, email, role, password_hash, version, created_at, updated_at, name_key, email_key, search_text, restored_at FROM identities WHERE id = $1 FOR SHARE
 `
 
 // For grants and refreshes: what they read of the login holds until they commit. Its customer is locked before.
@@ -144,6 +200,7 @@ func (q *Queries) IdentityGetForShare(ctx context.Context, db DBTX, id uuid.UUID
 		&i.NameKey,
 		&i.EmailKey,
 		&i.SearchText,
+		&i.RestoredAt,
 	)
 	return i, err
 }
@@ -168,7 +225,7 @@ func (q *Queries) IdentityGetStanding(ctx context.Context, db DBTX, iD uuid.UUID
 }
 
 const identityGetWithActivity = `-- name: IdentityGetWithActivity :one
-SELECT identities.id, identities.customer_id, identities.name, identities.email, identities.role, identities.password_hash, identities.version, identities.created_at, identities.updated_at, identities.name_key, identities.email_key, identities.search_text, identity_activity.last_login_at
+SELECT identities.id, identities.customer_id, identities.name, identities.email, identities.role, identities.password_hash, identities.version, identities.created_at, identities.updated_at, identities.name_key, identities.email_key, identities.search_text, identities.restored_at, identity_activity.last_login_at
 FROM identities LEFT JOIN identity_activity ON identity_activity.identity_id = identities.id
 WHERE identities.id = $1 AND identities.customer_id = $2
 `
@@ -194,13 +251,14 @@ func (q *Queries) IdentityGetWithActivity(ctx context.Context, db DBTX, iD uuid.
 		&i.Identity.NameKey,
 		&i.Identity.EmailKey,
 		&i.Identity.SearchText,
+		&i.Identity.RestoredAt,
 		&i.LastLoginAt,
 	)
 	return i, err
 }
 
 const identityGetWithCustomer = `-- name: IdentityGetWithCustomer :one
-SELECT identities.id, identities.customer_id, identities.name, identities.email, identities.role, identities.password_hash, identities.version, identities.created_at, identities.updated_at, identities.name_key, identities.email_key, identities.search_text, customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at, terms.version AS terms_version,
+SELECT identities.id, identities.customer_id, identities.name, identities.email, identities.role, identities.password_hash, identities.version, identities.created_at, identities.updated_at, identities.name_key, identities.email_key, identities.search_text, identities.restored_at, customers.id, customers.name, customers.email, customers.phone, customers.company, customers.address, customers.comments, customers.modules, customers.properties, customers.parent_id, customers.external_id, customers.locale, customers.status, customers.version, customers.created_at, customers.updated_at, customers.name_key, customers.email_key, customers.search_text, customers.search_grams, customers.invited_at, customers.restored_at, terms.version AS terms_version,
     terms_acceptances.accepted_at AS terms_accepted_at
 FROM identities
 JOIN customers ON customers.id = identities.customer_id
@@ -234,6 +292,7 @@ func (q *Queries) IdentityGetWithCustomer(ctx context.Context, db DBTX, iD uuid.
 		&i.Identity.NameKey,
 		&i.Identity.EmailKey,
 		&i.Identity.SearchText,
+		&i.Identity.RestoredAt,
 		&i.Customer.ID,
 		&i.Customer.Name,
 		&i.Customer.Email,
@@ -255,6 +314,7 @@ func (q *Queries) IdentityGetWithCustomer(ctx context.Context, db DBTX, iD uuid.
 		&i.Customer.SearchText,
 		&i.Customer.SearchGrams,
 		&i.Customer.InvitedAt,
+		&i.Customer.RestoredAt,
 		&i.TermsVersion,
 		&i.TermsAcceptedAt,
 	)
@@ -266,7 +326,7 @@ INSERT INTO identities (id, customer_id, name, email, role, password_hash, creat
     search_text)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9,
     $10)
-RETURNING id, customer_id, name, email, role, password_hash, version, created_at, updated_at, name_key, email_key, search_text
+RETURNING id, customer_id, name, email, role, password_hash, version, created_at, updated_at, name_key, email_key, search_text, restored_at
 `
 
 type IdentityInsertParams struct {
@@ -309,12 +369,13 @@ func (q *Queries) IdentityInsert(ctx context.Context, db DBTX, arg IdentityInser
 		&i.NameKey,
 		&i.EmailKey,
 		&i.SearchText,
+		&i.RestoredAt,
 	)
 	return i, err
 }
 
 const identityListForUpdate = `-- name: IdentityListForUpdate :many
-SELECT id, customer_id, name, email, role, password_hash, version, created_at, updated_at, name_key, email_key, search_text FROM identities WHERE customer_id = $1 ORDER BY id FOR UPDATE
+SELECT id, customer_id, name, email, role, password_hash, version, created_at, updated_at, name_key, email_key, search_text, restored_at FROM identities WHERE customer_id = $1 ORDER BY id FOR UPDATE
 `
 
 // All the logins of a customer, in the order in which everybody locks them.
@@ -340,6 +401,7 @@ func (q *Queries) IdentityListForUpdate(ctx context.Context, db DBTX, customerID
 			&i.NameKey,
 			&i.EmailKey,
 			&i.SearchText,
+			&i.RestoredAt,
 		); err != nil {
 			return nil, err
 		}
@@ -352,7 +414,7 @@ func (q *Queries) IdentityListForUpdate(ctx context.Context, db DBTX, customerID
 }
 
 const identityListOldestFirst = `-- name: IdentityListOldestFirst :many
-SELECT id, customer_id, name, email, role, password_hash, version, created_at, updated_at, name_key, email_key, search_text FROM identities WHERE customer_id = $1 ORDER BY created_at, id LIMIT $2
+SELECT id, customer_id, name, email, role, password_hash, version, created_at, updated_at, name_key, email_key, search_text, restored_at FROM identities WHERE customer_id = $1 ORDER BY created_at, id LIMIT $2
 `
 
 func (q *Queries) IdentityListOldestFirst(ctx context.Context, db DBTX, customerID uuid.UUID, limit int32) ([]Identity, error) {
@@ -377,6 +439,7 @@ func (q *Queries) IdentityListOldestFirst(ctx context.Context, db DBTX, customer
 			&i.NameKey,
 			&i.EmailKey,
 			&i.SearchText,
+			&i.RestoredAt,
 		); err != nil {
 			return nil, err
 		}
@@ -405,7 +468,7 @@ UPDATE identities SET name = $1, email = $2, role = $3, password_hash = $4,
     updated_at = $5, name_key = $6, email_key = $7, search_text = $8,
     version = version + 1
 WHERE id = $9
-RETURNING id, customer_id, name, email, role, password_hash, version, created_at, updated_at, name_key, email_key, search_text
+RETURNING id, customer_id, name, email, role, password_hash, version, created_at, updated_at, name_key, email_key, search_text, restored_at
 `
 
 type IdentityUpdateParams struct {
@@ -446,6 +509,7 @@ func (q *Queries) IdentityUpdate(ctx context.Context, db DBTX, arg IdentityUpdat
 		&i.NameKey,
 		&i.EmailKey,
 		&i.SearchText,
+		&i.RestoredAt,
 	)
 	return i, err
 }

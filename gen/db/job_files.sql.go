@@ -12,6 +12,17 @@ import (
 	"github.com/google/uuid"
 )
 
+type JobFileCopyParams struct {
+	JobID       uuid.UUID
+	Kind        string
+	Filename    string
+	ContentType string
+	Size        int64
+	Sha256      []byte
+	BlobKey     string
+	UploadedAt  time.Time
+}
+
 const jobFileDelete = `-- name: JobFileDelete :exec
 DELETE FROM job_files WHERE job_id = $1 AND kind = $2
 `

@@ -12,6 +12,23 @@ import (
 	"github.com/google/uuid"
 )
 
+type JobCopyParams struct {
+	ID          uuid.UUID
+	CustomerID  uuid.UUID
+	Name        string
+	Description *string
+	Copies      int32
+	DueAt       *time.Time
+	Status      string
+	RestoredAt  *time.Time
+	Version     int64
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+	NameKey     string
+	DueKey      time.Time
+	SearchText  string
+}
+
 const jobCountByCustomer = `-- name: JobCountByCustomer :many
 SELECT status, count(*) FROM jobs WHERE customer_id = $1 GROUP BY status
 `
@@ -48,6 +65,30 @@ DELETE FROM jobs WHERE id = $1
 func (q *Queries) JobDelete(ctx context.Context, db DBTX, id uuid.UUID) error {
 	_, err := db.Exec(ctx, jobDelete, id)
 	return err
+}
+
+const jobFindTaken = `-- name: JobFindTaken :many
+SELECT id FROM jobs WHERE id = ANY ($1::uuid[])
+`
+
+func (q *Queries) JobFindTaken(ctx context.Context, db DBTX, ids []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, jobFindTaken, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const jobGet = `-- name: JobGet :one

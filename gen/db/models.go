@@ -34,6 +34,19 @@ type AttemptCount struct {
 	FreeAt time.Time
 }
 
+type Backup struct {
+	ID          uuid.UUID
+	CustomerID  uuid.UUID
+	Parts       []string
+	TakenByKind string
+	TakenByID   *uuid.UUID
+	TakenByName string
+	TakenAt     time.Time
+	Size        *int64
+	Sha256      []byte
+	FinishedAt  *time.Time
+}
+
 type Blob struct {
 	Key       string
 	Kind      string
@@ -67,6 +80,7 @@ type Customer struct {
 	SearchText  string
 	SearchGrams []int32
 	InvitedAt   *time.Time
+	RestoredAt  *time.Time
 }
 
 type CustomerActivity struct {
@@ -91,6 +105,7 @@ type Domain struct {
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
 	SearchText         string
+	RestoredAt         *time.Time
 }
 
 type Event struct {
@@ -108,6 +123,7 @@ type Event struct {
 	RequestID    *string
 	At           time.Time
 	Data         []byte
+	RestoredAt   *time.Time
 }
 
 type Identity struct {
@@ -123,6 +139,7 @@ type Identity struct {
 	NameKey      string
 	EmailKey     string
 	SearchText   string
+	RestoredAt   *time.Time
 }
 
 type IdentityActivity struct {
@@ -171,6 +188,7 @@ type Note struct {
 	AuthorID   *uuid.UUID
 	AuthorName string
 	CreatedAt  time.Time
+	RestoredAt *time.Time
 }
 
 type Operation struct {
@@ -255,6 +273,7 @@ type Publishing struct {
 	UpdatedAt  time.Time
 	TitleKey   string
 	Marks      []int64
+	RestoredAt *time.Time
 }
 
 type PublishingAccess struct {
@@ -338,6 +357,7 @@ type TermsAcceptance struct {
 	IdentityEmail *string
 	IsFirst       bool
 	AcceptedAt    time.Time
+	RestoredAt    *time.Time
 }
 
 type TokenRevocation struct {

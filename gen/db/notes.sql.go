@@ -12,6 +12,17 @@ import (
 	"github.com/google/uuid"
 )
 
+type NoteCopyParams struct {
+	ID         uuid.UUID
+	CustomerID uuid.UUID
+	Text       string
+	AuthorKind string
+	AuthorID   *uuid.UUID
+	AuthorName string
+	CreatedAt  time.Time
+	RestoredAt *time.Time
+}
+
 const noteCount = `-- name: NoteCount :one
 SELECT count(*) FROM notes WHERE customer_id = $1
 `
@@ -24,7 +35,7 @@ func (q *Queries) NoteCount(ctx context.Context, db DBTX, customerID uuid.UUID) 
 }
 
 const noteDelete = `-- name: NoteDelete :one
-DELETE FROM notes WHERE id = $1 AND customer_id = $2 RETURNING id, customer_id, text, author_kind, author_id, author_name, created_at
+DELETE FROM notes WHERE id = $1 AND customer_id = $2 RETURNING id, customer_id, text, author_kind, author_id, author_name, created_at, restored_at
 `
 
 func (q *Queries) NoteDelete(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID) (Note, error) {
@@ -38,14 +49,39 @@ func (q *Queries) NoteDelete(ctx context.Context, db DBTX, iD uuid.UUID, custome
 		&i.AuthorID,
 		&i.AuthorName,
 		&i.CreatedAt,
+		&i.RestoredAt,
 	)
 	return i, err
+}
+
+const noteFindTaken = `-- name: NoteFindTaken :many
+SELECT id FROM notes WHERE id = ANY ($1::uuid[])
+`
+
+func (q *Queries) NoteFindTaken(ctx context.Context, db DBTX, ids []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, noteFindTaken, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const noteInsert = `-- name: NoteInsert :one
 INSERT INTO notes (id, customer_id, text, author_kind, author_id, author_name, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
-RETURNING id, customer_id, text, author_kind, author_id, author_name, created_at
+RETURNING id, customer_id, text, author_kind, author_id, author_name, created_at, restored_at
 `
 
 type NoteInsertParams struct {
@@ -77,12 +113,13 @@ func (q *Queries) NoteInsert(ctx context.Context, db DBTX, arg NoteInsertParams)
 		&i.AuthorID,
 		&i.AuthorName,
 		&i.CreatedAt,
+		&i.RestoredAt,
 	)
 	return i, err
 }
 
 const noteListNewestFirst = `-- name: NoteListNewestFirst :many
-SELECT id, customer_id, text, author_kind, author_id, author_name, created_at FROM notes
+SELECT id, customer_id, text, author_kind, author_id, author_name, created_at, restored_at FROM notes
 WHERE customer_id = $1
     AND (created_at, id) < ($2::timestamptz, $3::uuid)
 ORDER BY created_at DESC, id DESC
@@ -118,6 +155,7 @@ func (q *Queries) NoteListNewestFirst(ctx context.Context, db DBTX, arg NoteList
 			&i.AuthorID,
 			&i.AuthorName,
 			&i.CreatedAt,
+			&i.RestoredAt,
 		); err != nil {
 			return nil, err
 		}

@@ -42,7 +42,7 @@ func (q *Queries) PasswordResetGetForUpdate(ctx context.Context, db DBTX, id uui
 }
 
 const passwordResetGetWithIdentity = `-- name: PasswordResetGetWithIdentity :one
-SELECT password_resets.id, password_resets.identity_id, password_resets.state, password_resets.expires_at, password_resets.created_at, identities.id, identities.customer_id, identities.name, identities.email, identities.role, identities.password_hash, identities.version, identities.created_at, identities.updated_at, identities.name_key, identities.email_key, identities.search_text, customers.name AS customer_name, customers.locale,
+SELECT password_resets.id, password_resets.identity_id, password_resets.state, password_resets.expires_at, password_resets.created_at, identities.id, identities.customer_id, identities.name, identities.email, identities.role, identities.password_hash, identities.version, identities.created_at, identities.updated_at, identities.name_key, identities.email_key, identities.search_text, identities.restored_at, customers.name AS customer_name, customers.locale,
     customers.status AS customer_status
 FROM password_resets
 JOIN identities ON identities.id = password_resets.identity_id
@@ -79,6 +79,7 @@ func (q *Queries) PasswordResetGetWithIdentity(ctx context.Context, db DBTX, id 
 		&i.Identity.NameKey,
 		&i.Identity.EmailKey,
 		&i.Identity.SearchText,
+		&i.Identity.RestoredAt,
 		&i.CustomerName,
 		&i.Locale,
 		&i.CustomerStatus,

@@ -12,6 +12,16 @@ import (
 	"github.com/google/uuid"
 )
 
+type PublishingAccessCopyParams struct {
+	ID           uuid.UUID
+	PublishingID uuid.UUID
+	ActorKind    string
+	ActorID      *uuid.UUID
+	ActorName    string
+	Via          string
+	At           time.Time
+}
+
 const publishingAccessCount = `-- name: PublishingAccessCount :one
 SELECT count(*) FROM publishing_accesses
 JOIN publishings ON publishings.id = publishing_accesses.publishing_id
@@ -23,6 +33,30 @@ func (q *Queries) PublishingAccessCount(ctx context.Context, db DBTX, publishing
 	var count int64
 	err := row.Scan(&count)
 	return count, err
+}
+
+const publishingAccessFindTaken = `-- name: PublishingAccessFindTaken :many
+SELECT id FROM publishing_accesses WHERE id = ANY ($1::uuid[])
+`
+
+func (q *Queries) PublishingAccessFindTaken(ctx context.Context, db DBTX, ids []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, publishingAccessFindTaken, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const publishingAccessInsert = `-- name: PublishingAccessInsert :exec
@@ -49,6 +83,41 @@ func (q *Queries) PublishingAccessInsert(ctx context.Context, db DBTX, arg Publi
 		arg.ActorName,
 		arg.Via,
 		arg.At,
+	)
+	return err
+}
+
+const publishingAccessInsertMany = `-- name: PublishingAccessInsertMany :exec
+WITH read AS (
+    SELECT publishings.id FROM publishings WHERE publishings.id = ANY ($6::uuid[]) ORDER BY publishings.id FOR KEY SHARE
+), given AS (
+    SELECT unnest($7::uuid[]) AS id, unnest($6::uuid[]) AS publishing_id
+)
+INSERT INTO publishing_accesses (id, publishing_id, actor_kind, actor_id, actor_name, via, at)
+SELECT given.id, given.publishing_id, $1::text, $2::uuid, $3::text, $4::text, $5::timestamptz
+FROM given JOIN read ON read.id = given.publishing_id
+`
+
+type PublishingAccessInsertManyParams struct {
+	ActorKind     string
+	ActorID       *uuid.UUID
+	ActorName     string
+	Via           string
+	At            time.Time
+	PublishingIds []uuid.UUID
+	Ids           []uuid.UUID
+}
+
+// For those of the publishings that are still there.
+func (q *Queries) PublishingAccessInsertMany(ctx context.Context, db DBTX, arg PublishingAccessInsertManyParams) error {
+	_, err := db.Exec(ctx, publishingAccessInsertMany,
+		arg.ActorKind,
+		arg.ActorID,
+		arg.ActorName,
+		arg.Via,
+		arg.At,
+		arg.PublishingIds,
+		arg.Ids,
 	)
 	return err
 }

@@ -23,6 +23,26 @@ func (q *Queries) PublishingAdopt(ctx context.Context, db DBTX, identityID uuid.
 	return err
 }
 
+type PublishingCopyParams struct {
+	ID         uuid.UUID
+	CustomerID uuid.UUID
+	IdentityID *uuid.UUID
+	OwnerHash  []byte
+	Kind       string
+	Title      string
+	Content    []byte
+	State      string
+	Visibility string
+	TemplateID *uuid.UUID
+	SizeBytes  int32
+	Version    int64
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+	RestoredAt *time.Time
+	TitleKey   string
+	Marks      []int64
+}
+
 const publishingCountByCustomer = `-- name: PublishingCountByCustomer :one
 SELECT count(*) FROM publishings WHERE customer_id = $1
 `
@@ -55,8 +75,32 @@ func (q *Queries) PublishingFind(ctx context.Context, db DBTX, iD uuid.UUID, ide
 	return id, err
 }
 
+const publishingFindTaken = `-- name: PublishingFindTaken :many
+SELECT id FROM publishings WHERE id = ANY ($1::uuid[])
+`
+
+func (q *Queries) PublishingFindTaken(ctx context.Context, db DBTX, ids []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, publishingFindTaken, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const publishingGet = `-- name: PublishingGet :one
-SELECT publishings.id, publishings.customer_id, publishings.identity_id, publishings.owner_hash, publishings.kind, publishings.title, publishings.content, publishings.state, publishings.visibility, publishings.template_id, publishings.size_bytes, publishings.version, publishings.created_at, publishings.updated_at, publishings.title_key, publishings.marks, identities.name AS owner_name
+SELECT publishings.id, publishings.customer_id, publishings.identity_id, publishings.owner_hash, publishings.kind, publishings.title, publishings.content, publishings.state, publishings.visibility, publishings.template_id, publishings.size_bytes, publishings.version, publishings.created_at, publishings.updated_at, publishings.title_key, publishings.marks, publishings.restored_at, identities.name AS owner_name
 FROM publishings JOIN identities ON identities.id = publishings.identity_id
 WHERE publishings.id = $1 AND publishings.customer_id = $2
     AND (publishings.identity_id = $3::uuid OR publishings.visibility = 'customer')
@@ -88,13 +132,14 @@ func (q *Queries) PublishingGet(ctx context.Context, db DBTX, iD uuid.UUID, cust
 		&i.Publishing.UpdatedAt,
 		&i.Publishing.TitleKey,
 		&i.Publishing.Marks,
+		&i.Publishing.RestoredAt,
 		&i.OwnerName,
 	)
 	return i, err
 }
 
 const publishingGetByCustomer = `-- name: PublishingGetByCustomer :one
-SELECT id, customer_id, identity_id, owner_hash, kind, title, content, state, visibility, template_id, size_bytes, version, created_at, updated_at, title_key, marks FROM publishings WHERE id = $1 AND customer_id = $2
+SELECT id, customer_id, identity_id, owner_hash, kind, title, content, state, visibility, template_id, size_bytes, version, created_at, updated_at, title_key, marks, restored_at FROM publishings WHERE id = $1 AND customer_id = $2
 `
 
 func (q *Queries) PublishingGetByCustomer(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID) (Publishing, error) {
@@ -117,12 +162,13 @@ func (q *Queries) PublishingGetByCustomer(ctx context.Context, db DBTX, iD uuid.
 		&i.UpdatedAt,
 		&i.TitleKey,
 		&i.Marks,
+		&i.RestoredAt,
 	)
 	return i, err
 }
 
 const publishingGetForUpdate = `-- name: PublishingGetForUpdate :one
-SELECT publishings.id, publishings.customer_id, publishings.identity_id, publishings.owner_hash, publishings.kind, publishings.title, publishings.content, publishings.state, publishings.visibility, publishings.template_id, publishings.size_bytes, publishings.version, publishings.created_at, publishings.updated_at, publishings.title_key, publishings.marks, identities.name AS owner_name
+SELECT publishings.id, publishings.customer_id, publishings.identity_id, publishings.owner_hash, publishings.kind, publishings.title, publishings.content, publishings.state, publishings.visibility, publishings.template_id, publishings.size_bytes, publishings.version, publishings.created_at, publishings.updated_at, publishings.title_key, publishings.marks, publishings.restored_at, identities.name AS owner_name
 FROM publishings JOIN identities ON identities.id = publishings.identity_id
 WHERE publishings.id = $1 AND publishings.identity_id = $2::uuid
 FOR UPDATE OF publishings
@@ -153,6 +199,7 @@ func (q *Queries) PublishingGetForUpdate(ctx context.Context, db DBTX, iD uuid.U
 		&i.Publishing.UpdatedAt,
 		&i.Publishing.TitleKey,
 		&i.Publishing.Marks,
+		&i.Publishing.RestoredAt,
 		&i.OwnerName,
 	)
 	return i, err

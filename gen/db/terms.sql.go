@@ -35,6 +35,37 @@ func (q *Queries) TermsCurrentVersion(ctx context.Context, db DBTX) (int32, erro
 	return column_1, err
 }
 
+const termsFindByDocument = `-- name: TermsFindByDocument :many
+SELECT id, version, sha256 FROM terms WHERE sha256 = ANY ($1::bytea[]) ORDER BY version
+`
+
+type TermsFindByDocumentRow struct {
+	ID      uuid.UUID
+	Version int32
+	Sha256  []byte
+}
+
+// The versions that have one of the documents.
+func (q *Queries) TermsFindByDocument(ctx context.Context, db DBTX, digests [][]byte) ([]TermsFindByDocumentRow, error) {
+	rows, err := db.Query(ctx, termsFindByDocument, digests)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []TermsFindByDocumentRow{}
+	for rows.Next() {
+		var i TermsFindByDocumentRow
+		if err := rows.Scan(&i.ID, &i.Version, &i.Sha256); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const termsGet = `-- name: TermsGet :one
 SELECT id, version, title, content_type, size, sha256, blob_key, uploaded_at, uploaded_by_kind, uploaded_by_id, uploaded_by_name FROM terms WHERE id = $1
 `

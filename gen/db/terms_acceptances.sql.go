@@ -12,6 +12,18 @@ import (
 	"github.com/google/uuid"
 )
 
+type TermsAcceptanceCopyParams struct {
+	ID            uuid.UUID
+	CustomerID    uuid.UUID
+	TermsID       uuid.UUID
+	IdentityID    *uuid.UUID
+	IdentityName  *string
+	IdentityEmail *string
+	IsFirst       bool
+	AcceptedAt    time.Time
+	RestoredAt    *time.Time
+}
+
 const termsAcceptanceCount = `-- name: TermsAcceptanceCount :one
 SELECT count(*) FROM terms_acceptances WHERE customer_id = $1
 `
@@ -44,8 +56,32 @@ func (q *Queries) TermsAcceptanceErase(ctx context.Context, db DBTX, identityID 
 	return err
 }
 
+const termsAcceptanceFindTaken = `-- name: TermsAcceptanceFindTaken :many
+SELECT id FROM terms_acceptances WHERE id = ANY ($1::uuid[])
+`
+
+func (q *Queries) TermsAcceptanceFindTaken(ctx context.Context, db DBTX, ids []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, termsAcceptanceFindTaken, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const termsAcceptanceGet = `-- name: TermsAcceptanceGet :one
-SELECT id, customer_id, terms_id, identity_id, identity_name, identity_email, is_first, accepted_at FROM terms_acceptances WHERE identity_id = $1 AND terms_id = $2
+SELECT id, customer_id, terms_id, identity_id, identity_name, identity_email, is_first, accepted_at, restored_at FROM terms_acceptances WHERE identity_id = $1 AND terms_id = $2
 `
 
 func (q *Queries) TermsAcceptanceGet(ctx context.Context, db DBTX, identityID *uuid.UUID, termsID uuid.UUID) (TermsAcceptance, error) {
@@ -60,6 +96,7 @@ func (q *Queries) TermsAcceptanceGet(ctx context.Context, db DBTX, identityID *u
 		&i.IdentityEmail,
 		&i.IsFirst,
 		&i.AcceptedAt,
+		&i.RestoredAt,
 	)
 	return i, err
 }
@@ -71,7 +108,7 @@ SELECT $1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::text, $6::text,
         SELECT FROM terms_acceptances earlier
         WHERE earlier.customer_id = $2::uuid AND earlier.terms_id = $3::uuid
     ), $7::timestamptz
-RETURNING id, customer_id, terms_id, identity_id, identity_name, identity_email, is_first, accepted_at
+RETURNING id, customer_id, terms_id, identity_id, identity_name, identity_email, is_first, accepted_at, restored_at
 `
 
 type TermsAcceptanceInsertParams struct {
@@ -105,12 +142,13 @@ func (q *Queries) TermsAcceptanceInsert(ctx context.Context, db DBTX, arg TermsA
 		&i.IdentityEmail,
 		&i.IsFirst,
 		&i.AcceptedAt,
+		&i.RestoredAt,
 	)
 	return i, err
 }
 
 const termsAcceptanceListByIdentity = `-- name: TermsAcceptanceListByIdentity :many
-SELECT terms_acceptances.id, terms_acceptances.customer_id, terms_acceptances.terms_id, terms_acceptances.identity_id, terms_acceptances.identity_name, terms_acceptances.identity_email, terms_acceptances.is_first, terms_acceptances.accepted_at, terms.version AS terms_version, terms.sha256 AS document_sha256
+SELECT terms_acceptances.id, terms_acceptances.customer_id, terms_acceptances.terms_id, terms_acceptances.identity_id, terms_acceptances.identity_name, terms_acceptances.identity_email, terms_acceptances.is_first, terms_acceptances.accepted_at, terms_acceptances.restored_at, terms.version AS terms_version, terms.sha256 AS document_sha256
 FROM terms_acceptances JOIN terms ON terms.id = terms_acceptances.terms_id
 WHERE terms_acceptances.identity_id = $1 AND terms.version < $2
 ORDER BY terms.version DESC
@@ -141,6 +179,7 @@ func (q *Queries) TermsAcceptanceListByIdentity(ctx context.Context, db DBTX, id
 			&i.TermsAcceptance.IdentityEmail,
 			&i.TermsAcceptance.IsFirst,
 			&i.TermsAcceptance.AcceptedAt,
+			&i.TermsAcceptance.RestoredAt,
 			&i.TermsVersion,
 			&i.DocumentSha256,
 		); err != nil {
@@ -155,7 +194,7 @@ func (q *Queries) TermsAcceptanceListByIdentity(ctx context.Context, db DBTX, id
 }
 
 const termsAcceptanceListNewestFirst = `-- name: TermsAcceptanceListNewestFirst :many
-SELECT terms_acceptances.id, terms_acceptances.customer_id, terms_acceptances.terms_id, terms_acceptances.identity_id, terms_acceptances.identity_name, terms_acceptances.identity_email, terms_acceptances.is_first, terms_acceptances.accepted_at, terms.version AS terms_version, terms.sha256 AS document_sha256
+SELECT terms_acceptances.id, terms_acceptances.customer_id, terms_acceptances.terms_id, terms_acceptances.identity_id, terms_acceptances.identity_name, terms_acceptances.identity_email, terms_acceptances.is_first, terms_acceptances.accepted_at, terms_acceptances.restored_at, terms.version AS terms_version, terms.sha256 AS document_sha256
 FROM terms_acceptances JOIN terms ON terms.id = terms_acceptances.terms_id
 WHERE terms_acceptances.customer_id = $1
     AND (terms_acceptances.accepted_at, terms_acceptances.id) < ($2::timestamptz, $3::uuid)
@@ -199,6 +238,7 @@ func (q *Queries) TermsAcceptanceListNewestFirst(ctx context.Context, db DBTX, a
 			&i.TermsAcceptance.IdentityEmail,
 			&i.TermsAcceptance.IsFirst,
 			&i.TermsAcceptance.AcceptedAt,
+			&i.TermsAcceptance.RestoredAt,
 			&i.TermsVersion,
 			&i.DocumentSha256,
 		); err != nil {

@@ -213,6 +213,7 @@ type snapshot struct {
 	Locale     string          `json:"locale"`
 	Status     string          `json:"status"`
 	InvitedAt  *time.Time      `json:"invited_at"`
+	RestoredAt *time.Time      `json:"restored_at"`
 	Version    int64           `json:"version"`
 	CreatedAt  time.Time       `json:"created_at"`
 	UpdatedAt  time.Time       `json:"updated_at"`
@@ -221,7 +222,7 @@ type snapshot struct {
 func snapshotOf(c db.Customer) snapshot {
 	return snapshot{
 		c.ID, c.Name, c.Email, c.Phone, c.Company, c.Address, c.Comments, c.Modules, c.Properties, c.ParentID,
-		c.ExternalID, c.Locale, c.Status, c.InvitedAt, c.Version, c.CreatedAt, c.UpdatedAt,
+		c.ExternalID, c.Locale, c.Status, c.InvitedAt, c.RestoredAt, c.Version, c.CreatedAt, c.UpdatedAt,
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 
 // listedColumns are the columns of a list: all but the ones that only searching needs, which stay empty.
 const listedColumns = `id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id,
-	locale, status, invited_at, version, created_at, updated_at, name_key, NULL::text AS email_key, '' AS search_text,
+	locale, status, invited_at, restored_at, version, created_at, updated_at, name_key, NULL::text AS email_key, '' AS search_text,
 	'{}'::int4[] AS search_grams,
 	(` + lastActivity + `) AS last_activity_at,
 	(SELECT version FROM terms WHERE id = (SELECT terms_id` + accepted + `)) AS terms_version,

@@ -243,6 +243,7 @@ type snapshot struct {
 	SSLExpiresAt       *time.Time      `json:"ssl_expires_at"`
 	TLSProtocol        *string         `json:"tls_protocol"`
 	WAFConfiguration   json.RawMessage `json:"waf_configuration"`
+	RestoredAt         *time.Time      `json:"restored_at"`
 	Version            int64           `json:"version"`
 	CreatedAt          time.Time       `json:"created_at"`
 	UpdatedAt          time.Time       `json:"updated_at"`
@@ -251,7 +252,7 @@ type snapshot struct {
 func snapshotOf(d db.Domain) snapshot {
 	return snapshot{
 		d.ID, d.CustomerID, d.Host, d.HttpPorts, d.Scheme, d.Origin, d.OriginPort, d.CacheConfiguration, d.Redirection,
-		d.SslExpiresAt, d.TlsProtocol, d.WafConfiguration, d.Version, d.CreatedAt, d.UpdatedAt,
+		d.SslExpiresAt, d.TlsProtocol, d.WafConfiguration, d.RestoredAt, d.Version, d.CreatedAt, d.UpdatedAt,
 	}
 }
 

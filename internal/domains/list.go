@@ -64,7 +64,7 @@ func (f Filter) where() postgres.Where {
 }
 
 const listedColumns = `id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection,
-	ssl_expires_at, tls_protocol, waf_configuration, version, created_at, updated_at, '' AS search_text`
+	ssl_expires_at, tls_protocol, waf_configuration, restored_at, version, created_at, updated_at, '' AS search_text`
 
 // list is the list of domains, in the orders of the contract.
 var list = listing.List[db.Domain]{

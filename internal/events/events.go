@@ -26,6 +26,7 @@ const (
 	Terms             = "terms"
 	Note              = "note"
 	Staff             = "staff"
+	Backup            = "backup"
 )
 
 // readScopes says which scope shows the events of a kind, beside events:read itself.
@@ -39,6 +40,7 @@ var readScopes = map[string]access.Scope{
 	Terms:             "terms:read",
 	Note:              "customers:read",
 	Staff:             "staff:read",
+	Backup:            "backups:read",
 }
 
 // VisibleKinds gives the kinds of resource whose events the caller may see.

@@ -341,6 +341,9 @@ func erase(ctx context.Context, tx *postgres.Tx, login db.Identity) error {
 	if err := db.New().TermsAcceptanceErase(ctx, tx, &login.ID); err != nil {
 		return err
 	}
+	if err := db.New().BackupEraseActor(ctx, tx, login.CustomerID, &login.ID); err != nil {
+		return err
+	}
 	if err := db.New().IdentityDelete(ctx, tx, login.ID); err != nil {
 		return err
 	}
@@ -364,15 +367,16 @@ func Get(ctx context.Context, database db.DBTX, customerID, id uuid.UUID) (Ident
 
 // snapshot is a login as events show it. A new column is in no event until it is here.
 type snapshot struct {
-	ID         uuid.UUID `json:"id"`
-	CustomerID uuid.UUID `json:"customer_id"`
-	Name       string    `json:"name"`
-	Email      string    `json:"email"`
-	Role       string    `json:"role"`
-	Status     string    `json:"status"`
-	Version    int64     `json:"version"`
-	CreatedAt  time.Time `json:"created_at"`
-	UpdatedAt  time.Time `json:"updated_at"`
+	ID         uuid.UUID  `json:"id"`
+	CustomerID uuid.UUID  `json:"customer_id"`
+	Name       string     `json:"name"`
+	Email      string     `json:"email"`
+	Role       string     `json:"role"`
+	Status     string     `json:"status"`
+	RestoredAt *time.Time `json:"restored_at"`
+	Version    int64      `json:"version"`
+	CreatedAt  time.Time  `json:"created_at"`
+	UpdatedAt  time.Time  `json:"updated_at"`
 }
 
 // Status tells whether a login has a password.
@@ -384,7 +388,7 @@ func Status(login db.Identity) string {
 }
 
 func snapshotOf(i db.Identity) snapshot {
-	return snapshot{i.ID, i.CustomerID, i.Name, i.Email, i.Role, Status(i), i.Version, i.CreatedAt, i.UpdatedAt}
+	return snapshot{i.ID, i.CustomerID, i.Name, i.Email, i.Role, Status(i), i.RestoredAt, i.Version, i.CreatedAt, i.UpdatedAt}
 }
 
 func record(ctx context.Context, tx *postgres.Tx, what string, before, after *db.Identity) error {

@@ -57,7 +57,7 @@ func (f Filter) where() postgres.Where {
 // is one, nor are the columns that only searching needs.
 var list = listing.List[Listed]{
 	Resource: "identities", From: "identities",
-	Columns: `id, customer_id, name, email, role, left(password_hash, 0) AS password_hash, version, created_at, updated_at,
+	Columns: `id, customer_id, name, email, role, left(password_hash, 0) AS password_hash, restored_at, version, created_at, updated_at,
 		name_key, '' AS email_key, '' AS search_text,
 		(SELECT name FROM customers WHERE customers.id = identities.customer_id) AS customer_name,
 		(SELECT last_login_at FROM identity_activity WHERE identity_id = identities.id) AS last_login_at`,

@@ -62,7 +62,7 @@ func (f Filter) add(where *postgres.Where, customerID uuid.UUID, owner *uuid.UUI
 
 // metadata is all of a publishing but its content; what only the database needs stays empty.
 const metadata = `id, customer_id, identity_id, NULL::bytea AS owner_hash, kind, title, state, visibility, template_id,
-	size_bytes, version, created_at, updated_at, title_key, '{}'::bigint[] AS marks`
+	size_bytes, restored_at, version, created_at, updated_at, title_key, '{}'::bigint[] AS marks`
 
 // maxPageBytes is how much content a page comes to before it ends early.
 const maxPageBytes = 4 << 20

@@ -229,6 +229,7 @@ type snapshot struct {
 	Visibility string     `json:"visibility"`
 	TemplateID *uuid.UUID `json:"template_id"`
 	SizeBytes  int32      `json:"size_bytes"`
+	RestoredAt *time.Time `json:"restored_at"`
 	Version    int64      `json:"version"`
 	CreatedAt  time.Time  `json:"created_at"`
 	UpdatedAt  time.Time  `json:"updated_at"`
@@ -236,7 +237,7 @@ type snapshot struct {
 
 func snapshotOf(p *db.Publishing) snapshot {
 	return snapshot{
-		p.ID, p.CustomerID, p.IdentityID, p.Kind, p.State, p.Visibility, p.TemplateID, p.SizeBytes, p.Version, p.CreatedAt,
+		p.ID, p.CustomerID, p.IdentityID, p.Kind, p.State, p.Visibility, p.TemplateID, p.SizeBytes, p.RestoredAt, p.Version, p.CreatedAt,
 		p.UpdatedAt,
 	}
 }
