@@ -156,7 +156,7 @@ func ToAPICustomer(customer customers.Customer) openapi.Customer {
 		Locale: openapi.Locale(customer.Locale), Status: openapi.CustomerStatus(customer.Status),
 		InvitedAt: customer.InvitedAt, LastActivityAt: customer.LastActivityAt,
 		Terms:          toAPICustomerTerms(customer.TermsVersion, customer.TermsAcceptedAt),
-		AllowedActions: ToAPIActions(customers.AllowedActions(customer.Status)), Version: customer.Version, CreatedAt: customer.CreatedAt, UpdatedAt: customer.UpdatedAt,
+		AllowedActions: ToAPIActions(customers.AllowedActions(customer.Status)), RestoredAt: customer.RestoredAt, Version: customer.Version, CreatedAt: customer.CreatedAt, UpdatedAt: customer.UpdatedAt,
 	}
 }
 

@@ -35,7 +35,7 @@ func TestCustomerEveryField(t *testing.T) {
 	require.Equal(t, "/v1/customers/"+created.Id.String(), response.Header.Get("Location"))
 	require.Equal(t, uuid.Version(7), created.Id.Version())
 	require.EqualValues(t, "unregistered", created.Status)
-	require.Equal(t, []string{"send_activation_request", "delete"}, created.AllowedActions)
+	require.Equal(t, []string{"send_activation_request", "backup", "delete"}, created.AllowedActions)
 	require.EqualValues(t, 1, created.Version)
 	require.Equal(t, "Info@Example.com", *created.Email)
 	require.Equal(t, parent.Id, *created.ParentId)

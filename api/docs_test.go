@@ -217,7 +217,8 @@ func codesAt(node ast.Node) []string {
 			}
 		}
 	case *ast.CallExpr:
-		if len(node.Args) > 0 && (isCalled(node.Fun, "fault") || isCalled(node.Fun, "conflict")) {
+		if len(node.Args) > 0 && (isCalled(node.Fun, "fault") || isCalled(node.Fun, "conflict") ||
+			isCalled(node.Fun, "wrong") || isCalled(node.Fun, "refuse")) {
 			found = node.Args[:1]
 		}
 	case *ast.ValueSpec:

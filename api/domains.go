@@ -126,7 +126,7 @@ func ToAPIDomain(domain db.Domain) openapi.Domain {
 		HttpPorts: domain.HttpPorts, Scheme: openapi.DomainScheme(domain.Scheme), Origin: domain.Origin,
 		OriginPort: domain.OriginPort, CacheConfiguration: object(domain.CacheConfiguration),
 		Redirection: object(domain.Redirection), SslExpiresAt: domain.SslExpiresAt, TlsProtocol: domain.TlsProtocol,
-		WafConfiguration: object(domain.WafConfiguration), Version: domain.Version, CreatedAt: domain.CreatedAt,
+		WafConfiguration: object(domain.WafConfiguration), RestoredAt: domain.RestoredAt, Version: domain.Version, CreatedAt: domain.CreatedAt,
 		UpdatedAt: domain.UpdatedAt,
 	}
 }

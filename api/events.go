@@ -61,7 +61,7 @@ func ToAPIEvent(event db.Event) openapi.Event {
 		Id: event.ID, Position: event.Position, Type: event.Type, Version: event.Version, CustomerId: event.CustomerID,
 		Resource:  openapi.ResourceRef{Kind: event.ResourceKind, Id: event.ResourceID},
 		Actor:     openapi.Actor{Kind: event.ActorKind, Id: event.ActorID, Name: event.ActorName},
-		RequestId: event.RequestID, At: event.At,
+		RequestId: event.RequestID, At: event.At, RestoredAt: event.RestoredAt,
 	}
 	if event.Data != nil {
 		data := json.RawMessage(event.Data)

@@ -145,7 +145,7 @@ func ToAPIIdentity(identity identities.Identity) openapi.Identity {
 	return openapi.Identity{
 		Id: identity.ID, CustomerId: identity.CustomerID, Name: identity.Name, Email: identity.Email,
 		Role: openapi.IdentityRole(identity.Role), Status: openapi.IdentityStatus(identities.Status(identity.Identity)),
-		LastLoginAt: identity.LastLoginAt, Version: identity.Version, CreatedAt: identity.CreatedAt,
+		LastLoginAt: identity.LastLoginAt, RestoredAt: identity.RestoredAt, Version: identity.Version, CreatedAt: identity.CreatedAt,
 		UpdatedAt: identity.UpdatedAt,
 	}
 }
@@ -156,7 +156,7 @@ func ToAPIListedIdentity(identity identities.Listed) openapi.ListedIdentity {
 		Id: identity.ID, CustomerId: identity.CustomerID, CustomerName: identity.CustomerName, Name: identity.Name,
 		Email: identity.Email, Role: openapi.IdentityRole(identity.Role),
 		Status:      openapi.IdentityStatus(identities.Status(identity.Identity)),
-		LastLoginAt: identity.LastLoginAt, Version: identity.Version, CreatedAt: identity.CreatedAt,
+		LastLoginAt: identity.LastLoginAt, RestoredAt: identity.RestoredAt, Version: identity.Version, CreatedAt: identity.CreatedAt,
 		UpdatedAt: identity.UpdatedAt,
 	}
 }

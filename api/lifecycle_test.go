@@ -64,10 +64,10 @@ func TestLifecycleMatrix(t *testing.T) {
 	s := apitest.New(t)
 	admin := s.Staff(t, access.Administrator)
 	allowed := map[string][]string{
-		"unregistered": {"send_activation_request", "delete"},
-		"inactive":     {"send_activation_request", "activate", "delete"},
-		"active":       {"send_activation_request", "deactivate", "delete_identities", "delete"},
-		"deactivated":  {"activate", "delete"},
+		"unregistered": {"send_activation_request", "backup", "delete"},
+		"inactive":     {"send_activation_request", "activate", "backup", "delete"},
+		"active":       {"send_activation_request", "deactivate", "delete_identities", "backup", "delete"},
+		"deactivated":  {"activate", "backup", "delete"},
 	}
 	leadsTo := map[string]map[string]string{
 		"activate":                {"inactive": "active", "deactivated": "active"},

@@ -139,6 +139,11 @@ var permissions = map[string]string{
 	"activationRequestSend":     "identities:write",
 	"activationRequestMarkSent": "identities:write",
 
+	"customerBackupGet":  "backups:read",
+	"customerBackupList": "backups:read",
+	"backupRestore":      "backups:write",
+	"portalBackupGet":    anyIdentity,
+
 	"customerEventList": "events:read",
 	"eventList":         "events:read",
 

@@ -43,7 +43,7 @@ func (s *Server) NoteDelete(ctx context.Context, request openapi.NoteDeleteReque
 // ToAPINote shows a note.
 func ToAPINote(note db.Note) openapi.Note {
 	return openapi.Note{
-		Id: note.ID, CustomerId: note.CustomerID, Text: note.Text, CreatedAt: note.CreatedAt,
+		Id: note.ID, CustomerId: note.CustomerID, Text: note.Text, CreatedAt: note.CreatedAt, RestoredAt: note.RestoredAt,
 		Author: openapi.Actor{Kind: note.AuthorKind, Id: note.AuthorID, Name: note.AuthorName},
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/activation"
+	"github.com/clientele-api/clientele/internal/backups"
 	"github.com/clientele-api/clientele/internal/cleanup"
 	"github.com/clientele-api/clientele/internal/customers"
 	"github.com/clientele-api/clientele/internal/fault"
@@ -164,6 +165,13 @@ func toProblem(known *fault.Error, status int, path, requestID string) openapi.P
 	case terms.Missing:
 		acceptURL := "/v1/portal/terms-acceptances"
 		problem.TermsId, problem.AcceptUrl = &about.TermsID, &acceptURL
+	case backups.Wrong:
+		if about.Entry != "" {
+			problem.Entry = &about.Entry
+		}
+	case backups.Plan:
+		plan := ToAPIRestorePlan(about)
+		problem.RestorePlan = &plan
 	case cleanup.Plan:
 		plan := ToAPIBulkDeletionPlan(about)
 		problem.BulkDeletionPlan, problem.ConfirmationToken = &plan, plan.ConfirmationToken

@@ -131,7 +131,7 @@ func ToAPIPublishing(publishing publishings.Publishing) openapi.Publishing {
 		Id: publishing.ID, Owner: openapi.PublishingOwner{Id: *publishing.IdentityID, Name: publishing.OwnerName},
 		Kind: publishing.Kind, Title: publishing.Title, Content: publishing.Content,
 		State: openapi.PublishingState(publishing.State), Visibility: openapi.PublishingVisibility(publishing.Visibility),
-		TemplateId: publishing.TemplateID, Version: publishing.Version, CreatedAt: publishing.CreatedAt,
+		TemplateId: publishing.TemplateID, RestoredAt: publishing.RestoredAt, Version: publishing.Version, CreatedAt: publishing.CreatedAt,
 		UpdatedAt: publishing.UpdatedAt,
 	}
 }
@@ -142,7 +142,7 @@ func ToAPICustomerPublishing(publishing db.Publishing) openapi.CustomerPublishin
 		Id: publishing.ID, CustomerId: publishing.CustomerID, IdentityId: publishing.IdentityID, Kind: publishing.Kind,
 		Title: publishing.Title, Content: publishing.Content, State: openapi.PublishingState(publishing.State),
 		Visibility: openapi.PublishingVisibility(publishing.Visibility), TemplateId: publishing.TemplateID,
-		SizeBytes: publishing.SizeBytes, Version: publishing.Version, CreatedAt: publishing.CreatedAt,
+		SizeBytes: publishing.SizeBytes, RestoredAt: publishing.RestoredAt, Version: publishing.Version, CreatedAt: publishing.CreatedAt,
 		UpdatedAt: publishing.UpdatedAt,
 	}
 }
@@ -153,7 +153,7 @@ func ToAPIListedPublishing(publishing db.Publishing) openapi.ListedPublishing {
 		Id: publishing.ID, CustomerId: publishing.CustomerID, IdentityId: publishing.IdentityID, Kind: publishing.Kind,
 		Title: publishing.Title, State: openapi.PublishingState(publishing.State),
 		Visibility: openapi.PublishingVisibility(publishing.Visibility), TemplateId: publishing.TemplateID,
-		SizeBytes: publishing.SizeBytes, Version: publishing.Version, CreatedAt: publishing.CreatedAt,
+		SizeBytes: publishing.SizeBytes, RestoredAt: publishing.RestoredAt, Version: publishing.Version, CreatedAt: publishing.CreatedAt,
 		UpdatedAt: publishing.UpdatedAt,
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/activation"
+	"github.com/clientele-api/clientele/internal/backups"
 	"github.com/clientele-api/clientele/internal/blobs"
 	"github.com/clientele-api/clientele/internal/cleanup"
 	"github.com/clientele-api/clientele/internal/contract"
@@ -37,6 +38,7 @@ type Options struct {
 	Operations     *operations.Service
 	Blobs          *blobs.Store
 	Exports        *exports.Snapshots
+	Backups        *backups.Service
 	TermsRequired  bool // whether customers' people must have accepted the current terms
 	TrustedProxies []netip.Prefix
 	CORSOrigins    []string // of pages that may call from a browser; exactly these
@@ -58,6 +60,7 @@ type Server struct {
 	cleanup       *cleanup.Service
 	blobs         *blobs.Store
 	exports       *exports.Snapshots
+	backups       *backups.Service
 	termsRequired bool
 	contract      *contract.Contract
 	log           *slog.Logger
@@ -70,7 +73,7 @@ var _ openapi.StrictServerInterface = (*Server)(nil)
 func New(options Options) (http.Handler, error) {
 	s := &Server{
 		db: options.DB, authority: options.Authority, keyring: options.Keyring, hasher: options.Hasher,
-		activation: options.Activation, blobs: options.Blobs, exports: options.Exports, termsRequired: options.TermsRequired,
+		activation: options.Activation, blobs: options.Blobs, exports: options.Exports, backups: options.Backups, termsRequired: options.TermsRequired,
 		operations: options.Operations, contract: options.Contract, log: options.Log,
 	}
 	s.cleanup = cleanup.New(options.DB, options.Keyring, options.Operations)

@@ -196,6 +196,7 @@ func ToAPITermsAcceptance(of terms.Acceptance) openapi.TermsAcceptance {
 	shown := openapi.TermsAcceptance{
 		Id: of.TermsAcceptance.ID, TermsId: of.TermsAcceptance.TermsID, TermsVersion: of.TermsVersion,
 		DocumentSha256: hex.EncodeToString(of.DocumentSha256), AcceptedAt: of.TermsAcceptance.AcceptedAt,
+		RestoredAt: of.TermsAcceptance.RestoredAt,
 	}
 	shown.Identity.Id, shown.Identity.Name = of.TermsAcceptance.IdentityID, of.TermsAcceptance.IdentityName
 	shown.Identity.Email = of.TermsAcceptance.IdentityEmail

@@ -52,6 +52,126 @@ func (e ActivationRequestState) Valid() bool {
 	}
 }
 
+// Defines values for BackupDomainTlsProtocol.
+const (
+	BackupDomainTlsProtocolLessThannil BackupDomainTlsProtocol = "<nil>"
+	BackupDomainTlsProtocolTLSv10      BackupDomainTlsProtocol = "TLSv1.0"
+	BackupDomainTlsProtocolTLSv11      BackupDomainTlsProtocol = "TLSv1.1"
+	BackupDomainTlsProtocolTLSv12      BackupDomainTlsProtocol = "TLSv1.2"
+	BackupDomainTlsProtocolTLSv13      BackupDomainTlsProtocol = "TLSv1.3"
+)
+
+// Valid indicates whether the value is a known member of the BackupDomainTlsProtocol enum.
+func (e BackupDomainTlsProtocol) Valid() bool {
+	switch e {
+	case BackupDomainTlsProtocolLessThannil:
+		return true
+	case BackupDomainTlsProtocolTLSv10:
+		return true
+	case BackupDomainTlsProtocolTLSv11:
+		return true
+	case BackupDomainTlsProtocolTLSv12:
+		return true
+	case BackupDomainTlsProtocolTLSv13:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BackupJobStatus.
+const (
+	BackupJobStatusCompleted  BackupJobStatus = "completed"
+	BackupJobStatusIncoming   BackupJobStatus = "incoming"
+	BackupJobStatusNew        BackupJobStatus = "new"
+	BackupJobStatusProcessing BackupJobStatus = "processing"
+)
+
+// Valid indicates whether the value is a known member of the BackupJobStatus enum.
+func (e BackupJobStatus) Valid() bool {
+	switch e {
+	case BackupJobStatusCompleted:
+		return true
+	case BackupJobStatusIncoming:
+		return true
+	case BackupJobStatusNew:
+		return true
+	case BackupJobStatusProcessing:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BackupJobFileKind.
+const (
+	BackupJobFileKindInput    BackupJobFileKind = "input"
+	BackupJobFileKindPdlModel BackupJobFileKind = "pdl-model"
+	BackupJobFileKindSupport  BackupJobFileKind = "support"
+)
+
+// Valid indicates whether the value is a known member of the BackupJobFileKind enum.
+func (e BackupJobFileKind) Valid() bool {
+	switch e {
+	case BackupJobFileKindInput:
+		return true
+	case BackupJobFileKindPdlModel:
+		return true
+	case BackupJobFileKindSupport:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BackupManifestFormat.
+const (
+	BackupManifestFormatClienteleBackup BackupManifestFormat = "clientele-backup"
+)
+
+// Valid indicates whether the value is a known member of the BackupManifestFormat enum.
+func (e BackupManifestFormat) Valid() bool {
+	switch e {
+	case BackupManifestFormatClienteleBackup:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BackupManifestFormatVersion.
+const (
+	BackupManifestFormatVersionN1 BackupManifestFormatVersion = 1
+)
+
+// Valid indicates whether the value is a known member of the BackupManifestFormatVersion enum.
+func (e BackupManifestFormatVersion) Valid() bool {
+	switch e {
+	case BackupManifestFormatVersionN1:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BackupPublishingAccessVia.
+const (
+	BackupPublishingAccessViaBackup BackupPublishingAccessVia = "backup"
+	BackupPublishingAccessViaRead   BackupPublishingAccessVia = "read"
+)
+
+// Valid indicates whether the value is a known member of the BackupPublishingAccessVia enum.
+func (e BackupPublishingAccessVia) Valid() bool {
+	switch e {
+	case BackupPublishingAccessViaBackup:
+		return true
+	case BackupPublishingAccessViaRead:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CustomerStatus.
 const (
 	CustomerStatusActive       CustomerStatus = "active"
@@ -559,6 +679,24 @@ func (e ImportEncoding) Valid() bool {
 	case ImportEncodingWindows1250:
 		return true
 	case ImportEncodingWindows1252:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BackupRestoreParamsOnConflict.
+const (
+	BackupRestoreParamsOnConflictFail BackupRestoreParamsOnConflict = "fail"
+	BackupRestoreParamsOnConflictNew  BackupRestoreParamsOnConflict = "new"
+)
+
+// Valid indicates whether the value is a known member of the BackupRestoreParamsOnConflict enum.
+func (e BackupRestoreParamsOnConflict) Valid() bool {
+	switch e {
+	case BackupRestoreParamsOnConflictFail:
+		return true
+	case BackupRestoreParamsOnConflictNew:
 		return true
 	default:
 		return false
@@ -1395,6 +1533,324 @@ type AuthorizationServerMetadata struct {
 	TokenEndpointAuthMethodsSupported      []string `json:"token_endpoint_auth_methods_supported"`
 }
 
+// Backup That a backup of a customer was taken.
+type Backup struct {
+	CustomerId openapi_types.UUID           `json:"customer_id"`
+	FinishedAt nullable.Nullable[time.Time] `json:"finished_at"`
+	Id         openapi_types.UUID           `json:"id"`
+
+	// Parts What the archive has, of `profile`, `identities`, `jobs`, `files`, `domains`, `notes`, `publishings`,
+	// `terms_acceptances` and `events`. New ones may appear.
+	Parts []string `json:"parts"`
+
+	// Sha256 The digest of the archive.
+	Sha256 nullable.Nullable[string] `json:"sha256"`
+
+	// SizeBytes The size of the archive. Null, like the next two, until its last byte is sent, and where it never was.
+	SizeBytes nullable.Nullable[int64] `json:"size_bytes"`
+
+	// TakenAt The moment that the archive is of.
+	TakenAt time.Time `json:"taken_at"`
+
+	// TakenBy Who did it, named as they were called then.
+	TakenBy Actor `json:"taken_by"`
+}
+
+// BackupActor Who did it, named as they were called then.
+type BackupActor struct {
+	Id   nullable.Nullable[openapi_types.UUID] `json:"id"`
+	Kind string                                `json:"kind"`
+	Name string                                `json:"name"`
+}
+
+// BackupDigest A SHA-256 in hexadecimal digits.
+type BackupDigest = string
+
+// BackupDomain An entry of `domains.json`.
+type BackupDomain struct {
+	CacheConfiguration nullable.Nullable[json.RawMessage] `json:"cache_configuration"`
+	CreatedAt          time.Time                          `json:"created_at"`
+	Host               string                             `json:"host"`
+	HttpPorts          []int32                            `json:"http_ports"`
+	Id                 openapi_types.UUID                 `json:"id"`
+	Origin             nullable.Nullable[string]          `json:"origin"`
+	OriginPort         nullable.Nullable[int32]           `json:"origin_port"`
+	Redirection        nullable.Nullable[json.RawMessage] `json:"redirection"`
+	RestoredAt         nullable.Nullable[time.Time]       `json:"restored_at"`
+
+	// Scheme How the domain is reached.
+	Scheme       DomainScheme                               `json:"scheme"`
+	SslExpiresAt nullable.Nullable[time.Time]               `json:"ssl_expires_at"`
+	TlsProtocol  nullable.Nullable[BackupDomainTlsProtocol] `json:"tls_protocol"`
+	UpdatedAt    time.Time                                  `json:"updated_at"`
+
+	// Version That the row had.
+	Version          BackupVersion                      `json:"version"`
+	WafConfiguration nullable.Nullable[json.RawMessage] `json:"waf_configuration"`
+}
+
+// BackupDomainTlsProtocol defines model for BackupDomain.TlsProtocol.
+type BackupDomainTlsProtocol string
+
+// BackupEntry An entry of an archive, in its manifest.
+type BackupEntry struct {
+	Name string `json:"name"`
+
+	// Sha256 A SHA-256 in hexadecimal digits.
+	Sha256 BackupDigest `json:"sha256"`
+
+	// Size Unpacked, in bytes.
+	Size int64 `json:"size"`
+}
+
+// BackupEvent An entry of `events.json`, the oldest first.
+type BackupEvent struct {
+	// Actor Who did it, named as they were called then.
+	Actor BackupActor `json:"actor"`
+	At    time.Time   `json:"at"`
+	Data  nullable.Nullable[struct {
+		After  nullable.Nullable[json.RawMessage] `json:"after"`
+		Before nullable.Nullable[json.RawMessage] `json:"before"`
+	}] `json:"data"`
+	Id        openapi_types.UUID        `json:"id"`
+	RequestId nullable.Nullable[string] `json:"request_id"`
+	Resource  struct {
+		Id   openapi_types.UUID `json:"id"`
+		Kind string             `json:"kind"`
+	} `json:"resource"`
+	RestoredAt nullable.Nullable[time.Time] `json:"restored_at"`
+	Type       string                       `json:"type"`
+	Version    int64                        `json:"version"`
+}
+
+// BackupIdentity An entry of `identities.json`.
+type BackupIdentity struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// Email An email address (RFC 5321), without a display name.
+	Email       Email                        `json:"email"`
+	Id          openapi_types.UUID           `json:"id"`
+	LastLoginAt nullable.Nullable[time.Time] `json:"last_login_at"`
+
+	// Name One line of text.
+	Name       Name                         `json:"name"`
+	RestoredAt nullable.Nullable[time.Time] `json:"restored_at"`
+
+	// Role What the person is for the customer's portal. A `manager` also looks after the customers below, and after the
+	// customer's own profile where it has several logins.
+	Role IdentityRole `json:"role"`
+
+	// Status `pending`: no password is set yet. `active`: it has one. Whether the person may sign in depends on the customer's
+	// status as well.
+	Status    IdentityStatus `json:"status"`
+	UpdatedAt time.Time      `json:"updated_at"`
+
+	// Version That the row had.
+	Version BackupVersion `json:"version"`
+}
+
+// BackupJob An entry of `jobs.json`.
+type BackupJob struct {
+	Copies      int32                        `json:"copies"`
+	CreatedAt   time.Time                    `json:"created_at"`
+	Description nullable.Nullable[string]    `json:"description"`
+	DueAt       nullable.Nullable[time.Time] `json:"due_at"`
+	Files       []BackupJobFile              `json:"files"`
+	Id          openapi_types.UUID           `json:"id"`
+
+	// Name One line of text.
+	Name       Name                         `json:"name"`
+	RestoredAt nullable.Nullable[time.Time] `json:"restored_at"`
+	Status     BackupJobStatus              `json:"status"`
+	UpdatedAt  time.Time                    `json:"updated_at"`
+
+	// Version That the row had.
+	Version BackupVersion `json:"version"`
+}
+
+// BackupJobStatus defines model for BackupJob.Status.
+type BackupJobStatus string
+
+// BackupJobFile A file of a job, which is an entry of the archive.
+type BackupJobFile struct {
+	ContentType string            `json:"content_type"`
+	Entry       string            `json:"entry"`
+	Filename    string            `json:"filename"`
+	Kind        BackupJobFileKind `json:"kind"`
+
+	// Sha256 A SHA-256 in hexadecimal digits.
+	Sha256     BackupDigest `json:"sha256"`
+	Size       int64        `json:"size"`
+	UploadedAt time.Time    `json:"uploaded_at"`
+}
+
+// BackupJobFileKind defines model for BackupJobFile.Kind.
+type BackupJobFileKind string
+
+// BackupManifest What `manifest.json` says of an archive, beside its list of `entries`, each of which is a `BackupEntry`.
+type BackupManifest struct {
+	Customer struct {
+		Id openapi_types.UUID `json:"id"`
+
+		// Name One line of text.
+		Name Name `json:"name"`
+	} `json:"customer"`
+	Format        BackupManifestFormat        `json:"format"`
+	FormatVersion BackupManifestFormatVersion `json:"format_version"`
+	Id            openapi_types.UUID          `json:"id"`
+
+	// LeftOut What the archive does not have.
+	LeftOut []struct {
+		// Reason `never_included`, `missing_scope`, `not_for_portal` or `of_colleagues`.
+		Reason string `json:"reason"`
+		What   string `json:"what"`
+	} `json:"left_out"`
+	Parts          []string  `json:"parts"`
+	ProductVersion string    `json:"product_version"`
+	TakenAt        time.Time `json:"taken_at"`
+
+	// TakenBy The kind of caller: `staff`, or `identity` for one of the customer's people.
+	TakenBy string `json:"taken_by"`
+}
+
+// BackupManifestFormat defines model for BackupManifest.Format.
+type BackupManifestFormat string
+
+// BackupManifestFormatVersion defines model for BackupManifest.FormatVersion.
+type BackupManifestFormatVersion int32
+
+// BackupNote An entry of `notes.json`.
+type BackupNote struct {
+	// Author Who did it, named as they were called then.
+	Author     BackupActor                  `json:"author"`
+	CreatedAt  time.Time                    `json:"created_at"`
+	Id         openapi_types.UUID           `json:"id"`
+	RestoredAt nullable.Nullable[time.Time] `json:"restored_at"`
+	Text       string                       `json:"text"`
+}
+
+// BackupPage defines model for BackupPage.
+type BackupPage struct {
+	Data []Backup `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// BackupProfile `user-profile.json`: the customer. In a backup that its own people took, the last five members are not there.
+type BackupProfile struct {
+	Address  nullable.Nullable[string] `json:"address"`
+	Comments nullable.Nullable[string] `json:"comments,omitempty"`
+	Company  nullable.Nullable[string] `json:"company"`
+
+	// ContactName The same as `name`.
+	ContactName    string                       `json:"contact_name"`
+	CreatedAt      time.Time                    `json:"created_at"`
+	Email          nullable.Nullable[string]    `json:"email"`
+	ExternalId     nullable.Nullable[string]    `json:"external_id,omitempty"`
+	Id             openapi_types.UUID           `json:"id"`
+	InvitedAt      nullable.Nullable[time.Time] `json:"invited_at,omitempty"`
+	LastActivityAt nullable.Nullable[time.Time] `json:"last_activity_at"`
+
+	// Locale The language of messages to the customer. New ones may appear.
+	Locale Locale `json:"locale"`
+
+	// Modules Names of what the customer may use. Shown to the customer's portal, which enforces them.
+	Modules Modules `json:"modules"`
+
+	// Name One line of text.
+	Name     Name                                  `json:"name"`
+	ParentId nullable.Nullable[openapi_types.UUID] `json:"parent_id,omitempty"`
+	Phone    nullable.Nullable[string]             `json:"phone"`
+
+	// Properties Data of your own: any JSON object of up to 200 keys, 64 KiB and 8 levels. Customers are found by it at once, as
+	// `properties[key]=value`. Never shown to the customer.
+	//
+	//
+	// Example: {"country":"Mexico","tags":["vip","lunch"],"tier":"gold"}
+	Properties *Properties                  `json:"properties,omitempty"`
+	RestoredAt nullable.Nullable[time.Time] `json:"restored_at"`
+
+	// Status `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
+	// `deactivated`: was active, access is switched off for now.
+	Status    CustomerStatus `json:"status"`
+	UpdatedAt time.Time      `json:"updated_at"`
+
+	// Version That the row had.
+	Version BackupVersion `json:"version"`
+}
+
+// BackupPublishing An entry of `publishings.json`.
+type BackupPublishing struct {
+	// Content Any JSON.
+	Content   json.RawMessage    `json:"content"`
+	CreatedAt time.Time          `json:"created_at"`
+	Id        openapi_types.UUID `json:"id"`
+
+	// IdentityId The login whose it is; null once that is deleted.
+	IdentityId nullable.Nullable[openapi_types.UUID] `json:"identity_id"`
+
+	// Kind What it is. Well-known are `post`, `request` and `template`; others are yours.
+	Kind PublishingKind `json:"kind"`
+
+	// OwnerHash By which a login that was deleted finds it when it is created again, in the installation that it was deleted in. Null while
+	// there is a login.
+	OwnerHash  nullable.Nullable[string]    `json:"owner_hash"`
+	RestoredAt nullable.Nullable[time.Time] `json:"restored_at"`
+
+	// State Where it stands.
+	State      PublishingState                       `json:"state"`
+	TemplateId nullable.Nullable[openapi_types.UUID] `json:"template_id"`
+
+	// Title One line of text.
+	Title     Name      `json:"title"`
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Version That the row had.
+	Version BackupVersion `json:"version"`
+
+	// Visibility Whether only its owner may read it, or the colleagues of the same customer too.
+	Visibility PublishingVisibility `json:"visibility"`
+}
+
+// BackupPublishingAccess An entry of `publishing-accesses.json`: who read a publishing beside those whom it is meant for.
+type BackupPublishingAccess struct {
+	// Actor Who did it, named as they were called then.
+	Actor        BackupActor               `json:"actor"`
+	At           time.Time                 `json:"at"`
+	Id           openapi_types.UUID        `json:"id"`
+	PublishingId openapi_types.UUID        `json:"publishing_id"`
+	Via          BackupPublishingAccessVia `json:"via"`
+}
+
+// BackupPublishingAccessVia defines model for BackupPublishingAccess.Via.
+type BackupPublishingAccessVia string
+
+// BackupTermsAcceptance An entry of `terms-acceptances.json`.
+type BackupTermsAcceptance struct {
+	AcceptedAt time.Time `json:"accepted_at"`
+
+	// DocumentSha256 A SHA-256 in hexadecimal digits.
+	DocumentSha256 BackupDigest       `json:"document_sha256"`
+	Id             openapi_types.UUID `json:"id"`
+
+	// Identity All of it is null once the login is deleted.
+	Identity struct {
+		Email nullable.Nullable[string]             `json:"email"`
+		Id    nullable.Nullable[openapi_types.UUID] `json:"id"`
+		Name  nullable.Nullable[string]             `json:"name"`
+	} `json:"identity"`
+	RestoredAt   nullable.Nullable[time.Time] `json:"restored_at"`
+	TermsId      openapi_types.UUID           `json:"terms_id"`
+	TermsVersion int32                        `json:"terms_version"`
+}
+
+// BackupVersion That the row had.
+type BackupVersion = int64
+
 // BulkDeletionBlocker defines model for BulkDeletionBlocker.
 type BulkDeletionBlocker struct {
 	// Code `child_customer`, `job_processing`, or `not_found` for an id that no customer has. New ones may appear.
@@ -1442,7 +1898,7 @@ type Customer struct {
 	Address nullable.Nullable[string] `json:"address"`
 
 	// AllowedActions The actions that the status allows, of `send_activation_request`, `activate`, `deactivate`,
-	// `delete_identities` and `delete`. What else an action needs is checked when it is called. New actions may
+	// `delete_identities`, `backup` and `delete`. What else an action needs is checked when it is called. New actions may
 	// appear.
 	AllowedActions []string `json:"allowed_actions"`
 
@@ -1482,6 +1938,9 @@ type Customer struct {
 	//
 	// Example: {"country":"Mexico","tags":["vip","lunch"],"tier":"gold"}
 	Properties Properties `json:"properties"`
+
+	// RestoredAt When it came out of a backup. Null for what came to be here.
+	RestoredAt nullable.Nullable[time.Time] `json:"restored_at"`
 
 	// Status `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
 	// `deactivated`: was active, access is switched off for now.
@@ -1696,6 +2155,9 @@ type CustomerPublishing struct {
 	// Kind What it is. Well-known are `post`, `request` and `template`; others are yours.
 	Kind PublishingKind `json:"kind"`
 
+	// RestoredAt When it came out of a backup. Null for what came to be here.
+	RestoredAt nullable.Nullable[time.Time] `json:"restored_at"`
+
 	// SizeBytes How large the content is, without white space between its values.
 	SizeBytes int32 `json:"size_bytes"`
 
@@ -1799,6 +2261,9 @@ type Domain struct {
 	// boolean).
 	Redirection nullable.Nullable[json.RawMessage] `json:"redirection"`
 
+	// RestoredAt When it came out of a backup. Null for what came to be here.
+	RestoredAt nullable.Nullable[time.Time] `json:"restored_at"`
+
 	// Scheme How the domain is reached.
 	Scheme       DomainScheme                 `json:"scheme"`
 	SslExpiresAt nullable.Nullable[time.Time] `json:"ssl_expires_at"`
@@ -1886,6 +2351,9 @@ type DomainImportRow struct {
 	// Redirection Where requests are led instead. Well-known members: `to` (a URL), `status` (301, 302, 307 or 308), `keep_path` (a
 	// boolean).
 	Redirection nullable.Nullable[json.RawMessage] `json:"redirection,omitempty"`
+
+	// RestoredAt Passed over.
+	RestoredAt nullable.Nullable[string] `json:"restored_at,omitempty"`
 
 	// Scheme How the domain is reached.
 	Scheme *DomainScheme `json:"scheme,omitempty"`
@@ -1990,10 +2458,15 @@ type Event struct {
 	// Resource A resource by kind and id.
 	Resource ResourceRef `json:"resource"`
 
+	// RestoredAt When it came out of a backup, in the history of a customer that was restored; it has no `position` then. Null for what
+	// happened here.
+	RestoredAt nullable.Nullable[time.Time] `json:"restored_at"`
+
 	// Type `customer.created|updated|deleted|activated|deactivated|identities_deleted`,
 	// `identity.created|updated|deleted`, `activation_request.created|updated|sent|used|revoked`,
 	// `domain.created|updated|deleted`, `job.created|updated|deleted|status_changed`, `publishing.created|updated|deleted` (without title and content),
-	// `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may appear.
+	// `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`, `backup.taken`,
+	// `customer.restored`. New types may appear.
 	Type string `json:"type"`
 
 	// Version The version that the change made.
@@ -2058,6 +2531,9 @@ type Identity struct {
 	// LastLoginAt The last time a password opened a session. Does not raise `version`.
 	LastLoginAt nullable.Nullable[time.Time] `json:"last_login_at"`
 	Name        string                       `json:"name"`
+
+	// RestoredAt When it came out of a backup. Null for what came to be here.
+	RestoredAt nullable.Nullable[time.Time] `json:"restored_at"`
 
 	// Role What the person is for the customer's portal. A `manager` also looks after the customers below, and after the
 	// customer's own profile where it has several logins.
@@ -2273,6 +2749,9 @@ type ListedIdentity struct {
 	LastLoginAt  nullable.Nullable[time.Time] `json:"last_login_at"`
 	Name         string                       `json:"name"`
 
+	// RestoredAt When it came out of a backup. Null for what came to be here.
+	RestoredAt nullable.Nullable[time.Time] `json:"restored_at"`
+
 	// Role What the person is for the customer's portal. A `manager` also looks after the customers below, and after the
 	// customer's own profile where it has several logins.
 	Role IdentityRole `json:"role"`
@@ -2322,6 +2801,9 @@ type ListedPublishing struct {
 
 	// Kind What it is. Well-known are `post`, `request` and `template`; others are yours.
 	Kind PublishingKind `json:"kind"`
+
+	// RestoredAt When it came out of a backup. Null for what came to be here.
+	RestoredAt nullable.Nullable[time.Time] `json:"restored_at"`
 
 	// SizeBytes How large the content is, without white space between its values.
 	SizeBytes int32 `json:"size_bytes"`
@@ -2453,7 +2935,10 @@ type Note struct {
 	CreatedAt  time.Time          `json:"created_at"`
 	CustomerId openapi_types.UUID `json:"customer_id"`
 	Id         openapi_types.UUID `json:"id"`
-	Text       string             `json:"text"`
+
+	// RestoredAt When it came out of a backup. Null for what came to be here.
+	RestoredAt nullable.Nullable[time.Time] `json:"restored_at"`
+	Text       string                       `json:"text"`
 }
 
 // NoteCreate defines model for NoteCreate.
@@ -2729,6 +3214,9 @@ type Problem struct {
 	// Detail What happened, in words for people.
 	Detail string `json:"detail"`
 
+	// Entry With `backup_invalid`, the entry of the archive that is wrong; absent where it is the archive as a whole.
+	Entry *string `json:"entry,omitempty"`
+
 	// Errors Every fault of the request.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
@@ -2740,6 +3228,9 @@ type Problem struct {
 
 	// RequiredScopes With `insufficient_scope`, the scopes that the operation asks for; where `detail` names alternatives, those of all.
 	RequiredScopes *[]string `json:"required_scopes,omitempty"`
+
+	// RestorePlan What restoring an archive would do.
+	RestorePlan *RestorePlan `json:"restore_plan,omitempty"`
 
 	// Status The HTTP status.
 	Status int32 `json:"status"`
@@ -2772,6 +3263,9 @@ type Publishing struct {
 	// Kind What it is. Well-known are `post`, `request` and `template`; others are yours.
 	Kind  PublishingKind  `json:"kind"`
 	Owner PublishingOwner `json:"owner"`
+
+	// RestoredAt When it came out of a backup. Null for what came to be here.
+	RestoredAt nullable.Nullable[time.Time] `json:"restored_at"`
 
 	// State Where it stands.
 	State PublishingState `json:"state"`
@@ -2887,8 +3381,78 @@ type PublishingVisibility string
 type ResourceRef struct {
 	Id openapi_types.UUID `json:"id"`
 
-	// Kind `customer`, `identity`, `activation_request`, `domain`, `job`, `publishing`, `terms`, `note`, `staff`. New kinds may appear.
+	// Kind `customer`, `identity`, `activation_request`, `domain`, `job`, `publishing`, `terms`, `note`, `staff`, `backup`. New kinds may appear.
 	Kind string `json:"kind"`
+}
+
+// RestoreCounts How much comes back. New kinds may appear.
+type RestoreCounts struct {
+	// Bytes Of the files.
+	Bytes            int64 `json:"bytes"`
+	Domains          int64 `json:"domains"`
+	Events           int64 `json:"events"`
+	Files            int64 `json:"files"`
+	Identities       int64 `json:"identities"`
+	Jobs             int64 `json:"jobs"`
+	Notes            int64 `json:"notes"`
+	Publishings      int64 `json:"publishings"`
+	TermsAcceptances int64 `json:"terms_acceptances"`
+}
+
+// RestoreFinding What is in the way of a restore, or is to be known, about a resource by the id that the archive has.
+type RestoreFinding struct {
+	// Code Blockers: `id_taken`, `email_taken`, `host_taken`, `external_id_taken`. Warnings: `status_changed`, `parent_unknown`,
+	// `hierarchy_too_deep`, `terms_unknown`, `owner_unknown`, `left_out`. New ones may appear.
+	Code    string `json:"code"`
+	Message string `json:"message"`
+
+	// Resource A resource by kind and id.
+	Resource ResourceRef `json:"resource"`
+}
+
+// RestorePlan What restoring an archive would do.
+type RestorePlan struct {
+	// Backup The backup that the archive is of.
+	Backup RestoredBackup `json:"backup"`
+
+	// Blockers What stands in the way; the first hundred. Nothing is restored while there is one.
+	Blockers []RestoreFinding `json:"blockers"`
+
+	// Counts How much comes back. New kinds may appear.
+	Counts RestoreCounts `json:"counts"`
+
+	// Customer The customer that it would make.
+	Customer struct {
+		// Id With `on_conflict=new`, not the one that it will get.
+		Id   openapi_types.UUID `json:"id"`
+		Name string             `json:"name"`
+
+		// Status `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
+		// `deactivated`: was active, access is switched off for now.
+		Status CustomerStatus `json:"status"`
+	} `json:"customer"`
+
+	// Warnings What does not come back as it was; the first hundred.
+	Warnings []RestoreFinding `json:"warnings"`
+}
+
+// Restored A customer that came out of a backup.
+type Restored struct {
+	// Backup The backup that the archive is of.
+	Backup RestoredBackup `json:"backup"`
+
+	// Counts How much comes back. New kinds may appear.
+	Counts   RestoreCounts `json:"counts"`
+	Customer Customer      `json:"customer"`
+
+	// Warnings What did not come back as it was; the first hundred.
+	Warnings []RestoreFinding `json:"warnings"`
+}
+
+// RestoredBackup The backup that the archive is of.
+type RestoredBackup struct {
+	Id      openapi_types.UUID `json:"id"`
+	TakenAt time.Time          `json:"taken_at"`
 }
 
 // RevocationRequest defines model for RevocationRequest.
@@ -3039,8 +3603,11 @@ type TermsAcceptance struct {
 		Id    nullable.Nullable[openapi_types.UUID] `json:"id"`
 		Name  nullable.Nullable[string]             `json:"name"`
 	} `json:"identity"`
-	TermsId      openapi_types.UUID `json:"terms_id"`
-	TermsVersion int32              `json:"terms_version"`
+
+	// RestoredAt When it came out of a backup. Null for what came to be here.
+	RestoredAt   nullable.Nullable[time.Time] `json:"restored_at"`
+	TermsId      openapi_types.UUID           `json:"terms_id"`
+	TermsVersion int32                        `json:"terms_version"`
 }
 
 // TermsAcceptanceCreate defines model for TermsAcceptanceCreate.
@@ -3205,6 +3772,14 @@ type TermsId = openapi_types.UUID
 // new members may appear.
 type ActionNotAllowed = Problem
 
+// ArchiveInvalid What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type ArchiveInvalid = Problem
+
+// ArchiveTooLarge What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type ArchiveTooLarge = Problem
+
 // BadRequest What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type BadRequest = Problem
@@ -3296,6 +3871,10 @@ type PublishingNotAllowed = Problem
 // new members may appear.
 type RequestState = Problem
 
+// RestoreBlocked What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type RestoreBlocked = Problem
+
 // ServiceUnavailable What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type ServiceUnavailable = Problem
@@ -3316,6 +3895,10 @@ type Unauthorized = Problem
 // new members may appear.
 type UnprocessableContent = Problem
 
+// UnsupportedArchive What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type UnsupportedArchive = Problem
+
 // UnsupportedDocument What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type UnsupportedDocument = Problem
@@ -3331,6 +3914,19 @@ type UnsupportedMediaType = Problem
 // UnsupportedUpload What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type UnsupportedUpload = Problem
+
+// BackupRestoreParams defines parameters for BackupRestore.
+type BackupRestoreParams struct {
+	// DryRun Only say what would happen.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// OnConflict `fail` restores with the ids that everything had, none of which may be in use; `new` gives everything new ids, the
+	// same one wherever it is referred to.
+	OnConflict *BackupRestoreParamsOnConflict `form:"on_conflict,omitempty" json:"on_conflict,omitempty"`
+}
+
+// BackupRestoreParamsOnConflict defines parameters for BackupRestore.
+type BackupRestoreParamsOnConflict string
 
 // CustomerListParams defines parameters for CustomerList.
 type CustomerListParams struct {
@@ -3599,6 +4195,19 @@ type ActivationRequestSendParams struct {
 	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
 	// in it is compared.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// CustomerBackupListParams defines parameters for CustomerBackupList.
+type CustomerBackupListParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
 }
 
 // CustomerDeactivateParams defines parameters for CustomerDeactivate.
@@ -4755,6 +5364,14 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 		delete(object, "detail")
 	}
 
+	if raw, found := object["entry"]; found {
+		err = json.Unmarshal(raw, &a.Entry)
+		if err != nil {
+			return fmt.Errorf("error reading 'entry': %w", err)
+		}
+		delete(object, "entry")
+	}
+
 	if raw, found := object["errors"]; found {
 		err = json.Unmarshal(raw, &a.Errors)
 		if err != nil {
@@ -4785,6 +5402,14 @@ func (a *Problem) UnmarshalJSON(b []byte) error {
 			return fmt.Errorf("error reading 'required_scopes': %w", err)
 		}
 		delete(object, "required_scopes")
+	}
+
+	if raw, found := object["restore_plan"]; found {
+		err = json.Unmarshal(raw, &a.RestorePlan)
+		if err != nil {
+			return fmt.Errorf("error reading 'restore_plan': %w", err)
+		}
+		delete(object, "restore_plan")
 	}
 
 	if raw, found := object["status"]; found {
@@ -4911,6 +5536,13 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 		return nil, fmt.Errorf("error marshaling 'detail': %w", err)
 	}
 
+	if a.Entry != nil {
+		object["entry"], err = json.Marshal(a.Entry)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'entry': %w", err)
+		}
+	}
+
 	if a.Errors != nil {
 		object["errors"], err = json.Marshal(a.Errors)
 		if err != nil {
@@ -4932,6 +5564,13 @@ func (a Problem) MarshalJSON() ([]byte, error) {
 		object["required_scopes"], err = json.Marshal(a.RequiredScopes)
 		if err != nil {
 			return nil, fmt.Errorf("error marshaling 'required_scopes': %w", err)
+		}
+	}
+
+	if a.RestorePlan != nil {
+		object["restore_plan"], err = json.Marshal(a.RestorePlan)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'restore_plan': %w", err)
 		}
 	}
 
@@ -5165,6 +5804,24 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/activations/preview (the `ActivationPreview` operationId).
 	ActivationPreview(ctx context.Context, body ActivationPreviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// BackupRestoreWithBody Restore a customer from a backup
+	//
+	// Makes a customer of an archive, on the installation that it was taken on or on another one. Every size and every
+	// SHA-256 is checked, and every record against the schemas `Backup…` of this document. All of it comes back or nothing.
+	//
+	// Logins come back as `pending`, without passwords, so an `active` customer comes back as `inactive`; a `deactivated` one
+	// stays so. Dates stay, and what came back says so with `restored_at`. What happened before is in the customer's history, and never in
+	// the feed, where `customer.restored` stands for all of it.
+	//
+	// What is in use here already blocks: an id (unless `on_conflict=new`), the email address of a login, the host of a domain, an
+	// external id. A parent that is not here, and acceptances of terms that are not, are left away, with a warning.
+	// With `dry_run=true` the answer is the plan, blockers among it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/backups/restore (the `BackupRestore` operationId).
+	BackupRestoreWithBody(ctx context.Context, params *BackupRestoreParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CustomerList List and search customers
 	//
 	// All filters may be combined; a customer is listed when it meets every one of them.
@@ -5382,6 +6039,30 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/activation-requests/{activation_request_id}/send (the `ActivationRequestSend` operationId).
 	ActivationRequestSend(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestSendParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CustomerBackupGet Back a customer up
+	//
+	// A ZIP archive that is named after the customer and can be restored. `user-profile.json`, `identities.json` (without
+	// passwords), `jobs.json`, `domains.json`, `notes.json`, `publishings.json` with `publishing-accesses.json`,
+	// `terms-acceptances.json` and `events.json` hold all that there is, and each job has a folder with its files:
+	// `input.pdf`, `pdl-model.json` and `support-` with the name of the file. `manifest.json` comes last, with the size
+	// and the SHA-256 of every entry, and names what was left out.
+	//
+	// All of it is of one moment, whatever changes meanwhile. A part that the token may not read elsewhere is left out:
+	// each asks for the scope of its resource beside `backups:read`, but for the profile. That publishings were read is
+	// recorded, for their owners to see, before the first byte.
+	//
+	// Only so many backups are under way at a time; another one is answered with 503 `busy`.
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/backup (the `CustomerBackupGet` operationId).
+	CustomerBackupGet(ctx context.Context, customerId CustomerId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CustomerBackupList List the backups that were taken of a customer
+	//
+	// Who took one and when, and what it came to, the newest first. The archives themselves are not kept.
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/backups (the `CustomerBackupList` operationId).
+	CustomerBackupList(ctx context.Context, customerId CustomerId, params *CustomerBackupListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CustomerDeactivate Switch a customer's access off
 	//
@@ -5866,6 +6547,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/password-resets/complete (the `PasswordResetComplete` operationId).
 	PasswordResetComplete(ctx context.Context, body PasswordResetCompleteJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PortalBackupGet Back one's customer up
+	//
+	// A ZIP archive of the customer as a portal shows it: the profile, jobs with their files, domains, and of logins, publishings
+	// and acceptances of terms one's own. It has no comments, notes, properties and external id, and nothing of what colleagues have
+	// written, also where it tells what happened. `manifest.json` names what was left out.
+	//
+	// Corresponds with GET /v1/portal/backup (the `PortalBackupGet` operationId).
+	PortalBackupGet(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ManagedCustomerList List the customers that one manages
 	//
@@ -6520,6 +7210,34 @@ func (c *Client) ActivationPreview(ctx context.Context, body ActivationPreviewJS
 	return c.Client.Do(req)
 }
 
+// BackupRestoreWithBody Restore a customer from a backup
+//
+// Makes a customer of an archive, on the installation that it was taken on or on another one. Every size and every
+// SHA-256 is checked, and every record against the schemas `Backup…` of this document. All of it comes back or nothing.
+//
+// Logins come back as `pending`, without passwords, so an `active` customer comes back as `inactive`; a `deactivated` one
+// stays so. Dates stay, and what came back says so with `restored_at`. What happened before is in the customer's history, and never in
+// the feed, where `customer.restored` stands for all of it.
+//
+// What is in use here already blocks: an id (unless `on_conflict=new`), the email address of a login, the host of a domain, an
+// external id. A parent that is not here, and acceptances of terms that are not, are left away, with a warning.
+// With `dry_run=true` the answer is the plan, blockers among it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/backups/restore (the `BackupRestore` operationId).
+func (c *Client) BackupRestoreWithBody(ctx context.Context, params *BackupRestoreParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBackupRestoreRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CustomerList List and search customers
 //
 // All filters may be combined; a customer is listed when it meets every one of them.
@@ -6938,6 +7656,50 @@ func (c *Client) ActivationRequestMarkSent(ctx context.Context, customerId Custo
 // Corresponds with POST /v1/customers/{customer_id}/activation-requests/{activation_request_id}/send (the `ActivationRequestSend` operationId).
 func (c *Client) ActivationRequestSend(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestSendParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewActivationRequestSendRequest(c.Server, customerId, activationRequestId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CustomerBackupGet Back a customer up
+//
+// A ZIP archive that is named after the customer and can be restored. `user-profile.json`, `identities.json` (without
+// passwords), `jobs.json`, `domains.json`, `notes.json`, `publishings.json` with `publishing-accesses.json`,
+// `terms-acceptances.json` and `events.json` hold all that there is, and each job has a folder with its files:
+// `input.pdf`, `pdl-model.json` and `support-` with the name of the file. `manifest.json` comes last, with the size
+// and the SHA-256 of every entry, and names what was left out.
+//
+// All of it is of one moment, whatever changes meanwhile. A part that the token may not read elsewhere is left out:
+// each asks for the scope of its resource beside `backups:read`, but for the profile. That publishings were read is
+// recorded, for their owners to see, before the first byte.
+//
+// Only so many backups are under way at a time; another one is answered with 503 `busy`.
+//
+// Corresponds with GET /v1/customers/{customer_id}/backup (the `CustomerBackupGet` operationId).
+func (c *Client) CustomerBackupGet(ctx context.Context, customerId CustomerId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomerBackupGetRequest(c.Server, customerId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CustomerBackupList List the backups that were taken of a customer
+//
+// Who took one and when, and what it came to, the newest first. The archives themselves are not kept.
+//
+// Corresponds with GET /v1/customers/{customer_id}/backups (the `CustomerBackupList` operationId).
+func (c *Client) CustomerBackupList(ctx context.Context, customerId CustomerId, params *CustomerBackupListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomerBackupListRequest(c.Server, customerId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -7992,6 +8754,25 @@ func (c *Client) PasswordResetCompleteWithBody(ctx context.Context, contentType 
 // Corresponds with POST /v1/password-resets/complete (the `PasswordResetComplete` operationId).
 func (c *Client) PasswordResetComplete(ctx context.Context, body PasswordResetCompleteJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPasswordResetCompleteRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PortalBackupGet Back one's customer up
+//
+// A ZIP archive of the customer as a portal shows it: the profile, jobs with their files, domains, and of logins, publishings
+// and acceptances of terms one's own. It has no comments, notes, properties and external id, and nothing of what colleagues have
+// written, also where it tells what happened. `manifest.json` names what was left out.
+//
+// Corresponds with GET /v1/portal/backup (the `PortalBackupGet` operationId).
+func (c *Client) PortalBackupGet(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalBackupGetRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -9165,6 +9946,74 @@ func NewActivationPreviewRequestWithBody(server string, contentType string, body
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewBackupRestoreRequestWithBody constructs an http.Request for the BackupRestore method, with any body, and a specified content type
+func NewBackupRestoreRequestWithBody(server string, params *BackupRestoreParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/backups/restore")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dry_run", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.OnConflict != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "on_conflict", *params.OnConflict, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
@@ -10644,6 +11493,125 @@ func NewActivationRequestSendRequest(server string, customerId CustomerId, activ
 			req.Header.Set("If-Match", headerParam0)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewCustomerBackupGetRequest constructs an http.Request for the CustomerBackupGet method
+func NewCustomerBackupGetRequest(server string, customerId CustomerId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/backup", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCustomerBackupListRequest constructs an http.Request for the CustomerBackupList method
+func NewCustomerBackupListRequest(server string, customerId CustomerId, params *CustomerBackupListParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "customer_id", customerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/customers/%s/backups", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "cursor"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IncludeTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_total", *params.IncludeTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -14077,6 +15045,33 @@ func NewPasswordResetCompleteRequestWithBody(server string, contentType string, 
 	return req, nil
 }
 
+// NewPortalBackupGetRequest constructs an http.Request for the PortalBackupGet method
+func NewPortalBackupGetRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/portal/backup")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewManagedCustomerListRequest constructs an http.Request for the ManagedCustomerList method
 func NewManagedCustomerListRequest(server string, params *ManagedCustomerListParams) (*http.Request, error) {
 	var err error
@@ -16866,6 +17861,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/activations/preview (the `ActivationPreview` operationId).
 	ActivationPreviewWithResponse(ctx context.Context, body ActivationPreviewJSONRequestBody, reqEditors ...RequestEditorFn) (*ActivationPreviewResponse, error)
 
+	// BackupRestoreWithBodyWithResponse Restore a customer from a backup
+	//
+	// Makes a customer of an archive, on the installation that it was taken on or on another one. Every size and every
+	// SHA-256 is checked, and every record against the schemas `Backup…` of this document. All of it comes back or nothing.
+	//
+	// Logins come back as `pending`, without passwords, so an `active` customer comes back as `inactive`; a `deactivated` one
+	// stays so. Dates stay, and what came back says so with `restored_at`. What happened before is in the customer's history, and never in
+	// the feed, where `customer.restored` stands for all of it.
+	//
+	// What is in use here already blocks: an id (unless `on_conflict=new`), the email address of a login, the host of a domain, an
+	// external id. A parent that is not here, and acceptances of terms that are not, are left away, with a warning.
+	// With `dry_run=true` the answer is the plan, blockers among it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/backups/restore (the `BackupRestore` operationId).
+	BackupRestoreWithBodyWithResponse(ctx context.Context, params *BackupRestoreParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BackupRestoreResponse, error)
+
 	// CustomerListWithResponse List and search customers
 	//
 	// All filters may be combined; a customer is listed when it meets every one of them.
@@ -17103,6 +18116,34 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/activation-requests/{activation_request_id}/send (the `ActivationRequestSend` operationId).
 	ActivationRequestSendWithResponse(ctx context.Context, customerId CustomerId, activationRequestId ActivationRequestId, params *ActivationRequestSendParams, reqEditors ...RequestEditorFn) (*ActivationRequestSendResponse, error)
+
+	// CustomerBackupGetWithResponse Back a customer up
+	//
+	// A ZIP archive that is named after the customer and can be restored. `user-profile.json`, `identities.json` (without
+	// passwords), `jobs.json`, `domains.json`, `notes.json`, `publishings.json` with `publishing-accesses.json`,
+	// `terms-acceptances.json` and `events.json` hold all that there is, and each job has a folder with its files:
+	// `input.pdf`, `pdl-model.json` and `support-` with the name of the file. `manifest.json` comes last, with the size
+	// and the SHA-256 of every entry, and names what was left out.
+	//
+	// All of it is of one moment, whatever changes meanwhile. A part that the token may not read elsewhere is left out:
+	// each asks for the scope of its resource beside `backups:read`, but for the profile. That publishings were read is
+	// recorded, for their owners to see, before the first byte.
+	//
+	// Only so many backups are under way at a time; another one is answered with 503 `busy`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/backup (the `CustomerBackupGet` operationId).
+	CustomerBackupGetWithResponse(ctx context.Context, customerId CustomerId, reqEditors ...RequestEditorFn) (*CustomerBackupGetResponse, error)
+
+	// CustomerBackupListWithResponse List the backups that were taken of a customer
+	//
+	// Who took one and when, and what it came to, the newest first. The archives themselves are not kept.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/customers/{customer_id}/backups (the `CustomerBackupList` operationId).
+	CustomerBackupListWithResponse(ctx context.Context, customerId CustomerId, params *CustomerBackupListParams, reqEditors ...RequestEditorFn) (*CustomerBackupListResponse, error)
 
 	// CustomerDeactivateWithResponse Switch a customer's access off
 	//
@@ -17649,6 +18690,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/password-resets/complete (the `PasswordResetComplete` operationId).
 	PasswordResetCompleteWithResponse(ctx context.Context, body PasswordResetCompleteJSONRequestBody, reqEditors ...RequestEditorFn) (*PasswordResetCompleteResponse, error)
+
+	// PortalBackupGetWithResponse Back one's customer up
+	//
+	// A ZIP archive of the customer as a portal shows it: the profile, jobs with their files, domains, and of logins, publishings
+	// and acceptances of terms one's own. It has no comments, notes, properties and external id, and nothing of what colleagues have
+	// written, also where it tells what happened. `manifest.json` names what was left out.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/portal/backup (the `PortalBackupGet` operationId).
+	PortalBackupGetWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*PortalBackupGetResponse, error)
 
 	// ManagedCustomerListWithResponse List the customers that one manages
 	//
@@ -18790,6 +19842,145 @@ func (r ActivationPreviewResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ActivationPreviewResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// BackupRestoreResponse201Headers the declared response headers of an HTTP 201 response for BackupRestore
+type BackupRestoreResponse201Headers struct {
+	Location string
+}
+
+// BackupRestoreResponse401Headers the declared response headers of an HTTP 401 response for BackupRestore
+type BackupRestoreResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// BackupRestoreResponse403Headers the declared response headers of an HTTP 403 response for BackupRestore
+type BackupRestoreResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// BackupRestoreResponse503Headers the declared response headers of an HTTP 503 response for BackupRestore
+type BackupRestoreResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type BackupRestoreResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RestorePlan
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Restored
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *RestoreBlocked
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ArchiveTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedArchive
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *ArchiveInvalid
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *BackupRestoreResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *BackupRestoreResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *BackupRestoreResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *BackupRestoreResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r BackupRestoreResponse) GetJSON200() *RestorePlan {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r BackupRestoreResponse) GetJSON201() *Restored {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r BackupRestoreResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r BackupRestoreResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r BackupRestoreResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r BackupRestoreResponse) GetApplicationproblemJSON409() *RestoreBlocked {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r BackupRestoreResponse) GetApplicationproblemJSON413() *ArchiveTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r BackupRestoreResponse) GetApplicationproblemJSON415() *UnsupportedArchive {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r BackupRestoreResponse) GetApplicationproblemJSON422() *ArchiveInvalid {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r BackupRestoreResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r BackupRestoreResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r BackupRestoreResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r BackupRestoreResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r BackupRestoreResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r BackupRestoreResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -20783,6 +21974,221 @@ func (r ActivationRequestSendResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ActivationRequestSendResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CustomerBackupGetResponse200Headers the declared response headers of an HTTP 200 response for CustomerBackupGet
+type CustomerBackupGetResponse200Headers struct {
+	ContentDisposition string
+}
+
+// CustomerBackupGetResponse401Headers the declared response headers of an HTTP 401 response for CustomerBackupGet
+type CustomerBackupGetResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// CustomerBackupGetResponse403Headers the declared response headers of an HTTP 403 response for CustomerBackupGet
+type CustomerBackupGetResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// CustomerBackupGetResponse503Headers the declared response headers of an HTTP 503 response for CustomerBackupGet
+type CustomerBackupGetResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type CustomerBackupGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CustomerBackupGetResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CustomerBackupGetResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CustomerBackupGetResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CustomerBackupGetResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CustomerBackupGetResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CustomerBackupGetResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CustomerBackupGetResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CustomerBackupGetResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CustomerBackupGetResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CustomerBackupGetResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CustomerBackupGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CustomerBackupGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CustomerBackupGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CustomerBackupGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CustomerBackupListResponse200Headers the declared response headers of an HTTP 200 response for CustomerBackupList
+type CustomerBackupListResponse200Headers struct {
+	Link *string
+}
+
+// CustomerBackupListResponse401Headers the declared response headers of an HTTP 401 response for CustomerBackupList
+type CustomerBackupListResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// CustomerBackupListResponse403Headers the declared response headers of an HTTP 403 response for CustomerBackupList
+type CustomerBackupListResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// CustomerBackupListResponse503Headers the declared response headers of an HTTP 503 response for CustomerBackupList
+type CustomerBackupListResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type CustomerBackupListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BackupPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CustomerBackupListResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CustomerBackupListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CustomerBackupListResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CustomerBackupListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CustomerBackupListResponse) GetJSON200() *BackupPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CustomerBackupListResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CustomerBackupListResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CustomerBackupListResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CustomerBackupListResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CustomerBackupListResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CustomerBackupListResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CustomerBackupListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CustomerBackupListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CustomerBackupListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CustomerBackupListResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -26107,6 +27513,103 @@ func (r PasswordResetCompleteResponse) ContentType() string {
 	return ""
 }
 
+// PortalBackupGetResponse200Headers the declared response headers of an HTTP 200 response for PortalBackupGet
+type PortalBackupGetResponse200Headers struct {
+	ContentDisposition string
+}
+
+// PortalBackupGetResponse401Headers the declared response headers of an HTTP 401 response for PortalBackupGet
+type PortalBackupGetResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// PortalBackupGetResponse403Headers the declared response headers of an HTTP 403 response for PortalBackupGet
+type PortalBackupGetResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// PortalBackupGetResponse503Headers the declared response headers of an HTTP 503 response for PortalBackupGet
+type PortalBackupGetResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type PortalBackupGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PortalBackupGetResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PortalBackupGetResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PortalBackupGetResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PortalBackupGetResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PortalBackupGetResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PortalBackupGetResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PortalBackupGetResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PortalBackupGetResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PortalBackupGetResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PortalBackupGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PortalBackupGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PortalBackupGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PortalBackupGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ManagedCustomerListResponse200Headers the declared response headers of an HTTP 200 response for ManagedCustomerList
 type ManagedCustomerListResponse200Headers struct {
 	Link *string
@@ -30894,6 +32397,30 @@ func (c *ClientWithResponses) ActivationPreviewWithResponse(ctx context.Context,
 	return ParseActivationPreviewResponse(rsp)
 }
 
+// BackupRestoreWithBodyWithResponse Restore a customer from a backup
+//
+// Makes a customer of an archive, on the installation that it was taken on or on another one. Every size and every
+// SHA-256 is checked, and every record against the schemas `Backup…` of this document. All of it comes back or nothing.
+//
+// Logins come back as `pending`, without passwords, so an `active` customer comes back as `inactive`; a `deactivated` one
+// stays so. Dates stay, and what came back says so with `restored_at`. What happened before is in the customer's history, and never in
+// the feed, where `customer.restored` stands for all of it.
+//
+// What is in use here already blocks: an id (unless `on_conflict=new`), the email address of a login, the host of a domain, an
+// external id. A parent that is not here, and acceptances of terms that are not, are left away, with a warning.
+// With `dry_run=true` the answer is the plan, blockers among it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/backups/restore (the `BackupRestore` operationId).
+func (c *ClientWithResponses) BackupRestoreWithBodyWithResponse(ctx context.Context, params *BackupRestoreParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BackupRestoreResponse, error) {
+	rsp, err := c.BackupRestoreWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBackupRestoreResponse(rsp)
+}
+
 // CustomerListWithResponse List and search customers
 //
 // All filters may be combined; a customer is listed when it meets every one of them.
@@ -31256,6 +32783,46 @@ func (c *ClientWithResponses) ActivationRequestSendWithResponse(ctx context.Cont
 		return nil, err
 	}
 	return ParseActivationRequestSendResponse(rsp)
+}
+
+// CustomerBackupGetWithResponse Back a customer up
+//
+// A ZIP archive that is named after the customer and can be restored. `user-profile.json`, `identities.json` (without
+// passwords), `jobs.json`, `domains.json`, `notes.json`, `publishings.json` with `publishing-accesses.json`,
+// `terms-acceptances.json` and `events.json` hold all that there is, and each job has a folder with its files:
+// `input.pdf`, `pdl-model.json` and `support-` with the name of the file. `manifest.json` comes last, with the size
+// and the SHA-256 of every entry, and names what was left out.
+//
+// All of it is of one moment, whatever changes meanwhile. A part that the token may not read elsewhere is left out:
+// each asks for the scope of its resource beside `backups:read`, but for the profile. That publishings were read is
+// recorded, for their owners to see, before the first byte.
+//
+// Only so many backups are under way at a time; another one is answered with 503 `busy`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/customers/{customer_id}/backup (the `CustomerBackupGet` operationId).
+func (c *ClientWithResponses) CustomerBackupGetWithResponse(ctx context.Context, customerId CustomerId, reqEditors ...RequestEditorFn) (*CustomerBackupGetResponse, error) {
+	rsp, err := c.CustomerBackupGet(ctx, customerId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCustomerBackupGetResponse(rsp)
+}
+
+// CustomerBackupListWithResponse List the backups that were taken of a customer
+//
+// Who took one and when, and what it came to, the newest first. The archives themselves are not kept.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/customers/{customer_id}/backups (the `CustomerBackupList` operationId).
+func (c *ClientWithResponses) CustomerBackupListWithResponse(ctx context.Context, customerId CustomerId, params *CustomerBackupListParams, reqEditors ...RequestEditorFn) (*CustomerBackupListResponse, error) {
+	rsp, err := c.CustomerBackupList(ctx, customerId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCustomerBackupListResponse(rsp)
 }
 
 // CustomerDeactivateWithResponse Switch a customer's access off
@@ -32144,6 +33711,23 @@ func (c *ClientWithResponses) PasswordResetCompleteWithResponse(ctx context.Cont
 		return nil, err
 	}
 	return ParsePasswordResetCompleteResponse(rsp)
+}
+
+// PortalBackupGetWithResponse Back one's customer up
+//
+// A ZIP archive of the customer as a portal shows it: the profile, jobs with their files, domains, and of logins, publishings
+// and acceptances of terms one's own. It has no comments, notes, properties and external id, and nothing of what colleagues have
+// written, also where it tells what happened. `manifest.json` names what was left out.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/portal/backup (the `PortalBackupGet` operationId).
+func (c *ClientWithResponses) PortalBackupGetWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*PortalBackupGetResponse, error) {
+	rsp, err := c.PortalBackupGet(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePortalBackupGetResponse(rsp)
 }
 
 // ManagedCustomerListWithResponse List the customers that one manages
@@ -33518,6 +35102,145 @@ func ParseActivationPreviewResponse(rsp *http.Response) (*ActivationPreviewRespo
 	switch {
 	case rsp.StatusCode == 503:
 		var headers ActivationPreviewResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseBackupRestoreResponse parses an HTTP response from a BackupRestoreWithResponse call
+func ParseBackupRestoreResponse(rsp *http.Response) (*BackupRestoreResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &BackupRestoreResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RestorePlan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Restored
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest RestoreBlocked
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ArchiveTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedArchive
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest ArchiveInvalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers BackupRestoreResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers BackupRestoreResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers BackupRestoreResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers BackupRestoreResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
@@ -35568,6 +37291,221 @@ func ParseActivationRequestSendResponse(rsp *http.Response) (*ActivationRequestS
 		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers ActivationRequestSendResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCustomerBackupGetResponse parses an HTTP response from a CustomerBackupGetWithResponse call
+func ParseCustomerBackupGetResponse(rsp *http.Response) (*CustomerBackupGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CustomerBackupGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CustomerBackupGetResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CustomerBackupGetResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CustomerBackupGetResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers CustomerBackupGetResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCustomerBackupListResponse parses an HTTP response from a CustomerBackupListWithResponse call
+func ParseCustomerBackupListResponse(rsp *http.Response) (*CustomerBackupListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CustomerBackupListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BackupPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CustomerBackupListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CustomerBackupListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CustomerBackupListResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers CustomerBackupListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
@@ -41006,6 +42944,103 @@ func ParsePasswordResetCompleteResponse(rsp *http.Response) (*PasswordResetCompl
 	switch {
 	case rsp.StatusCode == 503:
 		var headers PasswordResetCompleteResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePortalBackupGetResponse parses an HTTP response from a PortalBackupGetWithResponse call
+func ParsePortalBackupGetResponse(rsp *http.Response) (*PortalBackupGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PortalBackupGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PortalBackupGetResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers PortalBackupGetResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PortalBackupGetResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers PortalBackupGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {

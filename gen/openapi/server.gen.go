@@ -53,6 +53,126 @@ func (e ActivationRequestState) Valid() bool {
 	}
 }
 
+// Defines values for BackupDomainTlsProtocol.
+const (
+	BackupDomainTlsProtocolLessThannil BackupDomainTlsProtocol = "<nil>"
+	BackupDomainTlsProtocolTLSv10      BackupDomainTlsProtocol = "TLSv1.0"
+	BackupDomainTlsProtocolTLSv11      BackupDomainTlsProtocol = "TLSv1.1"
+	BackupDomainTlsProtocolTLSv12      BackupDomainTlsProtocol = "TLSv1.2"
+	BackupDomainTlsProtocolTLSv13      BackupDomainTlsProtocol = "TLSv1.3"
+)
+
+// Valid indicates whether the value is a known member of the BackupDomainTlsProtocol enum.
+func (e BackupDomainTlsProtocol) Valid() bool {
+	switch e {
+	case BackupDomainTlsProtocolLessThannil:
+		return true
+	case BackupDomainTlsProtocolTLSv10:
+		return true
+	case BackupDomainTlsProtocolTLSv11:
+		return true
+	case BackupDomainTlsProtocolTLSv12:
+		return true
+	case BackupDomainTlsProtocolTLSv13:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BackupJobStatus.
+const (
+	BackupJobStatusCompleted  BackupJobStatus = "completed"
+	BackupJobStatusIncoming   BackupJobStatus = "incoming"
+	BackupJobStatusNew        BackupJobStatus = "new"
+	BackupJobStatusProcessing BackupJobStatus = "processing"
+)
+
+// Valid indicates whether the value is a known member of the BackupJobStatus enum.
+func (e BackupJobStatus) Valid() bool {
+	switch e {
+	case BackupJobStatusCompleted:
+		return true
+	case BackupJobStatusIncoming:
+		return true
+	case BackupJobStatusNew:
+		return true
+	case BackupJobStatusProcessing:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BackupJobFileKind.
+const (
+	BackupJobFileKindInput    BackupJobFileKind = "input"
+	BackupJobFileKindPdlModel BackupJobFileKind = "pdl-model"
+	BackupJobFileKindSupport  BackupJobFileKind = "support"
+)
+
+// Valid indicates whether the value is a known member of the BackupJobFileKind enum.
+func (e BackupJobFileKind) Valid() bool {
+	switch e {
+	case BackupJobFileKindInput:
+		return true
+	case BackupJobFileKindPdlModel:
+		return true
+	case BackupJobFileKindSupport:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BackupManifestFormat.
+const (
+	BackupManifestFormatClienteleBackup BackupManifestFormat = "clientele-backup"
+)
+
+// Valid indicates whether the value is a known member of the BackupManifestFormat enum.
+func (e BackupManifestFormat) Valid() bool {
+	switch e {
+	case BackupManifestFormatClienteleBackup:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BackupManifestFormatVersion.
+const (
+	BackupManifestFormatVersionN1 BackupManifestFormatVersion = 1
+)
+
+// Valid indicates whether the value is a known member of the BackupManifestFormatVersion enum.
+func (e BackupManifestFormatVersion) Valid() bool {
+	switch e {
+	case BackupManifestFormatVersionN1:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BackupPublishingAccessVia.
+const (
+	BackupPublishingAccessViaBackup BackupPublishingAccessVia = "backup"
+	BackupPublishingAccessViaRead   BackupPublishingAccessVia = "read"
+)
+
+// Valid indicates whether the value is a known member of the BackupPublishingAccessVia enum.
+func (e BackupPublishingAccessVia) Valid() bool {
+	switch e {
+	case BackupPublishingAccessViaBackup:
+		return true
+	case BackupPublishingAccessViaRead:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CustomerStatus.
 const (
 	CustomerStatusActive       CustomerStatus = "active"
@@ -533,6 +653,24 @@ func (e ImportEncoding) Valid() bool {
 	case ImportEncodingWindows1250:
 		return true
 	case ImportEncodingWindows1252:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BackupRestoreParamsOnConflict.
+const (
+	BackupRestoreParamsOnConflictFail BackupRestoreParamsOnConflict = "fail"
+	BackupRestoreParamsOnConflictNew  BackupRestoreParamsOnConflict = "new"
+)
+
+// Valid indicates whether the value is a known member of the BackupRestoreParamsOnConflict enum.
+func (e BackupRestoreParamsOnConflict) Valid() bool {
+	switch e {
+	case BackupRestoreParamsOnConflictFail:
+		return true
+	case BackupRestoreParamsOnConflictNew:
 		return true
 	default:
 		return false
@@ -1367,6 +1505,328 @@ type AuthorizationServerMetadata struct {
 	ServiceDocumentation                   string   `json:"service_documentation"`
 }
 
+// Backup That a backup of a customer was taken.
+type Backup struct {
+	Id         openapi_types.UUID `json:"id"`
+	CustomerId openapi_types.UUID `json:"customer_id"`
+
+	// TakenBy Who did it, named as they were called then.
+	TakenBy Actor `json:"taken_by"`
+
+	// TakenAt The moment that the archive is of.
+	TakenAt time.Time `json:"taken_at"`
+
+	// Parts What the archive has, of `profile`, `identities`, `jobs`, `files`, `domains`, `notes`, `publishings`,
+	// `terms_acceptances` and `events`. New ones may appear.
+	Parts []string `json:"parts"`
+
+	// SizeBytes The size of the archive. Null, like the next two, until its last byte is sent, and where it never was.
+	SizeBytes *int64 `json:"size_bytes"`
+
+	// Sha256 The digest of the archive.
+	Sha256     *string    `json:"sha256"`
+	FinishedAt *time.Time `json:"finished_at"`
+}
+
+// BackupActor Who did it, named as they were called then.
+type BackupActor struct {
+	Kind string              `json:"kind"`
+	Id   *openapi_types.UUID `json:"id"`
+	Name string              `json:"name"`
+}
+
+// BackupDigest A SHA-256 in hexadecimal digits.
+type BackupDigest = string
+
+// BackupDomain An entry of `domains.json`.
+type BackupDomain struct {
+	Id        openapi_types.UUID `json:"id"`
+	Host      string             `json:"host"`
+	HttpPorts []int32            `json:"http_ports"`
+
+	// Scheme How the domain is reached.
+	Scheme             DomainScheme             `json:"scheme"`
+	Origin             *string                  `json:"origin"`
+	OriginPort         *int32                   `json:"origin_port"`
+	CacheConfiguration *json.RawMessage         `json:"cache_configuration"`
+	Redirection        *json.RawMessage         `json:"redirection"`
+	SslExpiresAt       *time.Time               `json:"ssl_expires_at"`
+	TlsProtocol        *BackupDomainTlsProtocol `json:"tls_protocol"`
+	WafConfiguration   *json.RawMessage         `json:"waf_configuration"`
+	RestoredAt         *time.Time               `json:"restored_at"`
+
+	// Version That the row had.
+	Version   BackupVersion `json:"version"`
+	CreatedAt time.Time     `json:"created_at"`
+	UpdatedAt time.Time     `json:"updated_at"`
+}
+
+// BackupDomainTlsProtocol defines model for BackupDomain.TlsProtocol.
+type BackupDomainTlsProtocol string
+
+// BackupEntry An entry of an archive, in its manifest.
+type BackupEntry struct {
+	Name string `json:"name"`
+
+	// Size Unpacked, in bytes.
+	Size int64 `json:"size"`
+
+	// Sha256 A SHA-256 in hexadecimal digits.
+	Sha256 BackupDigest `json:"sha256"`
+}
+
+// BackupEvent An entry of `events.json`, the oldest first.
+type BackupEvent struct {
+	Id       openapi_types.UUID `json:"id"`
+	Type     string             `json:"type"`
+	Resource struct {
+		Kind string             `json:"kind"`
+		Id   openapi_types.UUID `json:"id"`
+	} `json:"resource"`
+	Version int64 `json:"version"`
+
+	// Actor Who did it, named as they were called then.
+	Actor     BackupActor `json:"actor"`
+	RequestId *string     `json:"request_id"`
+	At        time.Time   `json:"at"`
+	Data      *struct {
+		Before *json.RawMessage `json:"before"`
+		After  *json.RawMessage `json:"after"`
+	} `json:"data"`
+	RestoredAt *time.Time `json:"restored_at"`
+}
+
+// BackupIdentity An entry of `identities.json`.
+type BackupIdentity struct {
+	Id openapi_types.UUID `json:"id"`
+
+	// Name One line of text.
+	Name Name `json:"name"`
+
+	// Email An email address (RFC 5321), without a display name.
+	Email Email `json:"email"`
+
+	// Role What the person is for the customer's portal. A `manager` also looks after the customers below, and after the
+	// customer's own profile where it has several logins.
+	Role IdentityRole `json:"role"`
+
+	// Status `pending`: no password is set yet. `active`: it has one. Whether the person may sign in depends on the customer's
+	// status as well.
+	Status      IdentityStatus `json:"status"`
+	LastLoginAt *time.Time     `json:"last_login_at"`
+	RestoredAt  *time.Time     `json:"restored_at"`
+
+	// Version That the row had.
+	Version   BackupVersion `json:"version"`
+	CreatedAt time.Time     `json:"created_at"`
+	UpdatedAt time.Time     `json:"updated_at"`
+}
+
+// BackupJob An entry of `jobs.json`.
+type BackupJob struct {
+	Id openapi_types.UUID `json:"id"`
+
+	// Name One line of text.
+	Name        Name            `json:"name"`
+	Description *string         `json:"description"`
+	Copies      int32           `json:"copies"`
+	DueAt       *time.Time      `json:"due_at"`
+	Status      BackupJobStatus `json:"status"`
+	Files       []BackupJobFile `json:"files"`
+	RestoredAt  *time.Time      `json:"restored_at"`
+
+	// Version That the row had.
+	Version   BackupVersion `json:"version"`
+	CreatedAt time.Time     `json:"created_at"`
+	UpdatedAt time.Time     `json:"updated_at"`
+}
+
+// BackupJobStatus defines model for BackupJob.Status.
+type BackupJobStatus string
+
+// BackupJobFile A file of a job, which is an entry of the archive.
+type BackupJobFile struct {
+	Kind        BackupJobFileKind `json:"kind"`
+	Filename    string            `json:"filename"`
+	ContentType string            `json:"content_type"`
+	Size        int64             `json:"size"`
+
+	// Sha256 A SHA-256 in hexadecimal digits.
+	Sha256     BackupDigest `json:"sha256"`
+	UploadedAt time.Time    `json:"uploaded_at"`
+	Entry      string       `json:"entry"`
+}
+
+// BackupJobFileKind defines model for BackupJobFile.Kind.
+type BackupJobFileKind string
+
+// BackupManifest What `manifest.json` says of an archive, beside its list of `entries`, each of which is a `BackupEntry`.
+type BackupManifest struct {
+	Format         BackupManifestFormat        `json:"format"`
+	FormatVersion  BackupManifestFormatVersion `json:"format_version"`
+	ProductVersion string                      `json:"product_version"`
+	Id             openapi_types.UUID          `json:"id"`
+	TakenAt        time.Time                   `json:"taken_at"`
+
+	// TakenBy The kind of caller: `staff`, or `identity` for one of the customer's people.
+	TakenBy  string `json:"taken_by"`
+	Customer struct {
+		Id openapi_types.UUID `json:"id"`
+
+		// Name One line of text.
+		Name Name `json:"name"`
+	} `json:"customer"`
+	Parts []string `json:"parts"`
+
+	// LeftOut What the archive does not have.
+	LeftOut []struct {
+		What string `json:"what"`
+
+		// Reason `never_included`, `missing_scope`, `not_for_portal` or `of_colleagues`.
+		Reason string `json:"reason"`
+	} `json:"left_out"`
+}
+
+// BackupManifestFormat defines model for BackupManifest.Format.
+type BackupManifestFormat string
+
+// BackupManifestFormatVersion defines model for BackupManifest.FormatVersion.
+type BackupManifestFormatVersion int32
+
+// BackupNote An entry of `notes.json`.
+type BackupNote struct {
+	Id   openapi_types.UUID `json:"id"`
+	Text string             `json:"text"`
+
+	// Author Who did it, named as they were called then.
+	Author     BackupActor `json:"author"`
+	CreatedAt  time.Time   `json:"created_at"`
+	RestoredAt *time.Time  `json:"restored_at"`
+}
+
+// BackupPage defines model for BackupPage.
+type BackupPage struct {
+	Data []Backup `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor *NextCursor `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// BackupProfile `user-profile.json`: the customer. In a backup that its own people took, the last five members are not there.
+type BackupProfile struct {
+	// ContactName The same as `name`.
+	ContactName string             `json:"contact_name"`
+	Email       *string            `json:"email"`
+	Company     *string            `json:"company"`
+	Id          openapi_types.UUID `json:"id"`
+
+	// Name One line of text.
+	Name    Name    `json:"name"`
+	Phone   *string `json:"phone"`
+	Address *string `json:"address"`
+
+	// Modules Names of what the customer may use. Shown to the customer's portal, which enforces them.
+	Modules Modules `json:"modules"`
+
+	// Locale The language of messages to the customer. New ones may appear.
+	Locale Locale `json:"locale"`
+
+	// Status `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
+	// `deactivated`: was active, access is switched off for now.
+	Status         CustomerStatus `json:"status"`
+	LastActivityAt *time.Time     `json:"last_activity_at"`
+	RestoredAt     *time.Time     `json:"restored_at"`
+
+	// Version That the row had.
+	Version   BackupVersion `json:"version"`
+	CreatedAt time.Time     `json:"created_at"`
+	UpdatedAt time.Time     `json:"updated_at"`
+	Comments  *string       `json:"comments,omitempty"`
+
+	// Properties Data of your own: any JSON object of up to 200 keys, 64 KiB and 8 levels. Customers are found by it at once, as
+	// `properties[key]=value`. Never shown to the customer.
+	//
+	//
+	// Example: {"country":"Mexico","tags":["vip","lunch"],"tier":"gold"}
+	Properties *Properties         `json:"properties,omitempty"`
+	ParentId   *openapi_types.UUID `json:"parent_id,omitempty"`
+	ExternalId *string             `json:"external_id,omitempty"`
+	InvitedAt  *time.Time          `json:"invited_at,omitempty"`
+}
+
+// BackupPublishing An entry of `publishings.json`.
+type BackupPublishing struct {
+	Id openapi_types.UUID `json:"id"`
+
+	// IdentityId The login whose it is; null once that is deleted.
+	IdentityId *openapi_types.UUID `json:"identity_id"`
+
+	// OwnerHash By which a login that was deleted finds it when it is created again, in the installation that it was deleted in. Null while
+	// there is a login.
+	OwnerHash *string `json:"owner_hash"`
+
+	// Kind What it is. Well-known are `post`, `request` and `template`; others are yours.
+	Kind PublishingKind `json:"kind"`
+
+	// Title One line of text.
+	Title Name `json:"title"`
+
+	// Content Any JSON.
+	Content json.RawMessage `json:"content"`
+
+	// State Where it stands.
+	State PublishingState `json:"state"`
+
+	// Visibility Whether only its owner may read it, or the colleagues of the same customer too.
+	Visibility PublishingVisibility `json:"visibility"`
+	TemplateId *openapi_types.UUID  `json:"template_id"`
+	RestoredAt *time.Time           `json:"restored_at"`
+
+	// Version That the row had.
+	Version   BackupVersion `json:"version"`
+	CreatedAt time.Time     `json:"created_at"`
+	UpdatedAt time.Time     `json:"updated_at"`
+}
+
+// BackupPublishingAccess An entry of `publishing-accesses.json`: who read a publishing beside those whom it is meant for.
+type BackupPublishingAccess struct {
+	Id           openapi_types.UUID `json:"id"`
+	PublishingId openapi_types.UUID `json:"publishing_id"`
+
+	// Actor Who did it, named as they were called then.
+	Actor BackupActor               `json:"actor"`
+	Via   BackupPublishingAccessVia `json:"via"`
+	At    time.Time                 `json:"at"`
+}
+
+// BackupPublishingAccessVia defines model for BackupPublishingAccess.Via.
+type BackupPublishingAccessVia string
+
+// BackupTermsAcceptance An entry of `terms-acceptances.json`.
+type BackupTermsAcceptance struct {
+	Id           openapi_types.UUID `json:"id"`
+	TermsId      openapi_types.UUID `json:"terms_id"`
+	TermsVersion int32              `json:"terms_version"`
+
+	// DocumentSha256 A SHA-256 in hexadecimal digits.
+	DocumentSha256 BackupDigest `json:"document_sha256"`
+
+	// Identity All of it is null once the login is deleted.
+	Identity struct {
+		Id    *openapi_types.UUID `json:"id"`
+		Name  *string             `json:"name"`
+		Email *string             `json:"email"`
+	} `json:"identity"`
+	AcceptedAt time.Time  `json:"accepted_at"`
+	RestoredAt *time.Time `json:"restored_at"`
+}
+
+// BackupVersion That the row had.
+type BackupVersion = int64
+
 // BulkDeletionBlocker defines model for BulkDeletionBlocker.
 type BulkDeletionBlocker struct {
 	// Code `child_customer`, `job_processing`, or `not_found` for an id that no customer has. New ones may appear.
@@ -1458,9 +1918,12 @@ type Customer struct {
 	Terms *CustomerTerms `json:"terms"`
 
 	// AllowedActions The actions that the status allows, of `send_activation_request`, `activate`, `deactivate`,
-	// `delete_identities` and `delete`. What else an action needs is checked when it is called. New actions may
+	// `delete_identities`, `backup` and `delete`. What else an action needs is checked when it is called. New actions may
 	// appear.
 	AllowedActions []string `json:"allowed_actions"`
+
+	// RestoredAt When it came out of a backup. Null for what came to be here.
+	RestoredAt *time.Time `json:"restored_at"`
 
 	// Version Up by one with each change.
 	Version   int64     `json:"version"`
@@ -1676,10 +2139,13 @@ type CustomerPublishing struct {
 	TemplateId *openapi_types.UUID `json:"template_id"`
 
 	// SizeBytes How large the content is, without white space between its values.
-	SizeBytes int32     `json:"size_bytes"`
-	Version   int64     `json:"version"`
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
+	SizeBytes int32 `json:"size_bytes"`
+
+	// RestoredAt When it came out of a backup. Null for what came to be here.
+	RestoredAt *time.Time `json:"restored_at"`
+	Version    int64      `json:"version"`
+	CreatedAt  time.Time  `json:"created_at"`
+	UpdatedAt  time.Time  `json:"updated_at"`
 }
 
 // CustomerStatus `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
@@ -1781,6 +2247,9 @@ type Domain struct {
 	// `exceptions` (a list of texts).
 	WafConfiguration *json.RawMessage `json:"waf_configuration"`
 
+	// RestoredAt When it came out of a backup. Null for what came to be here.
+	RestoredAt *time.Time `json:"restored_at"`
+
 	// Version Up by one with each change.
 	Version   int64     `json:"version"`
 	CreatedAt time.Time `json:"created_at"`
@@ -1869,6 +2338,9 @@ type DomainImportRow struct {
 	// HostUnicode Passed over.
 	HostUnicode *string `json:"host_unicode,omitempty"`
 
+	// RestoredAt Passed over.
+	RestoredAt *string `json:"restored_at,omitempty"`
+
 	// Version Passed over.
 	Version *int `json:"version,omitempty"`
 
@@ -1947,7 +2419,8 @@ type Event struct {
 	// Type `customer.created|updated|deleted|activated|deactivated|identities_deleted`,
 	// `identity.created|updated|deleted`, `activation_request.created|updated|sent|used|revoked`,
 	// `domain.created|updated|deleted`, `job.created|updated|deleted|status_changed`, `publishing.created|updated|deleted` (without title and content),
-	// `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`. New types may appear.
+	// `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`, `backup.taken`,
+	// `customer.restored`. New types may appear.
 	Type string `json:"type"`
 
 	// Resource A resource by kind and id.
@@ -1968,6 +2441,10 @@ type Event struct {
 
 	// Data What changed. Null once the data is erased, because the customer was deleted.
 	Data *EventData `json:"data"`
+
+	// RestoredAt When it came out of a backup, in the history of a customer that was restored; it has no `position` then. Null for what
+	// happened here.
+	RestoredAt *time.Time `json:"restored_at"`
 }
 
 // EventData What changed. Null once the data is erased, because the customer was deleted.
@@ -2035,6 +2512,9 @@ type Identity struct {
 
 	// LastLoginAt The last time a password opened a session. Does not raise `version`.
 	LastLoginAt *time.Time `json:"last_login_at"`
+
+	// RestoredAt When it came out of a backup. Null for what came to be here.
+	RestoredAt *time.Time `json:"restored_at"`
 
 	// Version Up by one with each change.
 	Version   int64     `json:"version"`
@@ -2249,9 +2729,12 @@ type ListedIdentity struct {
 	// status as well.
 	Status      IdentityStatus `json:"status"`
 	LastLoginAt *time.Time     `json:"last_login_at"`
-	Version     int64          `json:"version"`
-	CreatedAt   time.Time      `json:"created_at"`
-	UpdatedAt   time.Time      `json:"updated_at"`
+
+	// RestoredAt When it came out of a backup. Null for what came to be here.
+	RestoredAt *time.Time `json:"restored_at"`
+	Version    int64      `json:"version"`
+	CreatedAt  time.Time  `json:"created_at"`
+	UpdatedAt  time.Time  `json:"updated_at"`
 }
 
 // ListedOperation An operation without what it refused.
@@ -2303,10 +2786,13 @@ type ListedPublishing struct {
 	TemplateId *openapi_types.UUID `json:"template_id"`
 
 	// SizeBytes How large the content is, without white space between its values.
-	SizeBytes int32     `json:"size_bytes"`
-	Version   int64     `json:"version"`
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
+	SizeBytes int32 `json:"size_bytes"`
+
+	// RestoredAt When it came out of a backup. Null for what came to be here.
+	RestoredAt *time.Time `json:"restored_at"`
+	Version    int64      `json:"version"`
+	CreatedAt  time.Time  `json:"created_at"`
+	UpdatedAt  time.Time  `json:"updated_at"`
 }
 
 // ListedPublishingPage defines model for ListedPublishingPage.
@@ -2424,6 +2910,9 @@ type Note struct {
 	// Author Who did it, named as they were called then.
 	Author    Actor     `json:"author"`
 	CreatedAt time.Time `json:"created_at"`
+
+	// RestoredAt When it came out of a backup. Null for what came to be here.
+	RestoredAt *time.Time `json:"restored_at"`
 }
 
 // NoteCreate defines model for NoteCreate.
@@ -2719,6 +3208,12 @@ type Problem struct {
 
 	// BulkDeletionPlan What deleting many customers would do.
 	BulkDeletionPlan *BulkDeletionPlan `json:"bulk_deletion_plan,omitempty"`
+
+	// RestorePlan What restoring an archive would do.
+	RestorePlan *RestorePlan `json:"restore_plan,omitempty"`
+
+	// Entry With `backup_invalid`, the entry of the archive that is wrong; absent where it is the archive as a whole.
+	Entry *string `json:"entry,omitempty"`
 }
 
 // Properties Data of your own: any JSON object of up to 200 keys, 64 KiB and 8 levels. Customers are found by it at once, as
@@ -2748,6 +3243,9 @@ type Publishing struct {
 
 	// TemplateId The publishing that it was started from, which may be gone by now.
 	TemplateId *openapi_types.UUID `json:"template_id"`
+
+	// RestoredAt When it came out of a backup. Null for what came to be here.
+	RestoredAt *time.Time `json:"restored_at"`
 
 	// Version Up by one with each change.
 	Version   int64     `json:"version"`
@@ -2853,9 +3351,81 @@ type PublishingVisibility string
 
 // ResourceRef A resource by kind and id.
 type ResourceRef struct {
-	// Kind `customer`, `identity`, `activation_request`, `domain`, `job`, `publishing`, `terms`, `note`, `staff`. New kinds may appear.
+	// Kind `customer`, `identity`, `activation_request`, `domain`, `job`, `publishing`, `terms`, `note`, `staff`, `backup`. New kinds may appear.
 	Kind string             `json:"kind"`
 	Id   openapi_types.UUID `json:"id"`
+}
+
+// RestoreCounts How much comes back. New kinds may appear.
+type RestoreCounts struct {
+	Identities int64 `json:"identities"`
+	Jobs       int64 `json:"jobs"`
+	Files      int64 `json:"files"`
+
+	// Bytes Of the files.
+	Bytes            int64 `json:"bytes"`
+	Domains          int64 `json:"domains"`
+	Notes            int64 `json:"notes"`
+	Publishings      int64 `json:"publishings"`
+	TermsAcceptances int64 `json:"terms_acceptances"`
+	Events           int64 `json:"events"`
+}
+
+// RestoreFinding What is in the way of a restore, or is to be known, about a resource by the id that the archive has.
+type RestoreFinding struct {
+	// Code Blockers: `id_taken`, `email_taken`, `host_taken`, `external_id_taken`. Warnings: `status_changed`, `parent_unknown`,
+	// `hierarchy_too_deep`, `terms_unknown`, `owner_unknown`, `left_out`. New ones may appear.
+	Code string `json:"code"`
+
+	// Resource A resource by kind and id.
+	Resource ResourceRef `json:"resource"`
+	Message  string      `json:"message"`
+}
+
+// RestorePlan What restoring an archive would do.
+type RestorePlan struct {
+	// Customer The customer that it would make.
+	Customer struct {
+		// Id With `on_conflict=new`, not the one that it will get.
+		Id   openapi_types.UUID `json:"id"`
+		Name string             `json:"name"`
+
+		// Status `unregistered`: no login exists. `inactive`: a login exists that was never activated. `active`: may sign in.
+		// `deactivated`: was active, access is switched off for now.
+		Status CustomerStatus `json:"status"`
+	} `json:"customer"`
+
+	// Backup The backup that the archive is of.
+	Backup RestoredBackup `json:"backup"`
+
+	// Counts How much comes back. New kinds may appear.
+	Counts RestoreCounts `json:"counts"`
+
+	// Blockers What stands in the way; the first hundred. Nothing is restored while there is one.
+	Blockers []RestoreFinding `json:"blockers"`
+
+	// Warnings What does not come back as it was; the first hundred.
+	Warnings []RestoreFinding `json:"warnings"`
+}
+
+// Restored A customer that came out of a backup.
+type Restored struct {
+	Customer Customer `json:"customer"`
+
+	// Backup The backup that the archive is of.
+	Backup RestoredBackup `json:"backup"`
+
+	// Counts How much comes back. New kinds may appear.
+	Counts RestoreCounts `json:"counts"`
+
+	// Warnings What did not come back as it was; the first hundred.
+	Warnings []RestoreFinding `json:"warnings"`
+}
+
+// RestoredBackup The backup that the archive is of.
+type RestoredBackup struct {
+	Id      openapi_types.UUID `json:"id"`
+	TakenAt time.Time          `json:"taken_at"`
 }
 
 // RevocationRequest defines model for RevocationRequest.
@@ -3010,6 +3580,9 @@ type TermsAcceptance struct {
 		Email *string             `json:"email"`
 	} `json:"identity"`
 	AcceptedAt time.Time `json:"accepted_at"`
+
+	// RestoredAt When it came out of a backup. Null for what came to be here.
+	RestoredAt *time.Time `json:"restored_at"`
 }
 
 // TermsAcceptanceCreate defines model for TermsAcceptanceCreate.
@@ -3174,6 +3747,14 @@ type TermsId = openapi_types.UUID
 // new members may appear.
 type ActionNotAllowed = Problem
 
+// ArchiveInvalid What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type ArchiveInvalid = Problem
+
+// ArchiveTooLarge What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type ArchiveTooLarge = Problem
+
 // BadRequest What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type BadRequest = Problem
@@ -3265,6 +3846,10 @@ type PublishingNotAllowed = Problem
 // new members may appear.
 type RequestState = Problem
 
+// RestoreBlocked What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type RestoreBlocked = Problem
+
 // ServiceUnavailable What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type ServiceUnavailable = Problem
@@ -3285,6 +3870,10 @@ type Unauthorized = Problem
 // new members may appear.
 type UnprocessableContent = Problem
 
+// UnsupportedArchive What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type UnsupportedArchive = Problem
+
 // UnsupportedDocument What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type UnsupportedDocument = Problem
@@ -3300,6 +3889,19 @@ type UnsupportedMediaType = Problem
 // UnsupportedUpload What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type UnsupportedUpload = Problem
+
+// BackupRestoreParams defines parameters for BackupRestore.
+type BackupRestoreParams struct {
+	// DryRun Only say what would happen.
+	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// OnConflict `fail` restores with the ids that everything had, none of which may be in use; `new` gives everything new ids, the
+	// same one wherever it is referred to.
+	OnConflict *BackupRestoreParamsOnConflict `form:"on_conflict,omitempty" json:"on_conflict,omitempty"`
+}
+
+// BackupRestoreParamsOnConflict defines parameters for BackupRestore.
+type BackupRestoreParamsOnConflict string
 
 // CustomerListParams defines parameters for CustomerList.
 type CustomerListParams struct {
@@ -3568,6 +4170,19 @@ type ActivationRequestSendParams struct {
 	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
 	// in it is compared.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// CustomerBackupListParams defines parameters for CustomerBackupList.
+type CustomerBackupListParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
 }
 
 // CustomerDeactivateParams defines parameters for CustomerDeactivate.
@@ -4637,6 +5252,9 @@ type ServerInterface interface {
 	// ActivationPreview Who a link activates
 	// (POST /v1/activations/preview)
 	ActivationPreview(ctx echo.Context) error
+	// BackupRestore Restore a customer from a backup
+	// (POST /v1/backups/restore)
+	BackupRestore(ctx echo.Context, params BackupRestoreParams) error
 	// CustomerList List and search customers
 	// (GET /v1/customers)
 	CustomerList(ctx echo.Context, params CustomerListParams) error
@@ -4685,6 +5303,12 @@ type ServerInterface interface {
 	// ActivationRequestSend Send an activation request
 	// (POST /v1/customers/{customer_id}/activation-requests/{activation_request_id}/send)
 	ActivationRequestSend(ctx echo.Context, customerId CustomerId, activationRequestId ActivationRequestId, params ActivationRequestSendParams) error
+	// CustomerBackupGet Back a customer up
+	// (GET /v1/customers/{customer_id}/backup)
+	CustomerBackupGet(ctx echo.Context, customerId CustomerId) error
+	// CustomerBackupList List the backups that were taken of a customer
+	// (GET /v1/customers/{customer_id}/backups)
+	CustomerBackupList(ctx echo.Context, customerId CustomerId, params CustomerBackupListParams) error
 	// CustomerDeactivate Switch a customer's access off
 	// (POST /v1/customers/{customer_id}/deactivate)
 	CustomerDeactivate(ctx echo.Context, customerId CustomerId, params CustomerDeactivateParams) error
@@ -4820,6 +5444,9 @@ type ServerInterface interface {
 	// PasswordResetComplete Set a new password through a link
 	// (POST /v1/password-resets/complete)
 	PasswordResetComplete(ctx echo.Context) error
+	// PortalBackupGet Back one's customer up
+	// (GET /v1/portal/backup)
+	PortalBackupGet(ctx echo.Context) error
 	// ManagedCustomerList List the customers that one manages
 	// (GET /v1/portal/customers)
 	ManagedCustomerList(ctx echo.Context, params ManagedCustomerListParams) error
@@ -5013,6 +5640,31 @@ func (w *ServerInterfaceWrapper) ActivationPreview(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ActivationPreview(ctx)
+	return err
+}
+
+// BackupRestore converts echo context to params.
+func (w *ServerInterfaceWrapper) BackupRestore(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params BackupRestoreParams
+	// ------------- Optional query parameter "dry_run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dry_run", ctx.QueryParams(), &params.DryRun, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter dry_run: %s", err))
+	}
+
+	// ------------- Optional query parameter "on_conflict" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "on_conflict", ctx.QueryParams(), &params.OnConflict, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter on_conflict: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.BackupRestore(ctx, params)
 	return err
 }
 
@@ -5834,6 +6486,61 @@ func (w *ServerInterfaceWrapper) ActivationRequestSend(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ActivationRequestSend(ctx, customerId, activationRequestId, params)
+	return err
+}
+
+// CustomerBackupGet converts echo context to params.
+func (w *ServerInterfaceWrapper) CustomerBackupGet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CustomerBackupGet(ctx, customerId)
+	return err
+}
+
+// CustomerBackupList converts echo context to params.
+func (w *ServerInterfaceWrapper) CustomerBackupList(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "customer_id" -------------
+	var customerId CustomerId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "customer_id", ctx.Param("customer_id"), &customerId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CustomerBackupListParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CustomerBackupList(ctx, customerId, params)
 	return err
 }
 
@@ -7717,6 +8424,15 @@ func (w *ServerInterfaceWrapper) PasswordResetComplete(ctx echo.Context) error {
 	return err
 }
 
+// PortalBackupGet converts echo context to params.
+func (w *ServerInterfaceWrapper) PortalBackupGet(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PortalBackupGet(ctx)
+	return err
+}
+
 // ManagedCustomerList converts echo context to params.
 func (w *ServerInterfaceWrapper) ManagedCustomerList(ctx echo.Context) error {
 	var err error
@@ -9174,6 +9890,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/readyz", wrapper.ReadinessGet, options.OperationMiddlewares["readinessGet"]...)
 	router.POST(options.BaseURL+"/v1/activations", wrapper.ActivationCreate, options.OperationMiddlewares["activationCreate"]...)
 	router.POST(options.BaseURL+"/v1/activations/preview", wrapper.ActivationPreview, options.OperationMiddlewares["activationPreview"]...)
+	router.POST(options.BaseURL+"/v1/backups/restore", wrapper.BackupRestore, options.OperationMiddlewares["backupRestore"]...)
 	router.GET(options.BaseURL+"/v1/customers", wrapper.CustomerList, options.OperationMiddlewares["customerList"]...)
 	router.POST(options.BaseURL+"/v1/customers", wrapper.CustomerCreate, options.OperationMiddlewares["customerCreate"]...)
 	router.GET(options.BaseURL+"/v1/customers.csv", wrapper.CustomerExport, options.OperationMiddlewares["customerExport"]...)
@@ -9188,6 +9905,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/v1/customers/:customer_id/activation-requests/:activation_request_id", wrapper.ActivationRequestUpdate, options.OperationMiddlewares["activationRequestUpdate"]...)
 	router.POST(options.BaseURL+"/v1/customers/:customer_id/activation-requests/:activation_request_id/mark-sent", wrapper.ActivationRequestMarkSent, options.OperationMiddlewares["activationRequestMarkSent"]...)
 	router.POST(options.BaseURL+"/v1/customers/:customer_id/activation-requests/:activation_request_id/send", wrapper.ActivationRequestSend, options.OperationMiddlewares["activationRequestSend"]...)
+	router.GET(options.BaseURL+"/v1/customers/:customer_id/backup", wrapper.CustomerBackupGet, options.OperationMiddlewares["customerBackupGet"]...)
+	router.GET(options.BaseURL+"/v1/customers/:customer_id/backups", wrapper.CustomerBackupList, options.OperationMiddlewares["customerBackupList"]...)
 	router.POST(options.BaseURL+"/v1/customers/:customer_id/deactivate", wrapper.CustomerDeactivate, options.OperationMiddlewares["customerDeactivate"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/deletion-plan", wrapper.CustomerDeletionPlanGet, options.OperationMiddlewares["customerDeletionPlanGet"]...)
 	router.GET(options.BaseURL+"/v1/customers/:customer_id/domains", wrapper.CustomerDomainList, options.OperationMiddlewares["customerDomainList"]...)
@@ -9235,6 +9954,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/operations/:operation_id/refused-rows", wrapper.OperationRefusedRowList, options.OperationMiddlewares["operationRefusedRowList"]...)
 	router.POST(options.BaseURL+"/v1/password-resets", wrapper.PasswordResetCreate, options.OperationMiddlewares["passwordResetCreate"]...)
 	router.POST(options.BaseURL+"/v1/password-resets/complete", wrapper.PasswordResetComplete, options.OperationMiddlewares["passwordResetComplete"]...)
+	router.GET(options.BaseURL+"/v1/portal/backup", wrapper.PortalBackupGet, options.OperationMiddlewares["portalBackupGet"]...)
 	router.GET(options.BaseURL+"/v1/portal/customers", wrapper.ManagedCustomerList, options.OperationMiddlewares["managedCustomerList"]...)
 	router.POST(options.BaseURL+"/v1/portal/customers", wrapper.ManagedCustomerCreate, options.OperationMiddlewares["managedCustomerCreate"]...)
 	router.GET(options.BaseURL+"/v1/portal/customers/:customer_id", wrapper.ManagedCustomerGet, options.OperationMiddlewares["managedCustomerGet"]...)
@@ -9278,6 +9998,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 }
 
 type ActionNotAllowedApplicationProblemPlusJSONResponse Problem
+
+type ArchiveInvalidApplicationProblemPlusJSONResponse Problem
+
+type ArchiveTooLargeApplicationProblemPlusJSONResponse Problem
 
 type BadRequestApplicationProblemPlusJSONResponse Problem
 
@@ -9357,6 +10081,8 @@ type RangeNotSatisfiableTextResponse string
 
 type RequestStateApplicationProblemPlusJSONResponse Problem
 
+type RestoreBlockedApplicationProblemPlusJSONResponse Problem
+
 type ServiceUnavailableResponseHeaders struct {
 	RetryAfter *int32
 }
@@ -9387,6 +10113,8 @@ type UnauthorizedApplicationProblemPlusJSONResponse struct {
 }
 
 type UnprocessableContentApplicationProblemPlusJSONResponse Problem
+
+type UnsupportedArchiveApplicationProblemPlusJSONResponse Problem
 
 type UnsupportedDocumentApplicationProblemPlusJSONResponse Problem
 
@@ -10223,6 +10951,203 @@ type ActivationPreview503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActivationPreview503ApplicationProblemPlusJSONResponse) VisitActivationPreviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BackupRestoreRequestObject struct {
+	Params      BackupRestoreParams
+	ContentType string
+	Body        io.Reader
+}
+
+type BackupRestoreResponseObject interface {
+	VisitBackupRestoreResponse(w http.ResponseWriter) error
+}
+
+type BackupRestore200JSONResponse RestorePlan
+
+func (response BackupRestore200JSONResponse) VisitBackupRestoreResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BackupRestore201ResponseHeaders struct {
+	Location string
+}
+
+type BackupRestore201JSONResponse struct {
+	Body    Restored
+	Headers BackupRestore201ResponseHeaders
+}
+
+func (response BackupRestore201JSONResponse) VisitBackupRestoreResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BackupRestore400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response BackupRestore400ApplicationProblemPlusJSONResponse) VisitBackupRestoreResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BackupRestore401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response BackupRestore401ApplicationProblemPlusJSONResponse) VisitBackupRestoreResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BackupRestore403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response BackupRestore403ApplicationProblemPlusJSONResponse) VisitBackupRestoreResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BackupRestore409ApplicationProblemPlusJSONResponse struct {
+	RestoreBlockedApplicationProblemPlusJSONResponse
+}
+
+func (response BackupRestore409ApplicationProblemPlusJSONResponse) VisitBackupRestoreResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BackupRestore413ApplicationProblemPlusJSONResponse struct {
+	ArchiveTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response BackupRestore413ApplicationProblemPlusJSONResponse) VisitBackupRestoreResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BackupRestore415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedArchiveApplicationProblemPlusJSONResponse
+}
+
+func (response BackupRestore415ApplicationProblemPlusJSONResponse) VisitBackupRestoreResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BackupRestore422ApplicationProblemPlusJSONResponse struct {
+	ArchiveInvalidApplicationProblemPlusJSONResponse
+}
+
+func (response BackupRestore422ApplicationProblemPlusJSONResponse) VisitBackupRestoreResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BackupRestore500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response BackupRestore500ApplicationProblemPlusJSONResponse) VisitBackupRestoreResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BackupRestore503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response BackupRestore503ApplicationProblemPlusJSONResponse) VisitBackupRestoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -12974,6 +13899,279 @@ type ActivationRequestSend503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActivationRequestSend503ApplicationProblemPlusJSONResponse) VisitActivationRequestSendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBackupGetRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+}
+
+type CustomerBackupGetResponseObject interface {
+	VisitCustomerBackupGetResponse(w http.ResponseWriter) error
+}
+
+type CustomerBackupGet200ResponseHeaders struct {
+	ContentDisposition string
+}
+
+type CustomerBackupGet200ApplicationzipResponse struct {
+	Body          io.Reader
+	Headers       CustomerBackupGet200ResponseHeaders
+	ContentLength int64
+}
+
+func (response CustomerBackupGet200ApplicationzipResponse) VisitCustomerBackupGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/zip")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type CustomerBackupGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBackupGet400ApplicationProblemPlusJSONResponse) VisitCustomerBackupGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBackupGet401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBackupGet401ApplicationProblemPlusJSONResponse) VisitCustomerBackupGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBackupGet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBackupGet403ApplicationProblemPlusJSONResponse) VisitCustomerBackupGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBackupGet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBackupGet404ApplicationProblemPlusJSONResponse) VisitCustomerBackupGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBackupGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBackupGet500ApplicationProblemPlusJSONResponse) VisitCustomerBackupGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBackupGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBackupGet503ApplicationProblemPlusJSONResponse) VisitCustomerBackupGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBackupListRequestObject struct {
+	CustomerId CustomerId `json:"customer_id"`
+	Params     CustomerBackupListParams
+}
+
+type CustomerBackupListResponseObject interface {
+	VisitCustomerBackupListResponse(w http.ResponseWriter) error
+}
+
+type CustomerBackupList200ResponseHeaders struct {
+	Link *string
+}
+
+type CustomerBackupList200JSONResponse struct {
+	Body    BackupPage
+	Headers CustomerBackupList200ResponseHeaders
+}
+
+func (response CustomerBackupList200JSONResponse) VisitCustomerBackupListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBackupList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBackupList400ApplicationProblemPlusJSONResponse) VisitCustomerBackupListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBackupList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBackupList401ApplicationProblemPlusJSONResponse) VisitCustomerBackupListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBackupList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBackupList403ApplicationProblemPlusJSONResponse) VisitCustomerBackupListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBackupList404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBackupList404ApplicationProblemPlusJSONResponse) VisitCustomerBackupListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBackupList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBackupList500ApplicationProblemPlusJSONResponse) VisitCustomerBackupListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerBackupList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBackupList503ApplicationProblemPlusJSONResponse) VisitCustomerBackupListResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -20246,6 +21444,126 @@ func (response PasswordResetComplete503ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type PortalBackupGetRequestObject struct {
+}
+
+type PortalBackupGetResponseObject interface {
+	VisitPortalBackupGetResponse(w http.ResponseWriter) error
+}
+
+type PortalBackupGet200ResponseHeaders struct {
+	ContentDisposition string
+}
+
+type PortalBackupGet200ApplicationzipResponse struct {
+	Body          io.Reader
+	Headers       PortalBackupGet200ResponseHeaders
+	ContentLength int64
+}
+
+func (response PortalBackupGet200ApplicationzipResponse) VisitPortalBackupGetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/zip")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type PortalBackupGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PortalBackupGet400ApplicationProblemPlusJSONResponse) VisitPortalBackupGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalBackupGet401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PortalBackupGet401ApplicationProblemPlusJSONResponse) VisitPortalBackupGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalBackupGet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PortalBackupGet403ApplicationProblemPlusJSONResponse) VisitPortalBackupGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalBackupGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PortalBackupGet500ApplicationProblemPlusJSONResponse) VisitPortalBackupGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PortalBackupGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PortalBackupGet503ApplicationProblemPlusJSONResponse) VisitPortalBackupGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ManagedCustomerListRequestObject struct {
 	Params ManagedCustomerListParams
 }
@@ -26678,6 +27996,9 @@ type StrictServerInterface interface {
 	// ActivationPreview Who a link activates
 	// (POST /v1/activations/preview)
 	ActivationPreview(ctx context.Context, request ActivationPreviewRequestObject) (ActivationPreviewResponseObject, error)
+	// BackupRestore Restore a customer from a backup
+	// (POST /v1/backups/restore)
+	BackupRestore(ctx context.Context, request BackupRestoreRequestObject) (BackupRestoreResponseObject, error)
 	// CustomerList List and search customers
 	// (GET /v1/customers)
 	CustomerList(ctx context.Context, request CustomerListRequestObject) (CustomerListResponseObject, error)
@@ -26726,6 +28047,12 @@ type StrictServerInterface interface {
 	// ActivationRequestSend Send an activation request
 	// (POST /v1/customers/{customer_id}/activation-requests/{activation_request_id}/send)
 	ActivationRequestSend(ctx context.Context, request ActivationRequestSendRequestObject) (ActivationRequestSendResponseObject, error)
+	// CustomerBackupGet Back a customer up
+	// (GET /v1/customers/{customer_id}/backup)
+	CustomerBackupGet(ctx context.Context, request CustomerBackupGetRequestObject) (CustomerBackupGetResponseObject, error)
+	// CustomerBackupList List the backups that were taken of a customer
+	// (GET /v1/customers/{customer_id}/backups)
+	CustomerBackupList(ctx context.Context, request CustomerBackupListRequestObject) (CustomerBackupListResponseObject, error)
 	// CustomerDeactivate Switch a customer's access off
 	// (POST /v1/customers/{customer_id}/deactivate)
 	CustomerDeactivate(ctx context.Context, request CustomerDeactivateRequestObject) (CustomerDeactivateResponseObject, error)
@@ -26861,6 +28188,9 @@ type StrictServerInterface interface {
 	// PasswordResetComplete Set a new password through a link
 	// (POST /v1/password-resets/complete)
 	PasswordResetComplete(ctx context.Context, request PasswordResetCompleteRequestObject) (PasswordResetCompleteResponseObject, error)
+	// PortalBackupGet Back one's customer up
+	// (GET /v1/portal/backup)
+	PortalBackupGet(ctx context.Context, request PortalBackupGetRequestObject) (PortalBackupGetResponseObject, error)
 	// ManagedCustomerList List the customers that one manages
 	// (GET /v1/portal/customers)
 	ManagedCustomerList(ctx context.Context, request ManagedCustomerListRequestObject) (ManagedCustomerListResponseObject, error)
@@ -27236,6 +28566,34 @@ func (sh *strictHandler) ActivationPreview(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(ActivationPreviewResponseObject); ok {
 		return validResponse.VisitActivationPreviewResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// BackupRestore operation middleware
+func (sh *strictHandler) BackupRestore(ctx echo.Context, params BackupRestoreParams) error {
+	var request BackupRestoreRequestObject
+
+	request.Params = params
+	request.ContentType = ctx.Request().Header.Get("Content-Type")
+
+	request.Body = ctx.Request().Body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.BackupRestore(ctx.Request().Context(), request.(BackupRestoreRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BackupRestore")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(BackupRestoreResponseObject); ok {
+		return validResponse.VisitBackupRestoreResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -27767,6 +29125,57 @@ func (sh *strictHandler) ActivationRequestSend(ctx echo.Context, customerId Cust
 		return err
 	} else if validResponse, ok := response.(ActivationRequestSendResponseObject); ok {
 		return validResponse.VisitActivationRequestSendResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CustomerBackupGet operation middleware
+func (sh *strictHandler) CustomerBackupGet(ctx echo.Context, customerId CustomerId) error {
+	var request CustomerBackupGetRequestObject
+
+	request.CustomerId = customerId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CustomerBackupGet(ctx.Request().Context(), request.(CustomerBackupGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CustomerBackupGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CustomerBackupGetResponseObject); ok {
+		return validResponse.VisitCustomerBackupGetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CustomerBackupList operation middleware
+func (sh *strictHandler) CustomerBackupList(ctx echo.Context, customerId CustomerId, params CustomerBackupListParams) error {
+	var request CustomerBackupListRequestObject
+
+	request.CustomerId = customerId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CustomerBackupList(ctx.Request().Context(), request.(CustomerBackupListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CustomerBackupList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CustomerBackupListResponseObject); ok {
+		return validResponse.VisitCustomerBackupListResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -29204,6 +30613,29 @@ func (sh *strictHandler) PasswordResetComplete(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(PasswordResetCompleteResponseObject); ok {
 		return validResponse.VisitPasswordResetCompleteResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PortalBackupGet operation middleware
+func (sh *strictHandler) PortalBackupGet(ctx echo.Context) error {
+	var request PortalBackupGetRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PortalBackupGet(ctx.Request().Context(), request.(PortalBackupGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PortalBackupGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PortalBackupGetResponseObject); ok {
+		return validResponse.VisitPortalBackupGetResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

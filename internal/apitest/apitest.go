@@ -24,6 +24,7 @@ import (
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/background"
+	"github.com/clientele-api/clientele/internal/backups"
 	"github.com/clientele-api/clientele/internal/blobs"
 	"github.com/clientele-api/clientele/internal/contract"
 	"github.com/clientele-api/clientele/internal/dbtest"
@@ -96,6 +97,8 @@ type Server struct {
 	Options   api.Options  // that it was made with
 	Queue     *queue.Queue // takes jobs; they are worked once the test asks for Work
 
+	BlobDir string // where it keeps files; "" where a test has said where
+
 	databaseURL string
 }
 
@@ -157,7 +160,10 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 	require.NoError(t, err)
 	texts, err := messages.Load("")
 	require.NoError(t, err)
-	store, err := blobs.New(ctx, s.DB, cmp.Or(chosen.blobURL, blobs.FileURL(t.TempDir())))
+	if chosen.blobURL == "" {
+		s.BlobDir = t.TempDir()
+	}
+	store, err := blobs.New(ctx, s.DB, cmp.Or(chosen.blobURL, blobs.FileURL(s.BlobDir)))
 	require.NoError(t, err)
 	work, err := background.New(background.Options{
 		DB: s.DB, Blobs: store, Keyring: s.Keyring, Texts: texts, Sender: chosen.sender, BaseURL: cmp.Or(chosen.publicURL, s.URL),
@@ -165,9 +171,14 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 	})
 	require.NoError(t, err)
 	s.Queue = work.Queue
+	snapshots := exports.NewSnapshots(exporting, 500*time.Millisecond)
+	backingUp, err := backups.New(backups.Options{
+		DB: s.DB, Snapshots: snapshots, Blobs: store, Contract: Contract(), Version: "test", Log: log,
+	})
+	require.NoError(t, err)
 	s.Options = api.Options{
 		DB: s.DB, Authority: s.Authority, Keyring: s.Keyring, Hasher: s.Hasher, Activation: work.Activation,
-		Operations: work.Operations, Contract: Contract(), Blobs: store, Exports: exports.NewSnapshots(exporting, 500*time.Millisecond), TermsRequired: chosen.termsRequired,
+		Operations: work.Operations, Contract: Contract(), Blobs: store, Exports: snapshots, Backups: backingUp, TermsRequired: chosen.termsRequired,
 		CORSOrigins: chosen.origins, Log: log,
 	}
 	listener.Config.Handler, err = api.New(s.Options)

@@ -99,7 +99,7 @@ type customerPage struct {
 	NextCursor *string    `json:"next_cursor"`
 }
 
-var actions = []string{"send_activation_request", "delete"}
+var actions = []string{"send_activation_request", "backup", "delete"}
 
 // newReference serves the reference over a database.
 func newReference(b testing.TB, databaseURL string) (addr string) {

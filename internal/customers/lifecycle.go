@@ -31,6 +31,7 @@ const (
 	ActionActivate              Action = "activate"
 	ActionDeactivate            Action = "deactivate"
 	ActionDeleteIdentities      Action = "delete_identities"
+	ActionBackup                Action = "backup"
 	ActionDelete                Action = "delete"
 
 	ActionAddIdentity Action = "add_identity"
@@ -50,12 +51,14 @@ var transitions = []transition{
 	{Unregistered, ActionSendActivationRequest, Unregistered},
 	{Unregistered, ActionAddIdentity, Inactive},
 	{Unregistered, ActionFollowLink, Active},
+	{Unregistered, ActionBackup, Unregistered},
 	{Unregistered, ActionDelete, ""},
 
 	{Inactive, ActionSendActivationRequest, Inactive},
 	{Inactive, ActionActivate, Active},
 	{Inactive, ActionAddIdentity, Inactive},
 	{Inactive, ActionFollowLink, Active},
+	{Inactive, ActionBackup, Inactive},
 	{Inactive, ActionDelete, ""},
 
 	{Active, ActionSendActivationRequest, Active},
@@ -63,10 +66,12 @@ var transitions = []transition{
 	{Active, ActionDeleteIdentities, Unregistered},
 	{Active, ActionAddIdentity, Active},
 	{Active, ActionFollowLink, Active},
+	{Active, ActionBackup, Active},
 	{Active, ActionDelete, ""},
 
 	{Deactivated, ActionActivate, Active},
 	{Deactivated, ActionAddIdentity, Deactivated},
+	{Deactivated, ActionBackup, Deactivated},
 	{Deactivated, ActionDelete, ""},
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/clientele-api/clientele/api"
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/background"
+	"github.com/clientele-api/clientele/internal/backups"
 	"github.com/clientele-api/clientele/internal/blobs"
 	"github.com/clientele-api/clientele/internal/config"
 	"github.com/clientele-api/clientele/internal/contract"
@@ -232,10 +233,17 @@ func shutDown(servers []*http.Server) error {
 func (s *server) handler(
 	authority *tokens.Authority, keyring *secrets.Keyring, work background.Work, loaded *contract.Contract,
 ) (handler, metrics http.Handler, err error) {
+	snapshots := exports.NewSnapshots(s.exporting, exportWait)
+	backingUp, err := backups.New(backups.Options{
+		DB: s.database, Snapshots: snapshots, Blobs: s.store, Contract: loaded, Version: Version, Log: s.log,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
 	options := api.Options{
 		DB: s.database, Authority: authority, Keyring: keyring, Hasher: passwords.NewHasher(),
 		Activation: work.Activation, Operations: work.Operations, Contract: loaded, Blobs: s.store,
-		Exports:       exports.NewSnapshots(s.exporting, exportWait),
+		Exports: snapshots, Backups: backingUp,
 		TermsRequired: s.settings.TermsRequired, TrustedProxies: s.settings.TrustedProxies,
 		CORSOrigins: s.settings.CORSOrigins, Log: s.log,
 	}

@@ -76,6 +76,7 @@ func customerColumns() []column[customers.Customer] {
 		{"last_activity_at", of("last_activity_at"), func(t []byte, c *row) []byte { return moment(t, c.LastActivityAt) }},
 		{"terms", of("terms_version", "terms_accepted_at"), terms},
 		{"allowed_actions", of("status"), actions},
+		{"restored_at", of("restored_at"), func(t []byte, c *row) []byte { return moment(t, c.RestoredAt) }},
 		{"version", of("version"), func(t []byte, c *row) []byte { return strconv.AppendInt(t, c.Version, 10) }},
 		{"created_at", of("created_at"), func(t []byte, c *row) []byte { return moment(t, &c.CreatedAt) }},
 		{"updated_at", of("updated_at"), func(t []byte, c *row) []byte { return moment(t, &c.UpdatedAt) }},

@@ -63,7 +63,7 @@ func DomainFields() Fields {
 			{"origin_port", asNumber, "null"}, {"cache_configuration", asObject, "null"}, {"redirection", asObject, "null"},
 			{"ssl_expires_at", asMoment, "null"}, {"tls_protocol", asText, "null"}, {"waf_configuration", asObject, "null"},
 			{"id", notRead, ""}, {"customer_id", notRead, ""}, {"customer_name", notRead, ""}, {"host_unicode", notRead, ""},
-			{"version", notRead, ""}, {"created_at", notRead, ""}, {"updated_at", notRead, ""},
+			{"restored_at", notRead, ""}, {"version", notRead, ""}, {"created_at", notRead, ""}, {"updated_at", notRead, ""},
 		},
 		aliases: map[string]string{"ssl_expiry_date": "ssl_expires_at"},
 	}
