@@ -6,6 +6,7 @@
 //	go test ./internal/bench -run '^$' -bench Scale -million -timeout 30m    some minutes, and 3 GB of memory or disk
 //	go test ./internal/bench -run '^$' -bench Exports -million -timeout 60m  some minutes, and 4 GB of memory or disk
 //	go test ./internal/bench -run '^$' -bench Publishings -million -timeout 30m  the same, and 4 GB
+//	go test ./internal/bench -run '^$' -bench Backups -million               a minute, and 3 GB of memory or disk
 //	go test ./internal/bench -run '^$' -bench Imports -million -timeout 3h   an hour and less, and 15 GB of disk
 //	go test ./internal/bench -run '^$' -bench JobFiles -gib                  some minutes, and 8 GB of disk
 //
@@ -91,6 +92,17 @@
 //	ratio-up    0.7 or more; the product hashes and waits for the disk as well, and looks for a PDF's end on the way
 //	ratio-down  0.7 or more
 //	MB-grown    the most memory that the program has beyond what it had before: less than 32
+//
+// # Customers as archives: Backups
+//
+// A customer is backed up whose jobs have 8 files of 32 MiB or, with -million, 64; and one with 2,000 files of 2 KiB or, with
+// -million, 10,000. The reference is zip -0, which copies just these files into an archive and knows nothing else of them; a
+// loop around archive/zip stands in for it where there is none. Both have their bytes thrown away by this process, and find
+// the files in the system's cache:
+//
+//	ratio     MB/s by zipped-MB/s                               0.7 or more for large files
+//	files/s   of small files, each of which is opened, hashed and held against its row
+//	MB-grown  the most that the program has, beyond what it had  less than 32
 //
 // # The program: Program
 //

@@ -36,7 +36,7 @@ const (
 			ssl_expires_at, tls_protocol, waf_configuration
 		FROM domains JOIN customers ON customers.id = customer_id ORDER BY host, domains.id`
 	allCustomers = `SELECT customers.id, name, email, phone, company, address, comments, modules, parent_id, external_id,
-			locale, status, invited_at, last_activity_at, accepted.version, accepted_at, customers.version, created_at,
+			locale, status, invited_at, last_activity_at, accepted.version, accepted_at, restored_at, customers.version, created_at,
 			updated_at
 		FROM customers LEFT JOIN customer_activity ON customer_activity.customer_id = customers.id
 		LEFT JOIN (SELECT customer_id, version, accepted_at FROM terms_acceptances JOIN terms ON terms.id = terms_id

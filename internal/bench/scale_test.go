@@ -14,7 +14,7 @@ import (
 	"github.com/clientele-api/clientele/internal/dbtest"
 )
 
-var million = flag.Bool("million", false, "let BenchmarkScale and BenchmarkExports measure 1,000,000 rows, which take some minutes to prepare")
+var million = flag.Bool("million", false, "let benchmarks measure 1,000,000 rows, or whole sizes, which take some minutes to prepare")
 
 const (
 	fewCustomers  = 10_000
