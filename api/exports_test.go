@@ -190,7 +190,7 @@ func TestCustomerExport(t *testing.T) {
 		"id": customer.Id.String(), "name": "'s-Hertogenbosch", "email": "", "phone": "+48 22 555 39 32", "company": "",
 		"address":  "=1\n2\rx\n\"3\"", // readers of CSV take any line break inside of a cell for LF
 		"comments": "-, \tש 👩‍🚀", "modules": "a, b", "parent_id": parent.Id.String(), "external_id": "@x", "locale": "en",
-		"status": "unregistered", "invited_at": "", "last_activity_at": "", "terms": "",
+		"status": "unregistered", "invited_at": "", "last_activity_at": "", "terms": "", "restored_at": "",
 		"allowed_actions": strings.Join(listed.AllowedActions, ", "), "version": "1",
 		"created_at": customer.CreatedAt.Format(time.RFC3339Nano), "updated_at": customer.UpdatedAt.Format(time.RFC3339Nano),
 	}, cells)
