@@ -347,6 +347,8 @@ func TestRestoreRefuses(t *testing.T) {
 			found.names, found.files["run.exe"] = append(found.names, "run.exe"), []byte("MZ")
 			return found.pack(t)
 		}, "run.exe", "unknown_entry"},
+		"a manifest that is huge": {changed("manifest.json", `"format_version": 1`, `"format_version": 1, "a": "`+
+			strings.Repeat("long ", 300_000)+`", "b": "`+strings.Repeat("long ", 300_000)+`"`), "manifest.json", "record_too_large"},
 		"a record that is huge": {changed("notes.json", "called", strings.Repeat("long ", 500_000)), "notes.json", "record_too_large"},
 	} {
 		t.Run(name, func(t *testing.T) {

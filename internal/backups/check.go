@@ -61,8 +61,12 @@ type checking struct {
 	done      bool                   // whether every record is known to be right
 }
 
-// checkedAtOnce is how many records are dealt with at once.
-const checkedAtOnce = 500
+// checkedAtOnce is how many records are dealt with at once, or fewer that have as many bytes: what they come to in memory is
+// a multiple of these.
+const (
+	checkedAtOnce    = 500
+	checkedBytesOnce = 4 << 20
+)
 
 // check looks through the whole archive but for the files of jobs: every record is right, what is referred to is there, and
 // the plan is made.
@@ -214,11 +218,12 @@ func records[Record any](c *checking, file string, do func(first int, some []Rec
 	}
 	defer content.Close()
 	reader := newRecordReader(file, content)
-	number := 0
+	number, held := 0, 0
 	some := make([]Record, 0, checkedAtOnce)
 	hand := func() error {
 		err := do(number-len(some), some)
-		some = some[:0]
+		clear(some) // what the next ones do not take the place of is not kept for them
+		some, held = some[:0], 0
 		return err
 	}
 	err = reader.array(func(text json.RawMessage) error {
@@ -227,7 +232,8 @@ func records[Record any](c *checking, file string, do func(first int, some []Rec
 		if err := c.read(file, number, text, &record); err != nil {
 			return err
 		}
-		if some = append(some, record); len(some) == cap(some) {
+		held += len(text)
+		if some = append(some, record); len(some) == cap(some) || held > checkedBytesOnce {
 			return hand()
 		}
 		return c.ctx.Err()

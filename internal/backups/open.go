@@ -135,7 +135,7 @@ func (o *opened) readManifest(from *entry) error {
 	}
 	defer content.Close()
 	reader := newRecordReader(manifestFile, content)
-	header := map[string]json.RawMessage{}
+	header, size := map[string]json.RawMessage{}, 0 // of all but the entries, each of which is a record of its own
 	err = reader.object(func(name string) error {
 		if _, twice := header[name]; twice {
 			return wrong("duplicate_member", manifestFile, "has a member twice")
@@ -145,6 +145,9 @@ func (o *opened) readManifest(from *entry) error {
 			return reader.array(func(record json.RawMessage) error { return o.list(record) })
 		}
 		header[name], err = reader.record()
+		if size += len(name) + len(header[name]); err == nil && size > maxRecord {
+			err = wrong("record_too_large", manifestFile, fmt.Sprintf("has more than %d bytes beside its entries", maxRecord))
+		}
 		return err
 	})
 	if err != nil {
