@@ -71,7 +71,7 @@ func (s *Server) putJobFile(
 		return jobs.PutFile(ctx, tx, by, id, tags, received)
 	})
 	if err != nil || stored.IsUnused {
-		jobs.Discard(ctx, s.blobs, received)
+		s.blobs.Discard(ctx, received.Blob.Key)
 	}
 	return stored, err
 }

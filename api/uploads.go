@@ -12,13 +12,15 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/clientele-api/clientele/internal/blobs"
+	"github.com/clientele-api/clientele/internal/fault"
 )
 
 // pieceTime is how long the next piece of an upload or a download may take: however large it is, it may take as long as
 // it moves.
 const pieceTime = 30 * time.Second
 
-// upload gives the body of a request that streams, without the time that ordinary requests have for all of theirs.
+// upload gives the body of a request that streams, without the time that ordinary requests have for all of theirs. That it
+// ends too early is its sender's fault, which no reader below can know.
 func upload(ctx context.Context, body io.Reader) io.Reader {
 	controller := requestOf(ctx).controller
 	_ = controller.SetWriteDeadline(time.Time{}) // where there is none to lift, there is none
@@ -35,6 +37,9 @@ func (u *uploadReader) Read(into []byte) (int, error) {
 	n, err := u.from.Read(into)
 	if err != nil {
 		_ = u.controller.SetWriteDeadline(time.Now().Add(pieceTime)) // the answer has its own time
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fault.BodyIncomplete(err)
 	}
 	return n, err
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -55,11 +54,11 @@ func (s *Service) Restore(ctx context.Context, change postgres.Change, source So
 		return Restored{}, err
 	}
 	defer free()
-	spooled, err := s.Blobs.Write(ctx, blobKind, arriving{source.Content}, MaxArchive)
+	spooled, err := s.Blobs.Write(ctx, blobKind, source.Content, MaxArchive)
 	if err != nil {
 		return Restored{}, err
 	}
-	defer s.discard(ctx, spooled.Key)
+	defer s.Blobs.Discard(ctx, spooled.Key)
 	from, err := s.Blobs.OpenAt(ctx, spooled.Key)
 	if err != nil {
 		return Restored{}, err
@@ -80,26 +79,6 @@ func (s *Service) Restore(ctx context.Context, change postgres.Change, source So
 		return Restored{}, blocked(c.plan)
 	}
 	return s.restore(ctx, change, c)
-}
-
-// arriving makes a fault of a sender that hangs up.
-type arriving struct{ from io.Reader }
-
-func (a arriving) Read(into []byte) (int, error) {
-	n, err := a.from.Read(into)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = fault.BodyIncomplete(err)
-	}
-	return n, err
-}
-
-// discard deletes a blob that nothing refers to. When that fails, it goes with all others.
-func (s *Service) discard(ctx context.Context, key string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-	defer cancel()
-	if err := s.Blobs.Delete(ctx, key); err != nil {
-		s.Log.WarnContext(ctx, "the archive of a restore stays until it is swept", "error", err)
-	}
 }
 
 func blocked(plan Plan) error {

@@ -143,6 +143,17 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
+// Discard is Delete for a blob that is not needed after all, whoever has hung up meanwhile. Where it cannot be deleted now it
+// goes with all others that nothing refers to.
+func (s *Store) Discard(ctx context.Context, key string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardTime)
+	defer cancel()
+	_ = s.Delete(ctx, key)
+}
+
+// discardTime is how long it may take to delete what Sweep would delete later.
+const discardTime = 30 * time.Second
+
 func (s *Store) deleteBytes(ctx context.Context, key string) error {
 	if err := s.bucket.Delete(ctx, key); err != nil && !isMissing(err) {
 		return fmt.Errorf("deleting the bytes of blob %s: %w", key, err)

@@ -53,8 +53,7 @@ func Receive(ctx context.Context, store *blobs.Store, source Source) (Received, 
 	if err != nil {
 		return Received{}, err
 	}
-	arriving := &arriving{from: source.Content}
-	buffered := bufio.NewReader(arriving)
+	buffered := bufio.NewReader(source.Content)
 	head, err := buffered.Peek(8)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return Received{}, err
@@ -96,15 +95,4 @@ func encodingOf(format Format, said, charset string) (string, error) {
 		return "", unsupported("The charset has to be one of " + strings.Join(csvfile.Encodings(), ", ") + ".")
 	}
 	return said, nil
-}
-
-// arriving makes a fault of a sender that hangs up.
-type arriving struct{ from io.Reader }
-
-func (a *arriving) Read(into []byte) (int, error) {
-	n, err := a.from.Read(into)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = fault.BodyIncomplete(err)
-	}
-	return n, err
 }

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -17,6 +16,7 @@ import (
 	"github.com/clientele-api/clientele/internal/digests"
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/filename"
+	"github.com/clientele-api/clientele/internal/pdf"
 )
 
 // The kinds of a job's files.
@@ -70,7 +70,7 @@ func Receive(ctx context.Context, store *blobs.Store, upload Upload) (Received, 
 	if err != nil {
 		return Received{}, err
 	}
-	verifier, content := expected.Verify(arriving{upload.Content})
+	verifier, content := expected.Verify(upload.Content)
 	if upload.Kind == Input {
 		content = &pdfReader{from: content}
 	}
@@ -133,55 +133,26 @@ func invalid(detail string) error {
 	return &fault.Error{Kind: fault.Invalid, Code: "file_invalid", Detail: detail}
 }
 
-// Discard deletes a received file that belongs to no job after all. When that fails, it goes with all others that nothing
-// refers to.
-func Discard(ctx context.Context, store *blobs.Store, received Received) {
-	_ = store.Delete(context.WithoutCancel(ctx), received.Blob.Key)
-}
-
-// arriving is the body of a request: one that ends too early is the sender's fault.
-type arriving struct{ from io.Reader }
-
-func (a arriving) Read(into []byte) (int, error) {
-	n, err := a.from.Read(into)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = fault.BodyIncomplete(err)
-	}
-	return n, err
-}
-
-// What a PDF begins with, and what it has within its last bytes.
-const (
-	pdfHead    = "%PDF-"
-	pdfEnd     = "%%EOF"
-	pdfEndSize = 1024
-)
-
 // pdfReader passes on a PDF. What is none, or has not come to its end, it refuses with an error of the reader, so that
 // nothing of it is kept.
 type pdfReader struct {
-	from io.Reader
-	head []byte // as far as it has come
-	tail []byte // the last bytes so far
+	from   io.Reader
+	head   []byte // as far as it has come
+	ending pdf.Ending
 }
 
 // Read reads on.
 func (p *pdfReader) Read(into []byte) (int, error) {
 	n, err := p.from.Read(into)
 	part := into[:n]
-	if missing := len(pdfHead) - len(p.head); missing > 0 {
+	if missing := len(pdf.Head) - len(p.head); missing > 0 {
 		p.head = append(p.head, part[:min(missing, n)]...)
-		if !bytes.HasPrefix([]byte(pdfHead), p.head) {
+		if string(p.head) != pdf.Head[:len(p.head)] {
 			return 0, invalid("The file does not begin like a PDF.")
 		}
 	}
-	if n >= pdfEndSize {
-		p.tail = append(p.tail[:0], part[n-pdfEndSize:]...)
-	} else {
-		p.tail = append(p.tail, part...)
-		p.tail = append(p.tail[:0], p.tail[max(0, len(p.tail)-pdfEndSize):]...)
-	}
-	if errors.Is(err, io.EOF) && len(p.head) > 0 && !bytes.Contains(p.tail, []byte(pdfEnd)) {
+	p.ending.Add(part)
+	if errors.Is(err, io.EOF) && len(p.head) > 0 && !p.ending.Found() {
 		return 0, invalid("The file begins like a PDF and does not end like one.")
 	}
 	return n, err
@@ -196,7 +167,7 @@ func keepJSON(ctx context.Context, store *blobs.Store, key string) error {
 	defer reader.Close()
 	err = checkJSON(bufio.NewReader(reader))
 	if fault.IsKind(err, fault.Invalid) {
-		Discard(ctx, store, Received{Blob: blobs.Blob{Key: key}})
+		store.Discard(ctx, key)
 	}
 	return err
 }

@@ -12,16 +12,17 @@ import (
 	"unicode/utf8"
 
 	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/pdf"
 )
 
 // The types of documents.
 const (
-	pdf      = "application/pdf"
-	html     = "text/html"
-	markdown = "text/markdown"
+	pdfType  = "application/pdf"
+	htmlType = "text/html"
+	textType = "text/markdown"
 )
 
-// headLength is how much of a document is looked at to tell what it is; a PDF has its mark within the last as many bytes.
+// headLength is how much of a document is looked at to tell what it is.
 const headLength = 1024
 
 // inspector reads a document on and judges it on the way: text must be UTF-8 without NUL characters, and a PDF must be
@@ -31,7 +32,7 @@ type inspector struct {
 	contentType string
 	written     bool   // of text, whether there is more than white space
 	carried     []byte // of text, the start of a character that has not come whole
-	tail        []byte // of a PDF
+	ending      pdf.Ending
 }
 
 // inspect tells what a document is by its first bytes, which must agree with what the caller says it is.
@@ -39,7 +40,7 @@ func inspect(declared string, content io.Reader) (*inspector, error) {
 	buffered := bufio.NewReaderSize(content, headLength)
 	head, err := buffered.Peek(headLength)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fault.BodyIncomplete(err)
+		return nil, err
 	}
 	if len(head) == 0 {
 		return nil, invalid("The document is empty.")
@@ -54,14 +55,14 @@ func inspect(declared string, content io.Reader) (*inspector, error) {
 	}
 	switch {
 	case err == nil && (media == "application/octet-stream" || media == found):
-	case err == nil && media == markdown && found == html: // Markdown may begin with a tag
-		found = markdown
-	case err == nil && (media == pdf || media == html || media == markdown):
+	case err == nil && media == textType && found == htmlType: // Markdown may begin with a tag
+		found = textType
+	case err == nil && (media == pdfType || media == htmlType || media == textType):
 		return nil, invalid("The document is not what Content-Type says it is.")
 	default:
 		return nil, &fault.Error{
 			Kind: fault.UnsupportedMedia, Code: "unsupported_media_type",
-			Detail: "The operation takes " + pdf + ", " + html + " or " + markdown + ".",
+			Detail: "The operation takes " + pdfType + ", " + htmlType + " or " + textType + ".",
 		}
 	}
 	return &inspector{from: buffered, contentType: found}, nil
@@ -71,12 +72,12 @@ func inspect(declared string, content io.Reader) (*inspector, error) {
 func detect(head []byte) string {
 	text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n")
 	switch {
-	case bytes.HasPrefix(head, []byte("%PDF-")):
-		return pdf
+	case bytes.HasPrefix(head, []byte(pdf.Head)):
+		return pdfType
 	case len(text) > 1 && text[0] == '<' && (text[1] == '!' || text[1] == '?' || isLetter(text[1])):
-		return html
+		return htmlType
 	}
-	return markdown
+	return textType
 }
 
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
@@ -87,21 +88,17 @@ func (i *inspector) Read(into []byte) (int, error) {
 	if fault := i.judge(into[:n]); fault != nil {
 		return 0, fault
 	}
-	switch {
-	case errors.Is(err, io.EOF):
+	if errors.Is(err, io.EOF) {
 		if fault := i.conclude(); fault != nil {
 			return 0, fault
 		}
-	case err != nil:
-		err = fault.BodyIncomplete(err)
 	}
 	return n, err
 }
 
 func (i *inspector) judge(part []byte) error {
-	if i.contentType == pdf {
-		i.tail = append(i.tail, part...)
-		i.tail = append(i.tail[:0], i.tail[max(0, len(i.tail)-headLength):]...)
+	if i.contentType == pdfType {
+		i.ending.Add(part)
 		return nil
 	}
 	text := slices.Concat(i.carried, part)
@@ -122,13 +119,13 @@ func (i *inspector) judge(part []byte) error {
 
 // conclude judges a document that has come to its end.
 func (i *inspector) conclude() error {
-	if i.contentType == pdf && !bytes.Contains(i.tail, []byte("%%EOF")) {
+	if i.contentType == pdfType && !i.ending.Found() {
 		return invalid("The document begins like a PDF and does not end like one.")
 	}
 	if len(i.carried) > 0 {
 		return invalid("The document is not text in UTF-8.")
 	}
-	if i.contentType != pdf && !i.written {
+	if i.contentType != pdfType && !i.written {
 		return invalid("The document is empty.")
 	}
 	return nil
