@@ -15,6 +15,7 @@ import (
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/backups"
+	"github.com/clientele-api/clientele/internal/filename"
 )
 
 // CustomerBackupGet backs a customer up.
@@ -115,7 +116,7 @@ func (s *Server) backup(ctx context.Context, customerID uuid.UUID) (*archiveAnsw
 
 // archiveName is what an archive is called after its customer.
 func (s *Server) archiveName(customer string) string {
-	return fileName(customer + " " + s.db.Now().Format(time.DateOnly) + ".zip")
+	return filename.FromText(customer, " "+s.db.Now().Format(time.DateOnly)+".zip")
 }
 
 // VisitCustomerBackupGetResponse writes the backup.

@@ -6,9 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/google/uuid"
 	"github.com/munnerz/goautoneg"
@@ -18,6 +16,7 @@ import (
 	"github.com/clientele-api/clientele/internal/customers"
 	"github.com/clientele-api/clientele/internal/domains"
 	"github.com/clientele-api/clientele/internal/exports"
+	"github.com/clientele-api/clientele/internal/filename"
 	"github.com/clientele-api/clientele/internal/listing"
 	"github.com/clientele-api/clientele/internal/sheets"
 )
@@ -144,7 +143,7 @@ func beginExport[Row any](ctx context.Context, s *Server, of exportOf[Row]) (*ex
 		snapshot.Close()
 		return nil, err
 	}
-	started.fileName = fileName(title + " " + s.db.Now().Format(time.DateOnly) + ending)
+	started.fileName = filename.FromText(title, " "+s.db.Now().Format(time.DateOnly)+ending)
 	started.write = stream.Write
 	started.end = func() {
 		cancel()
@@ -209,21 +208,6 @@ func (p *pieceWriter) Write(piece []byte) (int, error) {
 		err = p.controller.Flush()
 	}
 	return n, err
-}
-
-// fileName makes a name for a file of a text: without what file systems do not take, and without the invisible characters
-// by which one name passes for another.
-func fileName(text string) string {
-	name := strings.Map(func(r rune) rune {
-		switch {
-		case strings.ContainsRune(`/\:*?"<>|`, r):
-			return '-'
-		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == unicode.ReplacementChar:
-			return -1
-		}
-		return r
-	}, text)
-	return strings.TrimLeft(name, ". ")
 }
 
 // listParams gives the parameters of the list that the export is of.

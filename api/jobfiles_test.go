@@ -64,7 +64,7 @@ func TestFilesOfAJob(t *testing.T) {
 	support, response := putFile(t, me, own+"support", script, html...)
 	require.Equal(t, 201, response.Status)
 	require.Equal(t, openapi.JobFile{
-		Kind: "support", Filename: "a_b_c_.html", ContentType: "text/html; charset=UTF-8", Size: int64(len(script)),
+		Kind: "support", Filename: "a-b-c-.html", ContentType: "text/html; charset=UTF-8", Size: int64(len(script)),
 		Sha256: hexOf(script), UploadedAt: support.UploadedAt,
 	}, support)
 	require.Equal(t, `"`+support.Sha256+`"`, response.Header.Get("ETag"))
@@ -89,7 +89,7 @@ func TestFilesOfAJob(t *testing.T) {
 		other := caller.Must(t, 200, "GET", at+"support", nil)
 		require.Equal(t, script, string(other.Body))
 		require.Equal(t, "application/octet-stream", other.Header.Get("Content-Type"), "what is no script by its type is run by nobody")
-		require.Equal(t, "attachment; filename=a_b_c_.html", other.Header.Get("Content-Disposition"))
+		require.Equal(t, "attachment; filename=a-b-c-.html", other.Header.Get("Content-Disposition"))
 		require.JSONEq(t, `{"media": "A4"}`, string(caller.Must(t, 200, "GET", at+"pdl-model", nil).Body))
 
 		tag := whole.Header.Get("ETag")

@@ -15,6 +15,7 @@ import (
 	"github.com/clientele-api/clientele/internal/customers"
 	"github.com/clientele-api/clientele/internal/etag"
 	"github.com/clientele-api/clientele/internal/exports"
+	"github.com/clientele-api/clientele/internal/filename"
 	"github.com/clientele-api/clientele/internal/operations"
 	"github.com/clientele-api/clientele/internal/postgres"
 )
@@ -110,7 +111,7 @@ func (s *Server) OperationRefusedRowList(ctx context.Context, request openapi.Op
 	if operations.HasLines(operation) && goautoneg.Negotiate(answer.request.http.Header.Get("Accept"), []string{mediaCSV, mediaLines}) == mediaLines {
 		answer.mediaType, format, ending = mediaLines, operations.Lines(), ".ndjson"
 	}
-	answer.fileName = fileName("refused rows " + s.db.Now().Format(time.DateOnly) + ending)
+	answer.fileName = filename.FromText("refused rows", " "+s.db.Now().Format(time.DateOnly)+ending)
 	answer.write = func(to io.Writer) error { return operations.WriteRefusals(ctx, s.db, operation.ID, to, format) }
 	return answer, nil
 }

@@ -4,10 +4,11 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"github.com/clientele-api/clientele/internal/jobs"
 )
 
 func TestNewIDs(t *testing.T) {
@@ -52,16 +53,16 @@ func TestIDsInEvents(t *testing.T) {
 	require.Nil(t, found)
 }
 
-func TestSafeNames(t *testing.T) {
+func TestEntryNames(t *testing.T) {
 	t.Parallel()
+	id := uuid.MustParse("01993b31-2c4e-7f90-a1b2-3c4d5e6f7081")
+	folder := id.String() + "/"
+	require.Equal(t, folder+"input.pdf", entryName(id, jobs.Input, "../menus.pdf"))
+	require.Equal(t, folder+"pdl-model.json", entryName(id, jobs.PDLModel, "x"))
 	for given, expected := range map[string]string{
-		"Farben 1.txt": "Farben 1.txt", "ż.pdf": "ż.pdf", "../../etc/passwd": "..-..-etc-passwd", `C:\a"b`: "C--a-b", "a\x00b\n.txt": "ab.txt",
-		"\u202etxt.exe": "txt.exe", "dots...": "dots", " . ": "file", "": "file", "a\xffb": "ab",
-		strings.Repeat("ż", 200) + ".tiff": strings.Repeat("ż", 72) + ".tiff",
+		"Farben 1.txt": "Farben 1.txt", "../../etc/passwd": "passwd", `C:\a"b`: "a-b", "": "file", " . ": "file",
+		strings.Repeat("ż", 200) + ".tiff": strings.Repeat("ż", 97) + ".tiff",
 	} {
-		name := safeName(given)
-		require.Equal(t, expected, name)
-		require.True(t, utf8.ValidString(name))
-		require.LessOrEqual(t, len(name), maxFileName)
+		require.Equal(t, folder+"support-"+expected, entryName(id, jobs.Support, given))
 	}
 }

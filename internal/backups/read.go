@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -322,7 +321,7 @@ func (r reader) jobs() error {
 			file.Entry = entryName(j.ID, file.Kind, file.Filename)
 			record.Files = append(record.Files, file.jobFile)
 			err := r.into.files.add(storedFile{
-				Entry: file.Entry, BlobKey: file.BlobKey, Size: file.Size, SHA256: file.SHA256, Packed: slices.Contains(packedKinds, file.Kind),
+				Entry: file.Entry, BlobKey: file.BlobKey, Size: file.Size, SHA256: file.SHA256, Packed: isPacked(file.Kind),
 			})
 			if err != nil {
 				return nil, false, err

@@ -38,21 +38,32 @@ func Check(header string) error {
 }
 
 // Clean gives the name without directories, without what file systems do not take or people do not see, and not too long;
-// "" when nothing is left of it.
+// "" when nothing is left of it. What is clean stays as it is.
 func Clean(name string) string {
-	name = path.Base(strings.ReplaceAll(name, `\`, "/"))
-	name = strings.Map(func(r rune) rune {
+	name = harmless(path.Base(strings.ReplaceAll(name, `\`, "/")))
+	return strings.Trim(shorten(strings.Trim(name, ". ")), ". ")
+}
+
+// FromText makes a name of a text that is none, such as a title, with an ending that it keeps however long the text is.
+func FromText(text, ending string) string {
+	name := strings.TrimLeft(harmless(text), ". ")
+	return cut(name, MaxBytes-len(ending)) + ending
+}
+
+// harmless gives the text without the characters that file systems do not take, and without the invisible ones by which one
+// name passes for another.
+func harmless(text string) string {
+	return strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == utf8.RuneError: // Cf turns the direction of text, among others
 			return -1
 		case unicode.IsSpace(r):
 			return ' '
-		case strings.ContainsRune(`<>:"/|?*`, r):
-			return '_'
+		case strings.ContainsRune(`<>:"/\|?*`, r):
+			return '-'
 		}
 		return r
-	}, name)
-	return strings.Trim(shorten(strings.Trim(name, ". ")), ". ")
+	}, text)
 }
 
 // shorten cuts a name that is too long before its ending.

@@ -44,7 +44,7 @@ func TestClean(t *testing.T) {
 		"Jídelní lístek (3).PDF": "Jídelní lístek (3).PDF",
 		"../../etc/passwd":       "passwd",
 		`C:\Users\ada\menus.pdf`: "menus.pdf",
-		"/":                      "_",
+		"/":                      "-",
 		"..":                     "",
 		".":                      "",
 		"":                       "",
@@ -55,7 +55,7 @@ func TestClean(t *testing.T) {
 		"wide\u3000space":        "wide space",
 		"invoice\u202efdp.exe":   "invoicefdp.exe",
 		"zero\u200bwidth\ufeff":  "zerowidth",
-		`a<b>c:d"e|f?g*h`:        "a_b_c_d_e_f_g_h",
+		`a<b>c:d"e|f?g*h`:        "a-b-c-d-e-f-g-h",
 		"trailing. . ":           "trailing",
 		long + ".pdf":            strings.Repeat("ż", 98) + ".pdf",
 		long + "." + long:        strings.Repeat("ż", 100),
@@ -67,6 +67,21 @@ func TestClean(t *testing.T) {
 		clean := filename.Clean(name)
 		require.LessOrEqual(t, len(clean), filename.MaxBytes)
 		require.True(t, utf8.ValidString(clean))
+	}
+}
+
+func TestFromText(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("ż", 150)
+	for text, name := range map[string]string{
+		"Königlich Essen":        "Königlich Essen 2026-03-01.zip",
+		"../../etc/passwd":       "-..-etc-passwd 2026-03-01.zip",
+		`C:\a"b`:                 "C--a-b 2026-03-01.zip",
+		"a\x00b\n\u202ec\xff d.": "abc d. 2026-03-01.zip",
+		"":                       " 2026-03-01.zip",
+		long:                     strings.Repeat("ż", 92) + " 2026-03-01.zip",
+	} {
+		require.Equal(t, name, filename.FromText(text, " 2026-03-01.zip"), "%q", text)
 	}
 }
 
