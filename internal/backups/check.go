@@ -2,51 +2,20 @@ package backups
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/customers"
-	"github.com/clientele-api/clientele/internal/domains"
 	"github.com/clientele-api/clientele/internal/events"
-	"github.com/clientele-api/clientele/internal/identities"
+	"github.com/clientele-api/clientele/internal/hostname"
 	"github.com/clientele-api/clientele/internal/jobs"
+	"github.com/clientele-api/clientele/internal/textfold"
 )
-
-// maxFindings is how many blockers and how many warnings are listed.
-const maxFindings = 100
-
-// Plan is what restoring an archive would do.
-type Plan struct {
-	CustomerID   uuid.UUID // that the archive has
-	CustomerName string
-	Status       string // that it would have
-	BackupID     uuid.UUID
-	TakenAt      time.Time
-	Counts       Counts
-	Blockers     []Finding // what stands in the way; the first hundred
-	Warnings     []Finding // what does not come back as it was; the first hundred
-}
-
-// Counts is how much comes back.
-type Counts struct {
-	Identities, Jobs, Files, Bytes, Domains, Notes, Publishings, TermsAcceptances, Events int64
-}
-
-// Finding is something that is in the way, or that is to be known.
-type Finding struct {
-	Code    string
-	Kind    string // of the resource of the backup that it is about
-	ID      uuid.UUID
-	Message string
-}
 
 // checking looks through an archive before anything of it is written.
 type checking struct {
@@ -60,13 +29,6 @@ type checking struct {
 	ownerless map[uuid.UUID]struct{} // owners of publishings that are not among them
 	done      bool                   // whether every record is known to be right
 }
-
-// checkedAtOnce is how many records are dealt with at once, or fewer that have as many bytes: what they come to in memory is
-// a multiple of these.
-const (
-	checkedAtOnce    = 500
-	checkedBytesOnce = 4 << 20
-)
 
 // check looks through the whole archive but for the files of jobs: every record is right, what is referred to is there, and
 // the plan is made.
@@ -105,34 +67,6 @@ func (o *opened) check(ctx context.Context, database db.DBTX, renewed ids) (*che
 	}
 	c.done = true
 	return c, nil
-}
-
-func (c *checking) block(one Finding) {
-	if len(c.plan.Blockers) < maxFindings {
-		c.plan.Blockers = append(c.plan.Blockers, one)
-	}
-}
-
-func (c *checking) warn(one Finding) {
-	if len(c.plan.Warnings) < maxFindings {
-		c.plan.Warnings = append(c.plan.Warnings, one)
-	}
-}
-
-// blockTaken blocks for those of the ids that something has already. Ids that are made anew nothing has.
-func (c *checking) blockTaken(kind string, given []uuid.UUID, find func(context.Context, db.DBTX, []uuid.UUID) ([]uuid.UUID, error)) error {
-	if c.ids.secret != nil || len(given) == 0 {
-		return nil
-	}
-	taken, err := find(c.ctx, c.database, given)
-	for _, id := range taken {
-		c.block(idTaken(kind, id))
-	}
-	return err
-}
-
-func idTaken(kind string, id uuid.UUID) Finding {
-	return Finding{Code: "id_taken", Kind: kind, ID: id, Message: "The id is in use. Restore with on_conflict=new to have new ones."}
 }
 
 // checkProfile checks the customer itself.
@@ -187,83 +121,15 @@ func (c *checking) checkParent() error {
 	return nil
 }
 
-// whole reads a file that is one record.
-func (c *checking) whole(name string) (json.RawMessage, error) {
-	content, err := c.use(name)
-	if err != nil {
-		return nil, err
-	}
-	defer content.Close()
-	text, err := io.ReadAll(io.LimitReader(content, maxRecord+1))
-	if err == nil && len(text) > maxRecord {
-		err = wrong("record_too_large", name, fmt.Sprintf("has more than %d bytes", maxRecord))
-	}
-	return text, err
-}
-
-// use reads an entry that is known to be one of the backup's.
-func (c *checking) use(name string) (io.ReadCloser, error) {
-	c.entries[name].used = true
-	return c.entries[name].verify()
-}
-
-// records reads the records of a file, so many at a time. A file that is not there has none.
-func records[Record any](c *checking, file string, do func(first int, some []Record) error) error {
-	if c.entries[file] == nil {
-		return nil
-	}
-	content, err := c.use(file)
-	if err != nil {
-		return err
-	}
-	defer content.Close()
-	reader := newRecordReader(file, content)
-	number, held := 0, 0
-	some := make([]Record, 0, checkedAtOnce)
-	hand := func() error {
-		err := do(number-len(some), some)
-		clear(some) // what the next ones do not take the place of is not kept for them
-		some, held = some[:0], 0
-		return err
-	}
-	err = reader.array(func(text json.RawMessage) error {
-		number++
-		var record Record
-		if err := c.read(file, number, text, &record); err != nil {
-			return err
-		}
-		held += len(text)
-		if some = append(some, record); len(some) == cap(some) || held > checkedBytesOnce {
-			return hand()
-		}
-		return c.ctx.Err()
-	})
-	if err == nil && len(some) > 0 {
-		err = hand()
-	}
-	if err != nil {
-		return err
-	}
-	return reader.end()
-}
-
-// read decodes a record. What was looked through before is not judged again.
-func (c *checking) read(file string, number int, text json.RawMessage, into any) error {
-	if c.done {
-		return json.Unmarshal(text, into)
-	}
-	return check(file, number, c.schemas.records[file], text, into)
-}
-
 func (c *checking) checkIdentities() error {
 	return records(c, identitiesFile, func(_ int, some []identity) error {
 		c.plan.Counts.Identities += int64(len(some))
 		given, keys := make([]uuid.UUID, len(some)), make([]string, len(some))
 		for i, one := range some {
-			given[i], keys[i] = one.ID, identities.EmailKey(one.Email)
+			given[i], keys[i] = one.ID, textfold.CaseKey(one.Email)
 			c.logins[one.ID] = struct{}{}
 		}
-		if c.ids.secret != nil {
+		if c.ids.renew() {
 			given = nil
 		}
 		taken, err := db.New().IdentityFindTaken(c.ctx, c.database, given, keys)
@@ -285,14 +151,12 @@ func (c *checking) checkIdentities() error {
 func (c *checking) checkJobs() error {
 	return records(c, jobsFile, func(first int, some []job) error {
 		c.plan.Counts.Jobs += int64(len(some))
-		given := make([]uuid.UUID, len(some))
 		for i, one := range some {
-			given[i] = one.ID
 			if err := c.checkFiles(first+i, one); err != nil {
 				return err
 			}
 		}
-		return c.blockTaken(events.Job, given, db.New().JobFindTaken)
+		return c.blockTaken(events.Job, idsOf(some, func(j job) uuid.UUID { return j.ID }), db.New().JobFindTaken)
 	})
 }
 
@@ -325,9 +189,10 @@ func (c *checking) checkDomains() error {
 		c.plan.Counts.Domains += int64(len(some))
 		given, hosts := make([]uuid.UUID, len(some)), make([]string, len(some))
 		for i, one := range some {
-			given[i], hosts[i] = one.ID, domains.HostKey(one.Host)
+			given[i] = one.ID
+			hosts[i], _ = hostname.Normalize(one.Host) // its schema has let it through
 		}
-		if c.ids.secret != nil {
+		if c.ids.renew() {
 			given = nil
 		}
 		taken, err := db.New().DomainFindTaken(c.ctx, c.database, given, hosts)
@@ -346,26 +211,20 @@ func (c *checking) checkDomains() error {
 func (c *checking) checkNotes() error {
 	return records(c, notesFile, func(_ int, some []note) error {
 		c.plan.Counts.Notes += int64(len(some))
-		given := make([]uuid.UUID, len(some))
-		for i, one := range some {
-			given[i] = one.ID
-		}
-		return c.blockTaken(events.Note, given, db.New().NoteFindTaken)
+		return c.blockTaken(events.Note, idsOf(some, func(n note) uuid.UUID { return n.ID }), db.New().NoteFindTaken)
 	})
 }
 
 func (c *checking) checkPublishings() error {
 	return records(c, publishedFile, func(first int, some []publishing) error {
 		c.plan.Counts.Publishings += int64(len(some))
-		given := make([]uuid.UUID, len(some))
 		for i, one := range some {
-			given[i] = one.ID
 			if (one.IdentityID == nil) == (one.OwnerHash == nil) {
 				return wrong("owner_unclear", publishedFile, fmt.Sprintf("has a publishing that is not of one owner, at /%d", first+i))
 			}
 			c.checkOwner(one)
 		}
-		return c.blockTaken(events.Publishing, given, db.New().PublishingFindTaken)
+		return c.blockTaken(events.Publishing, idsOf(some, func(p publishing) uuid.UUID { return p.ID }), db.New().PublishingFindTaken)
 	})
 }
 
@@ -388,10 +247,7 @@ func (c *checking) checkOwner(one publishing) {
 
 func (c *checking) checkAccesses() error {
 	return records(c, accessesFile, func(_ int, some []publishingAccess) error {
-		given := make([]uuid.UUID, len(some))
-		for i, one := range some {
-			given[i] = one.ID
-		}
+		given := idsOf(some, func(a publishingAccess) uuid.UUID { return a.ID })
 		return c.blockTaken("publishing_access", given, db.New().PublishingAccessFindTaken)
 	})
 }
@@ -403,9 +259,7 @@ func (c *checking) checkTerms() error {
 		if err != nil {
 			return err
 		}
-		given := make([]uuid.UUID, len(some))
-		for i, one := range some {
-			given[i] = one.ID
+		for _, one := range some {
 			if len(versions[one.DocumentSHA256]) > 0 {
 				c.plan.Counts.TermsAcceptances++
 				continue
@@ -418,7 +272,7 @@ func (c *checking) checkTerms() error {
 				})
 			}
 		}
-		return c.blockTaken("terms_acceptance", given, db.New().TermsAcceptanceFindTaken)
+		return c.blockTaken("terms_acceptance", idsOf(some, func(a termsAcceptance) uuid.UUID { return a.ID }), db.New().TermsAcceptanceFindTaken)
 	})
 }
 

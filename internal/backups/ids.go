@@ -30,10 +30,13 @@ func newIDs(renew bool) ids {
 	return ids{secret: []byte(rand.Text())}
 }
 
+// renew tells whether ids are made anew.
+func (i ids) renew() bool { return i.secret != nil }
+
 // of gives the id of something that belongs to the customer, or of the customer itself. The moment in it stays, and with
 // that its place among others.
 func (i ids) of(id uuid.UUID) uuid.UUID {
-	if i.secret == nil {
+	if !i.renew() {
 		return id
 	}
 	mac := hmac.New(sha256.New, i.secret)
@@ -81,7 +84,7 @@ var renewedMembers = []string{
 // ofData gives what an event says with the ids in it: those of the resource itself, before and after. Everything else stays
 // as it is written, also where it looks like an id.
 func (i ids) ofData(data json.RawMessage) (json.RawMessage, error) {
-	if i.secret == nil || data == nil {
+	if !i.renew() || data == nil {
 		return data, nil
 	}
 	renewed := slices.Clone(data)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/clientele-api/clientele/gen/db"
-	"github.com/clientele-api/clientele/internal/hostname"
 	"github.com/clientele-api/clientele/internal/postgres"
 )
 
@@ -28,10 +27,4 @@ func Restore(ctx context.Context, tx *postgres.Tx, restored []db.Domain) error {
 		return fmt.Errorf("restoring domains: %w", err)
 	}
 	return nil
-}
-
-// HostKey gives a host in the form in which no two domains have the same; "" for what is none.
-func HostKey(host string) string {
-	normal, _ := hostname.Normalize(host)
-	return normal
 }

@@ -43,6 +43,9 @@ var readScopes = map[string]access.Scope{
 	Backup:            "backups:read",
 }
 
+// ScopeOf gives the scope that shows the events of a kind, beside events:read itself.
+func ScopeOf(kind string) access.Scope { return readScopes[kind] }
+
 // VisibleKinds gives the kinds of resource whose events the caller may see.
 func VisibleKinds(caller *access.Principal) []string {
 	kinds := []string{}

@@ -5,12 +5,8 @@ import (
 	"fmt"
 
 	"github.com/clientele-api/clientele/gen/db"
-	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/postgres"
 )
-
-// ScopeOf gives the scope that shows the events of a kind, beside events:read itself.
-func ScopeOf(kind string) access.Scope { return readScopes[kind] }
 
 // Restore writes what happened to a customer before it was restored, in its order, for its history. None of it ever comes
 // into the feed.

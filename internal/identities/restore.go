@@ -6,7 +6,6 @@ import (
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/postgres"
-	"github.com/clientele-api/clientele/internal/textfold"
 )
 
 // Restore writes logins of a customer that is being restored, without passwords. No events are written: that of the customer
@@ -33,6 +32,3 @@ func Restore(ctx context.Context, tx *postgres.Tx, logins []Identity) error {
 	}
 	return nil
 }
-
-// EmailKey gives an email address in the form in which no two logins have the same.
-func EmailKey(address string) string { return textfold.CaseKey(address) }
