@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/clientele-api/clientele/internal/etag"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/mergepatch"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/rawjson"
 	"github.com/clientele-api/clientele/internal/textfold"
@@ -120,7 +122,7 @@ func edit(ctx context.Context, tx *postgres.Tx, before db.Customer, patch Patch)
 	if same(before, edited) {
 		return before, false, nil
 	}
-	if edited.ParentID != nil && !equal(edited.ParentID, before.ParentID) {
+	if edited.ParentID != nil && !mergepatch.Same(edited.ParentID, before.ParentID) {
 		err = checkMove(ctx, tx, before.ID, *edited.ParentID)
 	}
 	return edited, true, err
@@ -128,7 +130,7 @@ func edit(ctx context.Context, tx *postgres.Tx, before db.Customer, patch Patch)
 
 // store writes a locked customer as it was edited, and its event.
 func store(ctx context.Context, tx *postgres.Tx, before, edited db.Customer) error {
-	if !equal(edited.EmailKey, before.EmailKey) {
+	if !mergepatch.Same(edited.EmailKey, before.EmailKey) {
 		// Links that went to the old address, to create a login with it.
 		if err := db.New().ActivationRequestRevokeByIdentity(ctx, tx, tx.Now, before.ID, nil); err != nil {
 			return err
@@ -175,10 +177,6 @@ func same(before, edited db.Customer) bool {
 	}
 	edited.Properties = before.Properties
 	return reflect.DeepEqual(before, edited)
-}
-
-func equal[T comparable](a, b *T) bool {
-	return a == b || a != nil && b != nil && *a == *b
 }
 
 func record(ctx context.Context, tx *postgres.Tx, what string, before, after *db.Customer) error {
@@ -231,17 +229,30 @@ const maxDepth = 64
 
 // checkParent refuses a parent that is not there, or below which levels more would make the hierarchy too deep.
 func checkParent(ctx context.Context, tx *postgres.Tx, parentID uuid.UUID, levels int) error {
-	line, err := db.New().CustomerAncestors(ctx, tx, parentID)
-	if err != nil {
+	code, err := parentFault(ctx, tx, parentID, levels)
+	switch {
+	case err != nil:
 		return err
-	}
-	if len(line) == 0 {
+	case code == "parent_unknown":
 		return noSuchParent()
-	}
-	if len(line)+levels > maxDepth {
+	case code != "":
 		return tooDeep()
 	}
 	return nil
+}
+
+// parentFault tells why so many levels cannot be below a parent: "" when they can.
+func parentFault(ctx context.Context, database db.DBTX, parentID uuid.UUID, levels int) (code string, err error) {
+	line, err := db.New().CustomerAncestors(ctx, database, parentID)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("looking for a parent: %w", err)
+	case len(line) == 0:
+		code = "parent_unknown"
+	case len(line)+levels > maxDepth:
+		code = "hierarchy_too_deep"
+	}
+	return code, nil
 }
 
 // checkMove refuses a move that would close a circle or make the hierarchy too deep. The hierarchy is locked: what it

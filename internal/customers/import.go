@@ -11,6 +11,7 @@ import (
 	"github.com/clientele-api/clientele/internal/bulk"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/mergepatch"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/rawjson"
 )
@@ -127,7 +128,7 @@ func (k keys) taken(row ImportRow, id uuid.UUID) bool {
 // moves tells whether the row gives its customer another parent.
 func (k keys) moves(row ImportRow, id uuid.UUID) bool {
 	parent, err := row.Patch.ParentID.Get()
-	return err == nil && !equal(&parent, k.parents[id]) || row.Patch.ParentID.IsNull() && k.parents[id] != nil
+	return err == nil && !mergepatch.Same(&parent, k.parents[id]) || row.Patch.ParentID.IsNull() && k.parents[id] != nil
 }
 
 // find finds the customers that the rows name.

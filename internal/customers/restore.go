@@ -2,7 +2,6 @@ package customers
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/google/uuid"
 
@@ -59,14 +58,5 @@ func RecordRestored(ctx context.Context, tx *postgres.Tx, customer db.Customer) 
 
 // ParentFault tells why a customer cannot be restored below a parent: "" when it can.
 func ParentFault(ctx context.Context, database db.DBTX, parentID uuid.UUID) (code string, err error) {
-	line, err := db.New().CustomerAncestors(ctx, database, parentID)
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("looking for a parent: %w", err)
-	case len(line) == 0:
-		code = "parent_unknown"
-	case len(line)+1 > maxDepth:
-		code = "hierarchy_too_deep"
-	}
-	return code, nil
+	return parentFault(ctx, database, parentID, 1)
 }

@@ -204,13 +204,11 @@ func store(ctx context.Context, tx *postgres.Tx, before, edited db.Domain) (db.D
 // same tells whether nothing has changed, however the configurations are written.
 func same(before, edited db.Domain) bool {
 	return before.Host == edited.Host && slices.Equal(before.HttpPorts, edited.HttpPorts) && before.Scheme == edited.Scheme &&
-		equal(before.Origin, edited.Origin) && equal(before.OriginPort, edited.OriginPort) &&
-		equal(before.TlsProtocol, edited.TlsProtocol) && sameMoment(before.SslExpiresAt, edited.SslExpiresAt) &&
+		mergepatch.Same(before.Origin, edited.Origin) && mergepatch.Same(before.OriginPort, edited.OriginPort) &&
+		mergepatch.Same(before.TlsProtocol, edited.TlsProtocol) && sameMoment(before.SslExpiresAt, edited.SslExpiresAt) &&
 		rawjson.Same(before.CacheConfiguration, edited.CacheConfiguration) &&
 		rawjson.Same(before.Redirection, edited.Redirection) && rawjson.Same(before.WafConfiguration, edited.WafConfiguration)
 }
-
-func equal[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
 
 func sameMoment(a, b *time.Time) bool { return a == b || a != nil && b != nil && a.Equal(*b) }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/clientele-api/clientele/internal/listing"
 	"github.com/clientele-api/clientele/internal/paging"
 	"github.com/clientele-api/clientele/internal/postgres"
-	"github.com/clientele-api/clientele/internal/textfold"
 )
 
 // Filter says which domains are meant; the zero value means all of them.
@@ -29,11 +28,7 @@ type Filter struct {
 func (f Filter) where() postgres.Where {
 	var where postgres.Where
 	if f.Query != "" {
-		if pattern, some := textfold.Pattern(f.Query); some {
-			where.AndSearch("search_text LIKE " + where.Arg(pattern))
-		} else {
-			where.And("false")
-		}
+		listing.Search(&where, f.Query)
 	}
 	if f.CustomerID != nil && f.Descendants {
 		where.And(`customer_id IN (WITH RECURSIVE tree AS (

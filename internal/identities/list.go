@@ -32,11 +32,7 @@ type Filter struct {
 func (f Filter) where() postgres.Where {
 	var where postgres.Where
 	if f.Query != "" {
-		if pattern, some := textfold.Pattern(f.Query); some {
-			where.AndSearch("search_text LIKE " + where.Arg(pattern))
-		} else {
-			where.And("false")
-		}
+		listing.Search(&where, f.Query)
 	}
 	if f.CustomerID != nil {
 		where.And("customer_id = " + where.Arg(*f.CustomerID))

@@ -191,11 +191,9 @@ func (p Patch) apply(job db.Job) db.Job {
 
 // same tells whether nothing has changed.
 func same(before, edited db.Job) bool {
-	return before.Name == edited.Name && equal(before.Description, edited.Description) && before.Copies == edited.Copies &&
+	return before.Name == edited.Name && mergepatch.Same(before.Description, edited.Description) && before.Copies == edited.Copies &&
 		(before.DueAt == nil) == (edited.DueAt == nil) && before.DueKey.Equal(edited.DueKey)
 }
-
-func equal[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
 
 // Update changes a job. Nothing is written when the patch changes nothing.
 func Update(

@@ -119,6 +119,9 @@ func Replace(field *json.RawMessage, patch nullable.Nullable[json.RawMessage]) {
 	}
 }
 
+// Same tells whether a member that may be null has the same value in both.
+func Same[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
+
 // Set does what a patch says of a member: absent stays, null clears, a value sets.
 func Set[T any](field **T, patch nullable.Nullable[T]) {
 	switch value, err := patch.Get(); {
