@@ -119,7 +119,6 @@ func TestLifecycleMatrix(t *testing.T) {
 	for status, actions := range allowed {
 		for action, call := range act {
 			t.Run(status+" "+action, func(t *testing.T) {
-				t.Parallel()
 				customer := in(t, admin, status)
 				require.Equal(t, actions, customer.AllowedActions)
 				response := call(t, customer)

@@ -352,7 +352,6 @@ func TestRestoreRefuses(t *testing.T) {
 		"a record that is huge": {changed("notes.json", "called", strings.Repeat("long ", 500_000)), "notes.json", "record_too_large"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			for _, query := range []string{"?dry_run=true", "?on_conflict=new"} {
 				problem := other.Must(t, 422, "POST", restorePath+query, test.archive(t), asZIP).Problem(t)
 				require.Equal(t, "backup_invalid", problem.Code)

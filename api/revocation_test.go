@@ -45,7 +45,6 @@ func TestRevocation(t *testing.T) {
 		"by access token":        func(_, second openapi.TokenResponse) string { return second.AccessToken },
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			first := signIn(t, s, viewer.Email)
 			other := signIn(t, s, viewer.Email)
 			second := refreshed(t, s, first.RefreshToken)
