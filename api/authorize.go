@@ -27,6 +27,9 @@ func (s *Server) authorized(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		if err := s.counted(c, caller); err != nil {
+			return err
+		}
 		if err := admit(caller, known.operation.Requirements); err != nil {
 			return err
 		}

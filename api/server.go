@@ -3,12 +3,14 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -22,6 +24,7 @@ import (
 	"github.com/clientele-api/clientele/internal/operations"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/ratelimit"
 	"github.com/clientele-api/clientele/internal/secrets"
 	"github.com/clientele-api/clientele/internal/sessions"
 	"github.com/clientele-api/clientele/internal/throttle"
@@ -39,7 +42,9 @@ type Options struct {
 	Blobs          *blobs.Store
 	Exports        *exports.Snapshots
 	Backups        *backups.Service
-	TermsRequired  bool // whether customers' people must have accepted the current terms
+	Limiter        *ratelimit.Limiter // nil for none
+	AnswerTime     time.Duration      // AnswerTime, or less; 0 for AnswerTime itself
+	TermsRequired  bool               // whether customers' people must have accepted the current terms
 	TrustedProxies []netip.Prefix
 	CORSOrigins    []string // of pages that may call from a browser; exactly these
 	Metrics        *Metrics // nil for none
@@ -61,6 +66,9 @@ type Server struct {
 	blobs         *blobs.Store
 	exports       *exports.Snapshots
 	backups       *backups.Service
+	limiter       *ratelimit.Limiter
+	slots         *ratelimit.Slots
+	answerTime    time.Duration
 	termsRequired bool
 	contract      *contract.Contract
 	log           *slog.Logger
@@ -73,8 +81,10 @@ var _ openapi.StrictServerInterface = (*Server)(nil)
 func New(options Options) (http.Handler, error) {
 	s := &Server{
 		db: options.DB, authority: options.Authority, keyring: options.Keyring, hasher: options.Hasher,
-		activation: options.Activation, blobs: options.Blobs, exports: options.Exports, backups: options.Backups, termsRequired: options.TermsRequired,
-		operations: options.Operations, contract: options.Contract, log: options.Log,
+		activation: options.Activation, blobs: options.Blobs, exports: options.Exports, backups: options.Backups,
+		termsRequired: options.TermsRequired, operations: options.Operations, contract: options.Contract, log: options.Log,
+		limiter: options.Limiter, slots: ratelimit.NewSlots(expensiveEach, expensiveAll),
+		answerTime: cmp.Or(options.AnswerTime, AnswerTime),
 	}
 	s.cleanup = cleanup.New(options.DB, options.Keyring, options.Operations)
 	s.guard = throttle.New(options.DB, options.Keyring)
@@ -87,7 +97,7 @@ func New(options Options) (http.Handler, error) {
 	if len(options.CORSOrigins) > 0 {
 		e.Use(crossOrigin(options.CORSOrigins))
 	}
-	e.Use(conditional, s.authorized, s.acceptedTerms, s.managing, s.validated)
+	e.Use(conditional, s.authorized, s.limited, s.acceptedTerms, s.managing, s.validated)
 	openapi.RegisterHandlers(e, openapi.NewStrictHandler(s, []openapi.StrictMiddlewareFunc{answered}))
 	pages, err := s.registerDocs(e)
 	if err != nil {

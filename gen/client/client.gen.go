@@ -19863,6 +19863,11 @@ type BackupRestoreResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// BackupRestoreResponse429Headers the declared response headers of an HTTP 429 response for BackupRestore
+type BackupRestoreResponse429Headers struct {
+	RetryAfter int32
+}
+
 // BackupRestoreResponse503Headers the declared response headers of an HTTP 503 response for BackupRestore
 type BackupRestoreResponse503Headers struct {
 	RetryAfter *int32
@@ -19889,6 +19894,8 @@ type BackupRestoreResponse struct {
 	ApplicationproblemJSON415 *UnsupportedArchive
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *ArchiveInvalid
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -19899,6 +19906,8 @@ type BackupRestoreResponse struct {
 	Headers401 *BackupRestoreResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *BackupRestoreResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *BackupRestoreResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *BackupRestoreResponse503Headers
 }
@@ -19946,6 +19955,11 @@ func (r BackupRestoreResponse) GetApplicationproblemJSON415() *UnsupportedArchiv
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r BackupRestoreResponse) GetApplicationproblemJSON422() *ArchiveInvalid {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r BackupRestoreResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -20002,6 +20016,11 @@ type CustomerListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerListResponse429Headers the declared response headers of an HTTP 429 response for CustomerList
+type CustomerListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerListResponse503Headers the declared response headers of an HTTP 503 response for CustomerList
 type CustomerListResponse503Headers struct {
 	RetryAfter *int32
@@ -20018,6 +20037,8 @@ type CustomerListResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -20028,6 +20049,8 @@ type CustomerListResponse struct {
 	Headers401 *CustomerListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerListResponse503Headers
 }
@@ -20050,6 +20073,11 @@ func (r CustomerListResponse) GetApplicationproblemJSON401() *Unauthorized {
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r CustomerListResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -20107,6 +20135,11 @@ type CustomerCreateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerCreateResponse429Headers the declared response headers of an HTTP 429 response for CustomerCreate
+type CustomerCreateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerCreateResponse503Headers the declared response headers of an HTTP 503 response for CustomerCreate
 type CustomerCreateResponse503Headers struct {
 	RetryAfter *int32
@@ -20131,6 +20164,8 @@ type CustomerCreateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -20141,6 +20176,8 @@ type CustomerCreateResponse struct {
 	Headers401 *CustomerCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerCreateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerCreateResponse503Headers
 }
@@ -20183,6 +20220,11 @@ func (r CustomerCreateResponse) GetApplicationproblemJSON415() *UnsupportedMedia
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r CustomerCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerCreateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -20240,6 +20282,11 @@ type CustomerExportResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerExportResponse429Headers the declared response headers of an HTTP 429 response for CustomerExport
+type CustomerExportResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerExportResponse503Headers the declared response headers of an HTTP 503 response for CustomerExport
 type CustomerExportResponse503Headers struct {
 	RetryAfter *int32
@@ -20254,6 +20301,8 @@ type CustomerExportResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -20264,6 +20313,8 @@ type CustomerExportResponse struct {
 	Headers401 *CustomerExportResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerExportResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerExportResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerExportResponse503Headers
 }
@@ -20281,6 +20332,11 @@ func (r CustomerExportResponse) GetApplicationproblemJSON401() *Unauthorized {
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r CustomerExportResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerExportResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -20338,6 +20394,11 @@ type CustomerBulkDeleteResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerBulkDeleteResponse429Headers the declared response headers of an HTTP 429 response for CustomerBulkDelete
+type CustomerBulkDeleteResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerBulkDeleteResponse503Headers the declared response headers of an HTTP 503 response for CustomerBulkDelete
 type CustomerBulkDeleteResponse503Headers struct {
 	RetryAfter *int32
@@ -20364,6 +20425,8 @@ type CustomerBulkDeleteResponse struct {
 	ApplicationproblemJSON422 *UnprocessableContent
 	// ApplicationproblemJSON428 the response for an HTTP 428 `application/problem+json` response
 	ApplicationproblemJSON428 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -20374,6 +20437,8 @@ type CustomerBulkDeleteResponse struct {
 	Headers401 *CustomerBulkDeleteResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerBulkDeleteResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerBulkDeleteResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerBulkDeleteResponse503Headers
 }
@@ -20421,6 +20486,11 @@ func (r CustomerBulkDeleteResponse) GetApplicationproblemJSON422() *Unprocessabl
 // GetApplicationproblemJSON428 returns the response for an HTTP 428 `application/problem+json` response
 func (r CustomerBulkDeleteResponse) GetApplicationproblemJSON428() *Problem {
 	return r.ApplicationproblemJSON428
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerBulkDeleteResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -20478,6 +20548,11 @@ type CustomerImportResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerImportResponse429Headers the declared response headers of an HTTP 429 response for CustomerImport
+type CustomerImportResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerImportResponse503Headers the declared response headers of an HTTP 503 response for CustomerImport
 type CustomerImportResponse503Headers struct {
 	RetryAfter *int32
@@ -20500,6 +20575,8 @@ type CustomerImportResponse struct {
 	ApplicationproblemJSON415 *UnsupportedFile
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -20510,6 +20587,8 @@ type CustomerImportResponse struct {
 	Headers401 *CustomerImportResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerImportResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerImportResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerImportResponse503Headers
 }
@@ -20547,6 +20626,11 @@ func (r CustomerImportResponse) GetApplicationproblemJSON415() *UnsupportedFile 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r CustomerImportResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerImportResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -20598,6 +20682,11 @@ type CustomerDeleteResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerDeleteResponse429Headers the declared response headers of an HTTP 429 response for CustomerDelete
+type CustomerDeleteResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerDeleteResponse503Headers the declared response headers of an HTTP 503 response for CustomerDelete
 type CustomerDeleteResponse503Headers struct {
 	RetryAfter *int32
@@ -20622,6 +20711,8 @@ type CustomerDeleteResponse struct {
 	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON428 the response for an HTTP 428 `application/problem+json` response
 	ApplicationproblemJSON428 *ConfirmationRequired
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -20630,6 +20721,8 @@ type CustomerDeleteResponse struct {
 	Headers401 *CustomerDeleteResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerDeleteResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerDeleteResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerDeleteResponse503Headers
 }
@@ -20672,6 +20765,11 @@ func (r CustomerDeleteResponse) GetApplicationproblemJSON412() *PreconditionFail
 // GetApplicationproblemJSON428 returns the response for an HTTP 428 `application/problem+json` response
 func (r CustomerDeleteResponse) GetApplicationproblemJSON428() *ConfirmationRequired {
 	return r.ApplicationproblemJSON428
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerDeleteResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -20733,6 +20831,11 @@ type CustomerGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerGetResponse429Headers the declared response headers of an HTTP 429 response for CustomerGet
+type CustomerGetResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerGetResponse503Headers the declared response headers of an HTTP 503 response for CustomerGet
 type CustomerGetResponse503Headers struct {
 	RetryAfter *int32
@@ -20751,6 +20854,8 @@ type CustomerGetResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -20763,6 +20868,8 @@ type CustomerGetResponse struct {
 	Headers401 *CustomerGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerGetResponse503Headers
 }
@@ -20790,6 +20897,11 @@ func (r CustomerGetResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r CustomerGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -20846,6 +20958,11 @@ type CustomerUpdateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerUpdateResponse429Headers the declared response headers of an HTTP 429 response for CustomerUpdate
+type CustomerUpdateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerUpdateResponse503Headers the declared response headers of an HTTP 503 response for CustomerUpdate
 type CustomerUpdateResponse503Headers struct {
 	RetryAfter *int32
@@ -20874,6 +20991,8 @@ type CustomerUpdateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -20884,6 +21003,8 @@ type CustomerUpdateResponse struct {
 	Headers401 *CustomerUpdateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerUpdateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerUpdateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerUpdateResponse503Headers
 }
@@ -20936,6 +21057,11 @@ func (r CustomerUpdateResponse) GetApplicationproblemJSON415() *UnsupportedMedia
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r CustomerUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerUpdateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -20992,6 +21118,11 @@ type CustomerActivateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerActivateResponse429Headers the declared response headers of an HTTP 429 response for CustomerActivate
+type CustomerActivateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerActivateResponse503Headers the declared response headers of an HTTP 503 response for CustomerActivate
 type CustomerActivateResponse503Headers struct {
 	RetryAfter *int32
@@ -21014,6 +21145,8 @@ type CustomerActivateResponse struct {
 	ApplicationproblemJSON409 *ActionNotAllowed
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -21024,6 +21157,8 @@ type CustomerActivateResponse struct {
 	Headers401 *CustomerActivateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerActivateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerActivateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerActivateResponse503Headers
 }
@@ -21061,6 +21196,11 @@ func (r CustomerActivateResponse) GetApplicationproblemJSON409() *ActionNotAllow
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r CustomerActivateResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerActivateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -21117,6 +21257,11 @@ type ActivationRequestListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// ActivationRequestListResponse429Headers the declared response headers of an HTTP 429 response for ActivationRequestList
+type ActivationRequestListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // ActivationRequestListResponse503Headers the declared response headers of an HTTP 503 response for ActivationRequestList
 type ActivationRequestListResponse503Headers struct {
 	RetryAfter *int32
@@ -21135,6 +21280,8 @@ type ActivationRequestListResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -21145,6 +21292,8 @@ type ActivationRequestListResponse struct {
 	Headers401 *ActivationRequestListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *ActivationRequestListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ActivationRequestListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ActivationRequestListResponse503Headers
 }
@@ -21172,6 +21321,11 @@ func (r ActivationRequestListResponse) GetApplicationproblemJSON403() *Forbidden
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r ActivationRequestListResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ActivationRequestListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -21229,6 +21383,11 @@ type ActivationRequestCreateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// ActivationRequestCreateResponse429Headers the declared response headers of an HTTP 429 response for ActivationRequestCreate
+type ActivationRequestCreateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // ActivationRequestCreateResponse503Headers the declared response headers of an HTTP 503 response for ActivationRequestCreate
 type ActivationRequestCreateResponse503Headers struct {
 	RetryAfter *int32
@@ -21255,6 +21414,8 @@ type ActivationRequestCreateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -21265,6 +21426,8 @@ type ActivationRequestCreateResponse struct {
 	Headers401 *ActivationRequestCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *ActivationRequestCreateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ActivationRequestCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ActivationRequestCreateResponse503Headers
 }
@@ -21312,6 +21475,11 @@ func (r ActivationRequestCreateResponse) GetApplicationproblemJSON415() *Unsuppo
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ActivationRequestCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ActivationRequestCreateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -21363,6 +21531,11 @@ type ActivationRequestDeleteResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// ActivationRequestDeleteResponse429Headers the declared response headers of an HTTP 429 response for ActivationRequestDelete
+type ActivationRequestDeleteResponse429Headers struct {
+	RetryAfter int32
+}
+
 // ActivationRequestDeleteResponse503Headers the declared response headers of an HTTP 503 response for ActivationRequestDelete
 type ActivationRequestDeleteResponse503Headers struct {
 	RetryAfter *int32
@@ -21383,6 +21556,8 @@ type ActivationRequestDeleteResponse struct {
 	ApplicationproblemJSON409 *RequestState
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -21391,6 +21566,8 @@ type ActivationRequestDeleteResponse struct {
 	Headers401 *ActivationRequestDeleteResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *ActivationRequestDeleteResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ActivationRequestDeleteResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ActivationRequestDeleteResponse503Headers
 }
@@ -21423,6 +21600,11 @@ func (r ActivationRequestDeleteResponse) GetApplicationproblemJSON409() *Request
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r ActivationRequestDeleteResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ActivationRequestDeleteResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -21486,6 +21668,11 @@ type ActivationRequestGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// ActivationRequestGetResponse429Headers the declared response headers of an HTTP 429 response for ActivationRequestGet
+type ActivationRequestGetResponse429Headers struct {
+	RetryAfter int32
+}
+
 // ActivationRequestGetResponse503Headers the declared response headers of an HTTP 503 response for ActivationRequestGet
 type ActivationRequestGetResponse503Headers struct {
 	RetryAfter *int32
@@ -21504,6 +21691,8 @@ type ActivationRequestGetResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -21516,6 +21705,8 @@ type ActivationRequestGetResponse struct {
 	Headers401 *ActivationRequestGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *ActivationRequestGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ActivationRequestGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ActivationRequestGetResponse503Headers
 }
@@ -21543,6 +21734,11 @@ func (r ActivationRequestGetResponse) GetApplicationproblemJSON403() *Forbidden 
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r ActivationRequestGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ActivationRequestGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -21599,6 +21795,11 @@ type ActivationRequestUpdateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// ActivationRequestUpdateResponse429Headers the declared response headers of an HTTP 429 response for ActivationRequestUpdate
+type ActivationRequestUpdateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // ActivationRequestUpdateResponse503Headers the declared response headers of an HTTP 503 response for ActivationRequestUpdate
 type ActivationRequestUpdateResponse503Headers struct {
 	RetryAfter *int32
@@ -21627,6 +21828,8 @@ type ActivationRequestUpdateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -21637,6 +21840,8 @@ type ActivationRequestUpdateResponse struct {
 	Headers401 *ActivationRequestUpdateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *ActivationRequestUpdateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ActivationRequestUpdateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ActivationRequestUpdateResponse503Headers
 }
@@ -21689,6 +21894,11 @@ func (r ActivationRequestUpdateResponse) GetApplicationproblemJSON415() *Unsuppo
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ActivationRequestUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ActivationRequestUpdateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -21745,6 +21955,11 @@ type ActivationRequestMarkSentResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// ActivationRequestMarkSentResponse429Headers the declared response headers of an HTTP 429 response for ActivationRequestMarkSent
+type ActivationRequestMarkSentResponse429Headers struct {
+	RetryAfter int32
+}
+
 // ActivationRequestMarkSentResponse503Headers the declared response headers of an HTTP 503 response for ActivationRequestMarkSent
 type ActivationRequestMarkSentResponse503Headers struct {
 	RetryAfter *int32
@@ -21767,6 +21982,8 @@ type ActivationRequestMarkSentResponse struct {
 	ApplicationproblemJSON409 *RequestState
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -21777,6 +21994,8 @@ type ActivationRequestMarkSentResponse struct {
 	Headers401 *ActivationRequestMarkSentResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *ActivationRequestMarkSentResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ActivationRequestMarkSentResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ActivationRequestMarkSentResponse503Headers
 }
@@ -21814,6 +22033,11 @@ func (r ActivationRequestMarkSentResponse) GetApplicationproblemJSON409() *Reque
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r ActivationRequestMarkSentResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ActivationRequestMarkSentResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -21870,6 +22094,11 @@ type ActivationRequestSendResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// ActivationRequestSendResponse429Headers the declared response headers of an HTTP 429 response for ActivationRequestSend
+type ActivationRequestSendResponse429Headers struct {
+	RetryAfter int32
+}
+
 // ActivationRequestSendResponse503Headers the declared response headers of an HTTP 503 response for ActivationRequestSend
 type ActivationRequestSendResponse503Headers struct {
 	RetryAfter *int32
@@ -21892,6 +22121,8 @@ type ActivationRequestSendResponse struct {
 	ApplicationproblemJSON409 *RequestState
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -21902,6 +22133,8 @@ type ActivationRequestSendResponse struct {
 	Headers401 *ActivationRequestSendResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *ActivationRequestSendResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ActivationRequestSendResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ActivationRequestSendResponse503Headers
 }
@@ -21939,6 +22172,11 @@ func (r ActivationRequestSendResponse) GetApplicationproblemJSON409() *RequestSt
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r ActivationRequestSendResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ActivationRequestSendResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -21995,6 +22233,11 @@ type CustomerBackupGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerBackupGetResponse429Headers the declared response headers of an HTTP 429 response for CustomerBackupGet
+type CustomerBackupGetResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerBackupGetResponse503Headers the declared response headers of an HTTP 503 response for CustomerBackupGet
 type CustomerBackupGetResponse503Headers struct {
 	RetryAfter *int32
@@ -22011,6 +22254,8 @@ type CustomerBackupGetResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -22021,6 +22266,8 @@ type CustomerBackupGetResponse struct {
 	Headers401 *CustomerBackupGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerBackupGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerBackupGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerBackupGetResponse503Headers
 }
@@ -22043,6 +22290,11 @@ func (r CustomerBackupGetResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r CustomerBackupGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerBackupGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -22099,6 +22351,11 @@ type CustomerBackupListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerBackupListResponse429Headers the declared response headers of an HTTP 429 response for CustomerBackupList
+type CustomerBackupListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerBackupListResponse503Headers the declared response headers of an HTTP 503 response for CustomerBackupList
 type CustomerBackupListResponse503Headers struct {
 	RetryAfter *int32
@@ -22117,6 +22374,8 @@ type CustomerBackupListResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -22127,6 +22386,8 @@ type CustomerBackupListResponse struct {
 	Headers401 *CustomerBackupListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerBackupListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerBackupListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerBackupListResponse503Headers
 }
@@ -22154,6 +22415,11 @@ func (r CustomerBackupListResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r CustomerBackupListResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerBackupListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -22210,6 +22476,11 @@ type CustomerDeactivateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerDeactivateResponse429Headers the declared response headers of an HTTP 429 response for CustomerDeactivate
+type CustomerDeactivateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerDeactivateResponse503Headers the declared response headers of an HTTP 503 response for CustomerDeactivate
 type CustomerDeactivateResponse503Headers struct {
 	RetryAfter *int32
@@ -22232,6 +22503,8 @@ type CustomerDeactivateResponse struct {
 	ApplicationproblemJSON409 *ActionNotAllowed
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -22242,6 +22515,8 @@ type CustomerDeactivateResponse struct {
 	Headers401 *CustomerDeactivateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerDeactivateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerDeactivateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerDeactivateResponse503Headers
 }
@@ -22279,6 +22554,11 @@ func (r CustomerDeactivateResponse) GetApplicationproblemJSON409() *ActionNotAll
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r CustomerDeactivateResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerDeactivateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -22330,6 +22610,11 @@ type CustomerDeletionPlanGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerDeletionPlanGetResponse429Headers the declared response headers of an HTTP 429 response for CustomerDeletionPlanGet
+type CustomerDeletionPlanGetResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerDeletionPlanGetResponse503Headers the declared response headers of an HTTP 503 response for CustomerDeletionPlanGet
 type CustomerDeletionPlanGetResponse503Headers struct {
 	RetryAfter *int32
@@ -22348,6 +22633,8 @@ type CustomerDeletionPlanGetResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -22356,6 +22643,8 @@ type CustomerDeletionPlanGetResponse struct {
 	Headers401 *CustomerDeletionPlanGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerDeletionPlanGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerDeletionPlanGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerDeletionPlanGetResponse503Headers
 }
@@ -22383,6 +22672,11 @@ func (r CustomerDeletionPlanGetResponse) GetApplicationproblemJSON403() *Forbidd
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r CustomerDeletionPlanGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerDeletionPlanGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -22439,6 +22733,11 @@ type CustomerDomainListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerDomainListResponse429Headers the declared response headers of an HTTP 429 response for CustomerDomainList
+type CustomerDomainListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerDomainListResponse503Headers the declared response headers of an HTTP 503 response for CustomerDomainList
 type CustomerDomainListResponse503Headers struct {
 	RetryAfter *int32
@@ -22457,6 +22756,8 @@ type CustomerDomainListResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -22467,6 +22768,8 @@ type CustomerDomainListResponse struct {
 	Headers401 *CustomerDomainListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerDomainListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerDomainListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerDomainListResponse503Headers
 }
@@ -22494,6 +22797,11 @@ func (r CustomerDomainListResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r CustomerDomainListResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerDomainListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -22551,6 +22859,11 @@ type DomainCreateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// DomainCreateResponse429Headers the declared response headers of an HTTP 429 response for DomainCreate
+type DomainCreateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // DomainCreateResponse503Headers the declared response headers of an HTTP 503 response for DomainCreate
 type DomainCreateResponse503Headers struct {
 	RetryAfter *int32
@@ -22577,6 +22890,8 @@ type DomainCreateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -22587,6 +22902,8 @@ type DomainCreateResponse struct {
 	Headers401 *DomainCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *DomainCreateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DomainCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DomainCreateResponse503Headers
 }
@@ -22634,6 +22951,11 @@ func (r DomainCreateResponse) GetApplicationproblemJSON415() *UnsupportedMediaTy
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r DomainCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DomainCreateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -22691,6 +23013,11 @@ type CustomerDomainExportResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerDomainExportResponse429Headers the declared response headers of an HTTP 429 response for CustomerDomainExport
+type CustomerDomainExportResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerDomainExportResponse503Headers the declared response headers of an HTTP 503 response for CustomerDomainExport
 type CustomerDomainExportResponse503Headers struct {
 	RetryAfter *int32
@@ -22707,6 +23034,8 @@ type CustomerDomainExportResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -22717,6 +23046,8 @@ type CustomerDomainExportResponse struct {
 	Headers401 *CustomerDomainExportResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerDomainExportResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerDomainExportResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerDomainExportResponse503Headers
 }
@@ -22739,6 +23070,11 @@ func (r CustomerDomainExportResponse) GetApplicationproblemJSON403() *Forbidden 
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r CustomerDomainExportResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerDomainExportResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -22796,6 +23132,11 @@ type DomainImportResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// DomainImportResponse429Headers the declared response headers of an HTTP 429 response for DomainImport
+type DomainImportResponse429Headers struct {
+	RetryAfter int32
+}
+
 // DomainImportResponse503Headers the declared response headers of an HTTP 503 response for DomainImport
 type DomainImportResponse503Headers struct {
 	RetryAfter *int32
@@ -22820,6 +23161,8 @@ type DomainImportResponse struct {
 	ApplicationproblemJSON415 *UnsupportedFile
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -22830,6 +23173,8 @@ type DomainImportResponse struct {
 	Headers401 *DomainImportResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *DomainImportResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DomainImportResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DomainImportResponse503Headers
 }
@@ -22872,6 +23217,11 @@ func (r DomainImportResponse) GetApplicationproblemJSON415() *UnsupportedFile {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r DomainImportResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DomainImportResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -22928,6 +23278,11 @@ type CustomerEventListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerEventListResponse429Headers the declared response headers of an HTTP 429 response for CustomerEventList
+type CustomerEventListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerEventListResponse503Headers the declared response headers of an HTTP 503 response for CustomerEventList
 type CustomerEventListResponse503Headers struct {
 	RetryAfter *int32
@@ -22946,6 +23301,8 @@ type CustomerEventListResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -22956,6 +23313,8 @@ type CustomerEventListResponse struct {
 	Headers401 *CustomerEventListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerEventListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerEventListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerEventListResponse503Headers
 }
@@ -22983,6 +23342,11 @@ func (r CustomerEventListResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r CustomerEventListResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerEventListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -23034,6 +23398,11 @@ type IdentityDeleteAllResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// IdentityDeleteAllResponse429Headers the declared response headers of an HTTP 429 response for IdentityDeleteAll
+type IdentityDeleteAllResponse429Headers struct {
+	RetryAfter int32
+}
+
 // IdentityDeleteAllResponse503Headers the declared response headers of an HTTP 503 response for IdentityDeleteAll
 type IdentityDeleteAllResponse503Headers struct {
 	RetryAfter *int32
@@ -23054,6 +23423,8 @@ type IdentityDeleteAllResponse struct {
 	ApplicationproblemJSON409 *ActionNotAllowed
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -23062,6 +23433,8 @@ type IdentityDeleteAllResponse struct {
 	Headers401 *IdentityDeleteAllResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *IdentityDeleteAllResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *IdentityDeleteAllResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *IdentityDeleteAllResponse503Headers
 }
@@ -23094,6 +23467,11 @@ func (r IdentityDeleteAllResponse) GetApplicationproblemJSON409() *ActionNotAllo
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r IdentityDeleteAllResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r IdentityDeleteAllResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -23150,6 +23528,11 @@ type CustomerIdentityListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerIdentityListResponse429Headers the declared response headers of an HTTP 429 response for CustomerIdentityList
+type CustomerIdentityListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerIdentityListResponse503Headers the declared response headers of an HTTP 503 response for CustomerIdentityList
 type CustomerIdentityListResponse503Headers struct {
 	RetryAfter *int32
@@ -23168,6 +23551,8 @@ type CustomerIdentityListResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -23178,6 +23563,8 @@ type CustomerIdentityListResponse struct {
 	Headers401 *CustomerIdentityListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerIdentityListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerIdentityListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerIdentityListResponse503Headers
 }
@@ -23205,6 +23592,11 @@ func (r CustomerIdentityListResponse) GetApplicationproblemJSON403() *Forbidden 
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r CustomerIdentityListResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerIdentityListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -23262,6 +23654,11 @@ type IdentityCreateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// IdentityCreateResponse429Headers the declared response headers of an HTTP 429 response for IdentityCreate
+type IdentityCreateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // IdentityCreateResponse503Headers the declared response headers of an HTTP 503 response for IdentityCreate
 type IdentityCreateResponse503Headers struct {
 	RetryAfter *int32
@@ -23288,6 +23685,8 @@ type IdentityCreateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -23298,6 +23697,8 @@ type IdentityCreateResponse struct {
 	Headers401 *IdentityCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *IdentityCreateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *IdentityCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *IdentityCreateResponse503Headers
 }
@@ -23345,6 +23746,11 @@ func (r IdentityCreateResponse) GetApplicationproblemJSON415() *UnsupportedMedia
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r IdentityCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r IdentityCreateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -23396,6 +23802,11 @@ type IdentityDeleteResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// IdentityDeleteResponse429Headers the declared response headers of an HTTP 429 response for IdentityDelete
+type IdentityDeleteResponse429Headers struct {
+	RetryAfter int32
+}
+
 // IdentityDeleteResponse503Headers the declared response headers of an HTTP 503 response for IdentityDelete
 type IdentityDeleteResponse503Headers struct {
 	RetryAfter *int32
@@ -23416,6 +23827,8 @@ type IdentityDeleteResponse struct {
 	ApplicationproblemJSON409 *ActionNotAllowed
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -23424,6 +23837,8 @@ type IdentityDeleteResponse struct {
 	Headers401 *IdentityDeleteResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *IdentityDeleteResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *IdentityDeleteResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *IdentityDeleteResponse503Headers
 }
@@ -23456,6 +23871,11 @@ func (r IdentityDeleteResponse) GetApplicationproblemJSON409() *ActionNotAllowed
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r IdentityDeleteResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r IdentityDeleteResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -23517,6 +23937,11 @@ type IdentityGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// IdentityGetResponse429Headers the declared response headers of an HTTP 429 response for IdentityGet
+type IdentityGetResponse429Headers struct {
+	RetryAfter int32
+}
+
 // IdentityGetResponse503Headers the declared response headers of an HTTP 503 response for IdentityGet
 type IdentityGetResponse503Headers struct {
 	RetryAfter *int32
@@ -23535,6 +23960,8 @@ type IdentityGetResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -23547,6 +23974,8 @@ type IdentityGetResponse struct {
 	Headers401 *IdentityGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *IdentityGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *IdentityGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *IdentityGetResponse503Headers
 }
@@ -23574,6 +24003,11 @@ func (r IdentityGetResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r IdentityGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r IdentityGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -23630,6 +24064,11 @@ type IdentityUpdateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// IdentityUpdateResponse429Headers the declared response headers of an HTTP 429 response for IdentityUpdate
+type IdentityUpdateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // IdentityUpdateResponse503Headers the declared response headers of an HTTP 503 response for IdentityUpdate
 type IdentityUpdateResponse503Headers struct {
 	RetryAfter *int32
@@ -23658,6 +24097,8 @@ type IdentityUpdateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -23668,6 +24109,8 @@ type IdentityUpdateResponse struct {
 	Headers401 *IdentityUpdateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *IdentityUpdateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *IdentityUpdateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *IdentityUpdateResponse503Headers
 }
@@ -23720,6 +24163,11 @@ func (r IdentityUpdateResponse) GetApplicationproblemJSON415() *UnsupportedMedia
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r IdentityUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r IdentityUpdateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -23776,6 +24224,11 @@ type IdentityPasswordUpdateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// IdentityPasswordUpdateResponse429Headers the declared response headers of an HTTP 429 response for IdentityPasswordUpdate
+type IdentityPasswordUpdateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // IdentityPasswordUpdateResponse503Headers the declared response headers of an HTTP 503 response for IdentityPasswordUpdate
 type IdentityPasswordUpdateResponse503Headers struct {
 	RetryAfter *int32
@@ -23802,6 +24255,8 @@ type IdentityPasswordUpdateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -23812,6 +24267,8 @@ type IdentityPasswordUpdateResponse struct {
 	Headers401 *IdentityPasswordUpdateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *IdentityPasswordUpdateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *IdentityPasswordUpdateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *IdentityPasswordUpdateResponse503Headers
 }
@@ -23859,6 +24316,11 @@ func (r IdentityPasswordUpdateResponse) GetApplicationproblemJSON415() *Unsuppor
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r IdentityPasswordUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r IdentityPasswordUpdateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -23915,6 +24377,11 @@ type CustomerJobListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerJobListResponse429Headers the declared response headers of an HTTP 429 response for CustomerJobList
+type CustomerJobListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerJobListResponse503Headers the declared response headers of an HTTP 503 response for CustomerJobList
 type CustomerJobListResponse503Headers struct {
 	RetryAfter *int32
@@ -23933,6 +24400,8 @@ type CustomerJobListResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -23943,6 +24412,8 @@ type CustomerJobListResponse struct {
 	Headers401 *CustomerJobListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerJobListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerJobListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerJobListResponse503Headers
 }
@@ -23970,6 +24441,11 @@ func (r CustomerJobListResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r CustomerJobListResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerJobListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -24027,6 +24503,11 @@ type JobCreateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// JobCreateResponse429Headers the declared response headers of an HTTP 429 response for JobCreate
+type JobCreateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // JobCreateResponse503Headers the declared response headers of an HTTP 503 response for JobCreate
 type JobCreateResponse503Headers struct {
 	RetryAfter *int32
@@ -24053,6 +24534,8 @@ type JobCreateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -24063,6 +24546,8 @@ type JobCreateResponse struct {
 	Headers401 *JobCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *JobCreateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *JobCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *JobCreateResponse503Headers
 }
@@ -24110,6 +24595,11 @@ func (r JobCreateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r JobCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r JobCreateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -24166,6 +24656,11 @@ type NoteListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// NoteListResponse429Headers the declared response headers of an HTTP 429 response for NoteList
+type NoteListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // NoteListResponse503Headers the declared response headers of an HTTP 503 response for NoteList
 type NoteListResponse503Headers struct {
 	RetryAfter *int32
@@ -24184,6 +24679,8 @@ type NoteListResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -24194,6 +24691,8 @@ type NoteListResponse struct {
 	Headers401 *NoteListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *NoteListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *NoteListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *NoteListResponse503Headers
 }
@@ -24221,6 +24720,11 @@ func (r NoteListResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r NoteListResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r NoteListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -24272,6 +24776,11 @@ type NoteCreateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// NoteCreateResponse429Headers the declared response headers of an HTTP 429 response for NoteCreate
+type NoteCreateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // NoteCreateResponse503Headers the declared response headers of an HTTP 503 response for NoteCreate
 type NoteCreateResponse503Headers struct {
 	RetryAfter *int32
@@ -24296,6 +24805,8 @@ type NoteCreateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -24304,6 +24815,8 @@ type NoteCreateResponse struct {
 	Headers401 *NoteCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *NoteCreateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *NoteCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *NoteCreateResponse503Headers
 }
@@ -24346,6 +24859,11 @@ func (r NoteCreateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r NoteCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r NoteCreateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -24397,6 +24915,11 @@ type NoteDeleteResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// NoteDeleteResponse429Headers the declared response headers of an HTTP 429 response for NoteDelete
+type NoteDeleteResponse429Headers struct {
+	RetryAfter int32
+}
+
 // NoteDeleteResponse503Headers the declared response headers of an HTTP 503 response for NoteDelete
 type NoteDeleteResponse503Headers struct {
 	RetryAfter *int32
@@ -24413,6 +24936,8 @@ type NoteDeleteResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -24421,6 +24946,8 @@ type NoteDeleteResponse struct {
 	Headers401 *NoteDeleteResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *NoteDeleteResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *NoteDeleteResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *NoteDeleteResponse503Headers
 }
@@ -24443,6 +24970,11 @@ func (r NoteDeleteResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r NoteDeleteResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r NoteDeleteResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -24499,6 +25031,11 @@ type CustomerPublishingListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerPublishingListResponse429Headers the declared response headers of an HTTP 429 response for CustomerPublishingList
+type CustomerPublishingListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerPublishingListResponse503Headers the declared response headers of an HTTP 503 response for CustomerPublishingList
 type CustomerPublishingListResponse503Headers struct {
 	RetryAfter *int32
@@ -24517,6 +25054,8 @@ type CustomerPublishingListResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -24527,6 +25066,8 @@ type CustomerPublishingListResponse struct {
 	Headers401 *CustomerPublishingListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerPublishingListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerPublishingListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerPublishingListResponse503Headers
 }
@@ -24554,6 +25095,11 @@ func (r CustomerPublishingListResponse) GetApplicationproblemJSON403() *Forbidde
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r CustomerPublishingListResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerPublishingListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -24615,6 +25161,11 @@ type CustomerPublishingGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerPublishingGetResponse429Headers the declared response headers of an HTTP 429 response for CustomerPublishingGet
+type CustomerPublishingGetResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerPublishingGetResponse503Headers the declared response headers of an HTTP 503 response for CustomerPublishingGet
 type CustomerPublishingGetResponse503Headers struct {
 	RetryAfter *int32
@@ -24633,6 +25184,8 @@ type CustomerPublishingGetResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -24645,6 +25198,8 @@ type CustomerPublishingGetResponse struct {
 	Headers401 *CustomerPublishingGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerPublishingGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerPublishingGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerPublishingGetResponse503Headers
 }
@@ -24672,6 +25227,11 @@ func (r CustomerPublishingGetResponse) GetApplicationproblemJSON403() *Forbidden
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r CustomerPublishingGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerPublishingGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -24728,6 +25288,11 @@ type CustomerTermsAcceptanceListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// CustomerTermsAcceptanceListResponse429Headers the declared response headers of an HTTP 429 response for CustomerTermsAcceptanceList
+type CustomerTermsAcceptanceListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // CustomerTermsAcceptanceListResponse503Headers the declared response headers of an HTTP 503 response for CustomerTermsAcceptanceList
 type CustomerTermsAcceptanceListResponse503Headers struct {
 	RetryAfter *int32
@@ -24746,6 +25311,8 @@ type CustomerTermsAcceptanceListResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -24756,6 +25323,8 @@ type CustomerTermsAcceptanceListResponse struct {
 	Headers401 *CustomerTermsAcceptanceListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerTermsAcceptanceListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomerTermsAcceptanceListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CustomerTermsAcceptanceListResponse503Headers
 }
@@ -24783,6 +25352,11 @@ func (r CustomerTermsAcceptanceListResponse) GetApplicationproblemJSON403() *For
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r CustomerTermsAcceptanceListResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CustomerTermsAcceptanceListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -24839,6 +25413,11 @@ type DomainListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// DomainListResponse429Headers the declared response headers of an HTTP 429 response for DomainList
+type DomainListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // DomainListResponse503Headers the declared response headers of an HTTP 503 response for DomainList
 type DomainListResponse503Headers struct {
 	RetryAfter *int32
@@ -24855,6 +25434,8 @@ type DomainListResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -24865,6 +25446,8 @@ type DomainListResponse struct {
 	Headers401 *DomainListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *DomainListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DomainListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DomainListResponse503Headers
 }
@@ -24887,6 +25470,11 @@ func (r DomainListResponse) GetApplicationproblemJSON401() *Unauthorized {
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r DomainListResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DomainListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -24944,6 +25532,11 @@ type DomainExportResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// DomainExportResponse429Headers the declared response headers of an HTTP 429 response for DomainExport
+type DomainExportResponse429Headers struct {
+	RetryAfter int32
+}
+
 // DomainExportResponse503Headers the declared response headers of an HTTP 503 response for DomainExport
 type DomainExportResponse503Headers struct {
 	RetryAfter *int32
@@ -24958,6 +25551,8 @@ type DomainExportResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -24968,6 +25563,8 @@ type DomainExportResponse struct {
 	Headers401 *DomainExportResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *DomainExportResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DomainExportResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DomainExportResponse503Headers
 }
@@ -24985,6 +25582,11 @@ func (r DomainExportResponse) GetApplicationproblemJSON401() *Unauthorized {
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r DomainExportResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DomainExportResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -25036,6 +25638,11 @@ type DomainDeleteResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// DomainDeleteResponse429Headers the declared response headers of an HTTP 429 response for DomainDelete
+type DomainDeleteResponse429Headers struct {
+	RetryAfter int32
+}
+
 // DomainDeleteResponse503Headers the declared response headers of an HTTP 503 response for DomainDelete
 type DomainDeleteResponse503Headers struct {
 	RetryAfter *int32
@@ -25054,6 +25661,8 @@ type DomainDeleteResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -25062,6 +25671,8 @@ type DomainDeleteResponse struct {
 	Headers401 *DomainDeleteResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *DomainDeleteResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DomainDeleteResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DomainDeleteResponse503Headers
 }
@@ -25089,6 +25700,11 @@ func (r DomainDeleteResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r DomainDeleteResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DomainDeleteResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -25150,6 +25766,11 @@ type DomainGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// DomainGetResponse429Headers the declared response headers of an HTTP 429 response for DomainGet
+type DomainGetResponse429Headers struct {
+	RetryAfter int32
+}
+
 // DomainGetResponse503Headers the declared response headers of an HTTP 503 response for DomainGet
 type DomainGetResponse503Headers struct {
 	RetryAfter *int32
@@ -25168,6 +25789,8 @@ type DomainGetResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -25180,6 +25803,8 @@ type DomainGetResponse struct {
 	Headers401 *DomainGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *DomainGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DomainGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DomainGetResponse503Headers
 }
@@ -25207,6 +25832,11 @@ func (r DomainGetResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r DomainGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DomainGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -25263,6 +25893,11 @@ type DomainUpdateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// DomainUpdateResponse429Headers the declared response headers of an HTTP 429 response for DomainUpdate
+type DomainUpdateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // DomainUpdateResponse503Headers the declared response headers of an HTTP 503 response for DomainUpdate
 type DomainUpdateResponse503Headers struct {
 	RetryAfter *int32
@@ -25291,6 +25926,8 @@ type DomainUpdateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -25301,6 +25938,8 @@ type DomainUpdateResponse struct {
 	Headers401 *DomainUpdateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *DomainUpdateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DomainUpdateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DomainUpdateResponse503Headers
 }
@@ -25353,6 +25992,11 @@ func (r DomainUpdateResponse) GetApplicationproblemJSON415() *UnsupportedMediaTy
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r DomainUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DomainUpdateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -25409,6 +26053,11 @@ type EventListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// EventListResponse429Headers the declared response headers of an HTTP 429 response for EventList
+type EventListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // EventListResponse503Headers the declared response headers of an HTTP 503 response for EventList
 type EventListResponse503Headers struct {
 	RetryAfter *int32
@@ -25425,6 +26074,8 @@ type EventListResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -25435,6 +26086,8 @@ type EventListResponse struct {
 	Headers401 *EventListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *EventListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *EventListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *EventListResponse503Headers
 }
@@ -25457,6 +26110,11 @@ func (r EventListResponse) GetApplicationproblemJSON401() *Unauthorized {
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r EventListResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r EventListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -25513,6 +26171,11 @@ type IdentityListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// IdentityListResponse429Headers the declared response headers of an HTTP 429 response for IdentityList
+type IdentityListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // IdentityListResponse503Headers the declared response headers of an HTTP 503 response for IdentityList
 type IdentityListResponse503Headers struct {
 	RetryAfter *int32
@@ -25529,6 +26192,8 @@ type IdentityListResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -25539,6 +26204,8 @@ type IdentityListResponse struct {
 	Headers401 *IdentityListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *IdentityListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *IdentityListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *IdentityListResponse503Headers
 }
@@ -25561,6 +26228,11 @@ func (r IdentityListResponse) GetApplicationproblemJSON401() *Unauthorized {
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r IdentityListResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r IdentityListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -25617,6 +26289,11 @@ type JobListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// JobListResponse429Headers the declared response headers of an HTTP 429 response for JobList
+type JobListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // JobListResponse503Headers the declared response headers of an HTTP 503 response for JobList
 type JobListResponse503Headers struct {
 	RetryAfter *int32
@@ -25633,6 +26310,8 @@ type JobListResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -25643,6 +26322,8 @@ type JobListResponse struct {
 	Headers401 *JobListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *JobListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *JobListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *JobListResponse503Headers
 }
@@ -25665,6 +26346,11 @@ func (r JobListResponse) GetApplicationproblemJSON401() *Unauthorized {
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r JobListResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r JobListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -25716,6 +26402,11 @@ type JobDeleteResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// JobDeleteResponse429Headers the declared response headers of an HTTP 429 response for JobDelete
+type JobDeleteResponse429Headers struct {
+	RetryAfter int32
+}
+
 // JobDeleteResponse503Headers the declared response headers of an HTTP 503 response for JobDelete
 type JobDeleteResponse503Headers struct {
 	RetryAfter *int32
@@ -25736,6 +26427,8 @@ type JobDeleteResponse struct {
 	ApplicationproblemJSON409 *JobNotAllowed
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -25744,6 +26437,8 @@ type JobDeleteResponse struct {
 	Headers401 *JobDeleteResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *JobDeleteResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *JobDeleteResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *JobDeleteResponse503Headers
 }
@@ -25776,6 +26471,11 @@ func (r JobDeleteResponse) GetApplicationproblemJSON409() *JobNotAllowed {
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r JobDeleteResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r JobDeleteResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -25837,6 +26537,11 @@ type JobGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// JobGetResponse429Headers the declared response headers of an HTTP 429 response for JobGet
+type JobGetResponse429Headers struct {
+	RetryAfter int32
+}
+
 // JobGetResponse503Headers the declared response headers of an HTTP 503 response for JobGet
 type JobGetResponse503Headers struct {
 	RetryAfter *int32
@@ -25855,6 +26560,8 @@ type JobGetResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -25867,6 +26574,8 @@ type JobGetResponse struct {
 	Headers401 *JobGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *JobGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *JobGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *JobGetResponse503Headers
 }
@@ -25894,6 +26603,11 @@ func (r JobGetResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r JobGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r JobGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -25950,6 +26664,11 @@ type JobUpdateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// JobUpdateResponse429Headers the declared response headers of an HTTP 429 response for JobUpdate
+type JobUpdateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // JobUpdateResponse503Headers the declared response headers of an HTTP 503 response for JobUpdate
 type JobUpdateResponse503Headers struct {
 	RetryAfter *int32
@@ -25978,6 +26697,8 @@ type JobUpdateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -25988,6 +26709,8 @@ type JobUpdateResponse struct {
 	Headers401 *JobUpdateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *JobUpdateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *JobUpdateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *JobUpdateResponse503Headers
 }
@@ -26042,6 +26765,11 @@ func (r JobUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent 
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r JobUpdateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
 func (r JobUpdateResponse) GetApplicationproblemJSON500() *InternalServerError {
 	return r.ApplicationproblemJSON500
@@ -26091,6 +26819,11 @@ type JobFileDeleteResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// JobFileDeleteResponse429Headers the declared response headers of an HTTP 429 response for JobFileDelete
+type JobFileDeleteResponse429Headers struct {
+	RetryAfter int32
+}
+
 // JobFileDeleteResponse503Headers the declared response headers of an HTTP 503 response for JobFileDelete
 type JobFileDeleteResponse503Headers struct {
 	RetryAfter *int32
@@ -26111,6 +26844,8 @@ type JobFileDeleteResponse struct {
 	ApplicationproblemJSON409 *JobNotAllowed
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *FileStale
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -26119,6 +26854,8 @@ type JobFileDeleteResponse struct {
 	Headers401 *JobFileDeleteResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *JobFileDeleteResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *JobFileDeleteResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *JobFileDeleteResponse503Headers
 }
@@ -26151,6 +26888,11 @@ func (r JobFileDeleteResponse) GetApplicationproblemJSON409() *JobNotAllowed {
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r JobFileDeleteResponse) GetApplicationproblemJSON412() *FileStale {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r JobFileDeleteResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -26225,6 +26967,11 @@ type JobFileGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// JobFileGetResponse429Headers the declared response headers of an HTTP 429 response for JobFileGet
+type JobFileGetResponse429Headers struct {
+	RetryAfter int32
+}
+
 // JobFileGetResponse503Headers the declared response headers of an HTTP 503 response for JobFileGet
 type JobFileGetResponse503Headers struct {
 	RetryAfter *int32
@@ -26245,6 +26992,8 @@ type JobFileGetResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -26259,6 +27008,8 @@ type JobFileGetResponse struct {
 	Headers401 *JobFileGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *JobFileGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *JobFileGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *JobFileGetResponse503Headers
 }
@@ -26291,6 +27042,11 @@ func (r JobFileGetResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r JobFileGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r JobFileGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -26352,6 +27108,11 @@ type JobFilePutResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// JobFilePutResponse429Headers the declared response headers of an HTTP 429 response for JobFilePut
+type JobFilePutResponse429Headers struct {
+	RetryAfter int32
+}
+
 // JobFilePutResponse503Headers the declared response headers of an HTTP 503 response for JobFilePut
 type JobFilePutResponse503Headers struct {
 	RetryAfter *int32
@@ -26382,6 +27143,8 @@ type JobFilePutResponse struct {
 	ApplicationproblemJSON415 *UnsupportedUpload
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *FileRefused
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -26394,6 +27157,8 @@ type JobFilePutResponse struct {
 	Headers401 *JobFilePutResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *JobFilePutResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *JobFilePutResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *JobFilePutResponse503Headers
 }
@@ -26453,6 +27218,11 @@ func (r JobFilePutResponse) GetApplicationproblemJSON422() *FileRefused {
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r JobFilePutResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
 func (r JobFilePutResponse) GetApplicationproblemJSON500() *InternalServerError {
 	return r.ApplicationproblemJSON500
@@ -26507,6 +27277,11 @@ type JobStatusUpdateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// JobStatusUpdateResponse429Headers the declared response headers of an HTTP 429 response for JobStatusUpdate
+type JobStatusUpdateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // JobStatusUpdateResponse503Headers the declared response headers of an HTTP 503 response for JobStatusUpdate
 type JobStatusUpdateResponse503Headers struct {
 	RetryAfter *int32
@@ -26535,6 +27310,8 @@ type JobStatusUpdateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -26545,6 +27322,8 @@ type JobStatusUpdateResponse struct {
 	Headers401 *JobStatusUpdateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *JobStatusUpdateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *JobStatusUpdateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *JobStatusUpdateResponse503Headers
 }
@@ -26599,6 +27378,11 @@ func (r JobStatusUpdateResponse) GetApplicationproblemJSON422() *UnprocessableCo
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r JobStatusUpdateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
 func (r JobStatusUpdateResponse) GetApplicationproblemJSON500() *InternalServerError {
 	return r.ApplicationproblemJSON500
@@ -26648,6 +27432,11 @@ type MeGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// MeGetResponse429Headers the declared response headers of an HTTP 429 response for MeGet
+type MeGetResponse429Headers struct {
+	RetryAfter int32
+}
+
 // MeGetResponse503Headers the declared response headers of an HTTP 503 response for MeGet
 type MeGetResponse503Headers struct {
 	RetryAfter *int32
@@ -26664,6 +27453,8 @@ type MeGetResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -26672,6 +27463,8 @@ type MeGetResponse struct {
 	Headers401 *MeGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *MeGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *MeGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *MeGetResponse503Headers
 }
@@ -26694,6 +27487,11 @@ func (r MeGetResponse) GetApplicationproblemJSON401() *Unauthorized {
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r MeGetResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r MeGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -26875,6 +27673,11 @@ type OperationListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// OperationListResponse429Headers the declared response headers of an HTTP 429 response for OperationList
+type OperationListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // OperationListResponse503Headers the declared response headers of an HTTP 503 response for OperationList
 type OperationListResponse503Headers struct {
 	RetryAfter *int32
@@ -26891,6 +27694,8 @@ type OperationListResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -26901,6 +27706,8 @@ type OperationListResponse struct {
 	Headers401 *OperationListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *OperationListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *OperationListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *OperationListResponse503Headers
 }
@@ -26923,6 +27730,11 @@ func (r OperationListResponse) GetApplicationproblemJSON401() *Unauthorized {
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r OperationListResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r OperationListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -26984,6 +27796,11 @@ type OperationGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// OperationGetResponse429Headers the declared response headers of an HTTP 429 response for OperationGet
+type OperationGetResponse429Headers struct {
+	RetryAfter int32
+}
+
 // OperationGetResponse503Headers the declared response headers of an HTTP 503 response for OperationGet
 type OperationGetResponse503Headers struct {
 	RetryAfter *int32
@@ -27002,6 +27819,8 @@ type OperationGetResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -27014,6 +27833,8 @@ type OperationGetResponse struct {
 	Headers401 *OperationGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *OperationGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *OperationGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *OperationGetResponse503Headers
 }
@@ -27041,6 +27862,11 @@ func (r OperationGetResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r OperationGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r OperationGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -27097,6 +27923,11 @@ type OperationCancelResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// OperationCancelResponse429Headers the declared response headers of an HTTP 429 response for OperationCancel
+type OperationCancelResponse429Headers struct {
+	RetryAfter int32
+}
+
 // OperationCancelResponse503Headers the declared response headers of an HTTP 503 response for OperationCancel
 type OperationCancelResponse503Headers struct {
 	RetryAfter *int32
@@ -27119,6 +27950,8 @@ type OperationCancelResponse struct {
 	ApplicationproblemJSON409 *Problem
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -27129,6 +27962,8 @@ type OperationCancelResponse struct {
 	Headers401 *OperationCancelResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *OperationCancelResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *OperationCancelResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *OperationCancelResponse503Headers
 }
@@ -27166,6 +28001,11 @@ func (r OperationCancelResponse) GetApplicationproblemJSON409() *Problem {
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r OperationCancelResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r OperationCancelResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -27223,6 +28063,11 @@ type OperationRefusedRowListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// OperationRefusedRowListResponse429Headers the declared response headers of an HTTP 429 response for OperationRefusedRowList
+type OperationRefusedRowListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // OperationRefusedRowListResponse503Headers the declared response headers of an HTTP 503 response for OperationRefusedRowList
 type OperationRefusedRowListResponse503Headers struct {
 	RetryAfter *int32
@@ -27239,6 +28084,8 @@ type OperationRefusedRowListResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -27249,6 +28096,8 @@ type OperationRefusedRowListResponse struct {
 	Headers401 *OperationRefusedRowListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *OperationRefusedRowListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *OperationRefusedRowListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *OperationRefusedRowListResponse503Headers
 }
@@ -27271,6 +28120,11 @@ func (r OperationRefusedRowListResponse) GetApplicationproblemJSON403() *Forbidd
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r OperationRefusedRowListResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r OperationRefusedRowListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -27528,6 +28382,11 @@ type PortalBackupGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalBackupGetResponse429Headers the declared response headers of an HTTP 429 response for PortalBackupGet
+type PortalBackupGetResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalBackupGetResponse503Headers the declared response headers of an HTTP 503 response for PortalBackupGet
 type PortalBackupGetResponse503Headers struct {
 	RetryAfter *int32
@@ -27542,6 +28401,8 @@ type PortalBackupGetResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -27552,6 +28413,8 @@ type PortalBackupGetResponse struct {
 	Headers401 *PortalBackupGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalBackupGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalBackupGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalBackupGetResponse503Headers
 }
@@ -27569,6 +28432,11 @@ func (r PortalBackupGetResponse) GetApplicationproblemJSON401() *Unauthorized {
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r PortalBackupGetResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalBackupGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -27625,6 +28493,11 @@ type ManagedCustomerListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// ManagedCustomerListResponse429Headers the declared response headers of an HTTP 429 response for ManagedCustomerList
+type ManagedCustomerListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // ManagedCustomerListResponse503Headers the declared response headers of an HTTP 503 response for ManagedCustomerList
 type ManagedCustomerListResponse503Headers struct {
 	RetryAfter *int32
@@ -27641,6 +28514,8 @@ type ManagedCustomerListResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -27651,6 +28526,8 @@ type ManagedCustomerListResponse struct {
 	Headers401 *ManagedCustomerListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *ManagedCustomerListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ManagedCustomerListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ManagedCustomerListResponse503Headers
 }
@@ -27673,6 +28550,11 @@ func (r ManagedCustomerListResponse) GetApplicationproblemJSON401() *Unauthorize
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r ManagedCustomerListResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ManagedCustomerListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -27730,6 +28612,11 @@ type ManagedCustomerCreateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// ManagedCustomerCreateResponse429Headers the declared response headers of an HTTP 429 response for ManagedCustomerCreate
+type ManagedCustomerCreateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // ManagedCustomerCreateResponse503Headers the declared response headers of an HTTP 503 response for ManagedCustomerCreate
 type ManagedCustomerCreateResponse503Headers struct {
 	RetryAfter *int32
@@ -27754,6 +28641,8 @@ type ManagedCustomerCreateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -27764,6 +28653,8 @@ type ManagedCustomerCreateResponse struct {
 	Headers401 *ManagedCustomerCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *ManagedCustomerCreateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ManagedCustomerCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ManagedCustomerCreateResponse503Headers
 }
@@ -27806,6 +28697,11 @@ func (r ManagedCustomerCreateResponse) GetApplicationproblemJSON415() *Unsupport
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ManagedCustomerCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ManagedCustomerCreateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -27867,6 +28763,11 @@ type ManagedCustomerGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// ManagedCustomerGetResponse429Headers the declared response headers of an HTTP 429 response for ManagedCustomerGet
+type ManagedCustomerGetResponse429Headers struct {
+	RetryAfter int32
+}
+
 // ManagedCustomerGetResponse503Headers the declared response headers of an HTTP 503 response for ManagedCustomerGet
 type ManagedCustomerGetResponse503Headers struct {
 	RetryAfter *int32
@@ -27885,6 +28786,8 @@ type ManagedCustomerGetResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -27897,6 +28800,8 @@ type ManagedCustomerGetResponse struct {
 	Headers401 *ManagedCustomerGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *ManagedCustomerGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ManagedCustomerGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ManagedCustomerGetResponse503Headers
 }
@@ -27924,6 +28829,11 @@ func (r ManagedCustomerGetResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r ManagedCustomerGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ManagedCustomerGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -27980,6 +28890,11 @@ type ManagedCustomerUpdateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// ManagedCustomerUpdateResponse429Headers the declared response headers of an HTTP 429 response for ManagedCustomerUpdate
+type ManagedCustomerUpdateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // ManagedCustomerUpdateResponse503Headers the declared response headers of an HTTP 503 response for ManagedCustomerUpdate
 type ManagedCustomerUpdateResponse503Headers struct {
 	RetryAfter *int32
@@ -28006,6 +28921,8 @@ type ManagedCustomerUpdateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -28016,6 +28933,8 @@ type ManagedCustomerUpdateResponse struct {
 	Headers401 *ManagedCustomerUpdateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *ManagedCustomerUpdateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ManagedCustomerUpdateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ManagedCustomerUpdateResponse503Headers
 }
@@ -28063,6 +28982,11 @@ func (r ManagedCustomerUpdateResponse) GetApplicationproblemJSON415() *Unsupport
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ManagedCustomerUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ManagedCustomerUpdateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -28245,6 +29169,11 @@ type ManagedDomainExportResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// ManagedDomainExportResponse429Headers the declared response headers of an HTTP 429 response for ManagedDomainExport
+type ManagedDomainExportResponse429Headers struct {
+	RetryAfter int32
+}
+
 // ManagedDomainExportResponse503Headers the declared response headers of an HTTP 503 response for ManagedDomainExport
 type ManagedDomainExportResponse503Headers struct {
 	RetryAfter *int32
@@ -28261,6 +29190,8 @@ type ManagedDomainExportResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -28271,6 +29202,8 @@ type ManagedDomainExportResponse struct {
 	Headers401 *ManagedDomainExportResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *ManagedDomainExportResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ManagedDomainExportResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ManagedDomainExportResponse503Headers
 }
@@ -28293,6 +29226,11 @@ func (r ManagedDomainExportResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r ManagedDomainExportResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ManagedDomainExportResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -28349,6 +29287,11 @@ type PortalDomainListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalDomainListResponse429Headers the declared response headers of an HTTP 429 response for PortalDomainList
+type PortalDomainListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalDomainListResponse503Headers the declared response headers of an HTTP 503 response for PortalDomainList
 type PortalDomainListResponse503Headers struct {
 	RetryAfter *int32
@@ -28365,6 +29308,8 @@ type PortalDomainListResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -28375,6 +29320,8 @@ type PortalDomainListResponse struct {
 	Headers401 *PortalDomainListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalDomainListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalDomainListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalDomainListResponse503Headers
 }
@@ -28397,6 +29344,11 @@ func (r PortalDomainListResponse) GetApplicationproblemJSON401() *Unauthorized {
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r PortalDomainListResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalDomainListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -28454,6 +29406,11 @@ type PortalDomainExportResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalDomainExportResponse429Headers the declared response headers of an HTTP 429 response for PortalDomainExport
+type PortalDomainExportResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalDomainExportResponse503Headers the declared response headers of an HTTP 503 response for PortalDomainExport
 type PortalDomainExportResponse503Headers struct {
 	RetryAfter *int32
@@ -28468,6 +29425,8 @@ type PortalDomainExportResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -28478,6 +29437,8 @@ type PortalDomainExportResponse struct {
 	Headers401 *PortalDomainExportResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalDomainExportResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalDomainExportResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalDomainExportResponse503Headers
 }
@@ -28495,6 +29456,11 @@ func (r PortalDomainExportResponse) GetApplicationproblemJSON401() *Unauthorized
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r PortalDomainExportResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalDomainExportResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -28551,6 +29517,11 @@ type PortalJobListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalJobListResponse429Headers the declared response headers of an HTTP 429 response for PortalJobList
+type PortalJobListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalJobListResponse503Headers the declared response headers of an HTTP 503 response for PortalJobList
 type PortalJobListResponse503Headers struct {
 	RetryAfter *int32
@@ -28567,6 +29538,8 @@ type PortalJobListResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -28577,6 +29550,8 @@ type PortalJobListResponse struct {
 	Headers401 *PortalJobListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalJobListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalJobListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalJobListResponse503Headers
 }
@@ -28599,6 +29574,11 @@ func (r PortalJobListResponse) GetApplicationproblemJSON401() *Unauthorized {
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r PortalJobListResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalJobListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -28656,6 +29636,11 @@ type PortalJobCreateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalJobCreateResponse429Headers the declared response headers of an HTTP 429 response for PortalJobCreate
+type PortalJobCreateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalJobCreateResponse503Headers the declared response headers of an HTTP 503 response for PortalJobCreate
 type PortalJobCreateResponse503Headers struct {
 	RetryAfter *int32
@@ -28678,6 +29663,8 @@ type PortalJobCreateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -28688,6 +29675,8 @@ type PortalJobCreateResponse struct {
 	Headers401 *PortalJobCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalJobCreateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalJobCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalJobCreateResponse503Headers
 }
@@ -28725,6 +29714,11 @@ func (r PortalJobCreateResponse) GetApplicationproblemJSON415() *UnsupportedMedi
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r PortalJobCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalJobCreateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -28776,6 +29770,11 @@ type PortalJobDeleteResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalJobDeleteResponse429Headers the declared response headers of an HTTP 429 response for PortalJobDelete
+type PortalJobDeleteResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalJobDeleteResponse503Headers the declared response headers of an HTTP 503 response for PortalJobDelete
 type PortalJobDeleteResponse503Headers struct {
 	RetryAfter *int32
@@ -28796,6 +29795,8 @@ type PortalJobDeleteResponse struct {
 	ApplicationproblemJSON409 *JobNotAllowed
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -28804,6 +29805,8 @@ type PortalJobDeleteResponse struct {
 	Headers401 *PortalJobDeleteResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalJobDeleteResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalJobDeleteResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalJobDeleteResponse503Headers
 }
@@ -28836,6 +29839,11 @@ func (r PortalJobDeleteResponse) GetApplicationproblemJSON409() *JobNotAllowed {
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r PortalJobDeleteResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalJobDeleteResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -28897,6 +29905,11 @@ type PortalJobGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalJobGetResponse429Headers the declared response headers of an HTTP 429 response for PortalJobGet
+type PortalJobGetResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalJobGetResponse503Headers the declared response headers of an HTTP 503 response for PortalJobGet
 type PortalJobGetResponse503Headers struct {
 	RetryAfter *int32
@@ -28915,6 +29928,8 @@ type PortalJobGetResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -28927,6 +29942,8 @@ type PortalJobGetResponse struct {
 	Headers401 *PortalJobGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalJobGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalJobGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalJobGetResponse503Headers
 }
@@ -28954,6 +29971,11 @@ func (r PortalJobGetResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r PortalJobGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalJobGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -29010,6 +30032,11 @@ type PortalJobUpdateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalJobUpdateResponse429Headers the declared response headers of an HTTP 429 response for PortalJobUpdate
+type PortalJobUpdateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalJobUpdateResponse503Headers the declared response headers of an HTTP 503 response for PortalJobUpdate
 type PortalJobUpdateResponse503Headers struct {
 	RetryAfter *int32
@@ -29038,6 +30065,8 @@ type PortalJobUpdateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -29048,6 +30077,8 @@ type PortalJobUpdateResponse struct {
 	Headers401 *PortalJobUpdateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalJobUpdateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalJobUpdateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalJobUpdateResponse503Headers
 }
@@ -29100,6 +30131,11 @@ func (r PortalJobUpdateResponse) GetApplicationproblemJSON415() *UnsupportedMedi
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r PortalJobUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalJobUpdateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -29174,6 +30210,11 @@ type PortalJobFileGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalJobFileGetResponse429Headers the declared response headers of an HTTP 429 response for PortalJobFileGet
+type PortalJobFileGetResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalJobFileGetResponse503Headers the declared response headers of an HTTP 503 response for PortalJobFileGet
 type PortalJobFileGetResponse503Headers struct {
 	RetryAfter *int32
@@ -29194,6 +30235,8 @@ type PortalJobFileGetResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -29208,6 +30251,8 @@ type PortalJobFileGetResponse struct {
 	Headers401 *PortalJobFileGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalJobFileGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalJobFileGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalJobFileGetResponse503Headers
 }
@@ -29240,6 +30285,11 @@ func (r PortalJobFileGetResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r PortalJobFileGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalJobFileGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -29301,6 +30351,11 @@ type PortalJobFilePutResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalJobFilePutResponse429Headers the declared response headers of an HTTP 429 response for PortalJobFilePut
+type PortalJobFilePutResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalJobFilePutResponse503Headers the declared response headers of an HTTP 503 response for PortalJobFilePut
 type PortalJobFilePutResponse503Headers struct {
 	RetryAfter *int32
@@ -29331,6 +30386,8 @@ type PortalJobFilePutResponse struct {
 	ApplicationproblemJSON415 *UnsupportedUpload
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *FileRefused
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -29343,6 +30400,8 @@ type PortalJobFilePutResponse struct {
 	Headers401 *PortalJobFilePutResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalJobFilePutResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalJobFilePutResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalJobFilePutResponse503Headers
 }
@@ -29400,6 +30459,11 @@ func (r PortalJobFilePutResponse) GetApplicationproblemJSON415() *UnsupportedUpl
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r PortalJobFilePutResponse) GetApplicationproblemJSON422() *FileRefused {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalJobFilePutResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -29586,6 +30650,11 @@ type PortalProfileGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalProfileGetResponse429Headers the declared response headers of an HTTP 429 response for PortalProfileGet
+type PortalProfileGetResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalProfileGetResponse503Headers the declared response headers of an HTTP 503 response for PortalProfileGet
 type PortalProfileGetResponse503Headers struct {
 	RetryAfter *int32
@@ -29602,6 +30671,8 @@ type PortalProfileGetResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -29614,6 +30685,8 @@ type PortalProfileGetResponse struct {
 	Headers401 *PortalProfileGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalProfileGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalProfileGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalProfileGetResponse503Headers
 }
@@ -29636,6 +30709,11 @@ func (r PortalProfileGetResponse) GetApplicationproblemJSON401() *Unauthorized {
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r PortalProfileGetResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalProfileGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -29692,6 +30770,11 @@ type PortalProfileUpdateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalProfileUpdateResponse429Headers the declared response headers of an HTTP 429 response for PortalProfileUpdate
+type PortalProfileUpdateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalProfileUpdateResponse503Headers the declared response headers of an HTTP 503 response for PortalProfileUpdate
 type PortalProfileUpdateResponse503Headers struct {
 	RetryAfter *int32
@@ -29716,6 +30799,8 @@ type PortalProfileUpdateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -29726,6 +30811,8 @@ type PortalProfileUpdateResponse struct {
 	Headers401 *PortalProfileUpdateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalProfileUpdateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalProfileUpdateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalProfileUpdateResponse503Headers
 }
@@ -29768,6 +30855,11 @@ func (r PortalProfileUpdateResponse) GetApplicationproblemJSON415() *Unsupported
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r PortalProfileUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalProfileUpdateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -29824,6 +30916,11 @@ type PortalPublishingListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalPublishingListResponse429Headers the declared response headers of an HTTP 429 response for PortalPublishingList
+type PortalPublishingListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalPublishingListResponse503Headers the declared response headers of an HTTP 503 response for PortalPublishingList
 type PortalPublishingListResponse503Headers struct {
 	RetryAfter *int32
@@ -29840,6 +30937,8 @@ type PortalPublishingListResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -29850,6 +30949,8 @@ type PortalPublishingListResponse struct {
 	Headers401 *PortalPublishingListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalPublishingListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalPublishingListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalPublishingListResponse503Headers
 }
@@ -29872,6 +30973,11 @@ func (r PortalPublishingListResponse) GetApplicationproblemJSON401() *Unauthoriz
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r PortalPublishingListResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalPublishingListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -29929,6 +31035,11 @@ type PortalPublishingCreateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalPublishingCreateResponse429Headers the declared response headers of an HTTP 429 response for PortalPublishingCreate
+type PortalPublishingCreateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalPublishingCreateResponse503Headers the declared response headers of an HTTP 503 response for PortalPublishingCreate
 type PortalPublishingCreateResponse503Headers struct {
 	RetryAfter *int32
@@ -29951,6 +31062,8 @@ type PortalPublishingCreateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -29961,6 +31074,8 @@ type PortalPublishingCreateResponse struct {
 	Headers401 *PortalPublishingCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalPublishingCreateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalPublishingCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalPublishingCreateResponse503Headers
 }
@@ -29998,6 +31113,11 @@ func (r PortalPublishingCreateResponse) GetApplicationproblemJSON415() *Unsuppor
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r PortalPublishingCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalPublishingCreateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -30049,6 +31169,11 @@ type PortalPublishingDeleteResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalPublishingDeleteResponse429Headers the declared response headers of an HTTP 429 response for PortalPublishingDelete
+type PortalPublishingDeleteResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalPublishingDeleteResponse503Headers the declared response headers of an HTTP 503 response for PortalPublishingDelete
 type PortalPublishingDeleteResponse503Headers struct {
 	RetryAfter *int32
@@ -30067,6 +31192,8 @@ type PortalPublishingDeleteResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -30075,6 +31202,8 @@ type PortalPublishingDeleteResponse struct {
 	Headers401 *PortalPublishingDeleteResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalPublishingDeleteResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalPublishingDeleteResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalPublishingDeleteResponse503Headers
 }
@@ -30102,6 +31231,11 @@ func (r PortalPublishingDeleteResponse) GetApplicationproblemJSON404() *NotFound
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r PortalPublishingDeleteResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalPublishingDeleteResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -30163,6 +31297,11 @@ type PortalPublishingGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalPublishingGetResponse429Headers the declared response headers of an HTTP 429 response for PortalPublishingGet
+type PortalPublishingGetResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalPublishingGetResponse503Headers the declared response headers of an HTTP 503 response for PortalPublishingGet
 type PortalPublishingGetResponse503Headers struct {
 	RetryAfter *int32
@@ -30181,6 +31320,8 @@ type PortalPublishingGetResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -30193,6 +31334,8 @@ type PortalPublishingGetResponse struct {
 	Headers401 *PortalPublishingGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalPublishingGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalPublishingGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalPublishingGetResponse503Headers
 }
@@ -30220,6 +31363,11 @@ func (r PortalPublishingGetResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r PortalPublishingGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalPublishingGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -30276,6 +31424,11 @@ type PortalPublishingUpdateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalPublishingUpdateResponse429Headers the declared response headers of an HTTP 429 response for PortalPublishingUpdate
+type PortalPublishingUpdateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalPublishingUpdateResponse503Headers the declared response headers of an HTTP 503 response for PortalPublishingUpdate
 type PortalPublishingUpdateResponse503Headers struct {
 	RetryAfter *int32
@@ -30304,6 +31457,8 @@ type PortalPublishingUpdateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -30314,6 +31469,8 @@ type PortalPublishingUpdateResponse struct {
 	Headers401 *PortalPublishingUpdateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalPublishingUpdateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalPublishingUpdateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalPublishingUpdateResponse503Headers
 }
@@ -30366,6 +31523,11 @@ func (r PortalPublishingUpdateResponse) GetApplicationproblemJSON415() *Unsuppor
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r PortalPublishingUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalPublishingUpdateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -30422,6 +31584,11 @@ type PortalPublishingAccessListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalPublishingAccessListResponse429Headers the declared response headers of an HTTP 429 response for PortalPublishingAccessList
+type PortalPublishingAccessListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalPublishingAccessListResponse503Headers the declared response headers of an HTTP 503 response for PortalPublishingAccessList
 type PortalPublishingAccessListResponse503Headers struct {
 	RetryAfter *int32
@@ -30440,6 +31607,8 @@ type PortalPublishingAccessListResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -30450,6 +31619,8 @@ type PortalPublishingAccessListResponse struct {
 	Headers401 *PortalPublishingAccessListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalPublishingAccessListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalPublishingAccessListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalPublishingAccessListResponse503Headers
 }
@@ -30477,6 +31648,11 @@ func (r PortalPublishingAccessListResponse) GetApplicationproblemJSON403() *Forb
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r PortalPublishingAccessListResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalPublishingAccessListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -30533,6 +31709,11 @@ type PortalSessionListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalSessionListResponse429Headers the declared response headers of an HTTP 429 response for PortalSessionList
+type PortalSessionListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalSessionListResponse503Headers the declared response headers of an HTTP 503 response for PortalSessionList
 type PortalSessionListResponse503Headers struct {
 	RetryAfter *int32
@@ -30549,6 +31730,8 @@ type PortalSessionListResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -30559,6 +31742,8 @@ type PortalSessionListResponse struct {
 	Headers401 *PortalSessionListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalSessionListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalSessionListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalSessionListResponse503Headers
 }
@@ -30581,6 +31766,11 @@ func (r PortalSessionListResponse) GetApplicationproblemJSON401() *Unauthorized 
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r PortalSessionListResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalSessionListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -30632,6 +31822,11 @@ type PortalSessionDeleteResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalSessionDeleteResponse429Headers the declared response headers of an HTTP 429 response for PortalSessionDelete
+type PortalSessionDeleteResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalSessionDeleteResponse503Headers the declared response headers of an HTTP 503 response for PortalSessionDelete
 type PortalSessionDeleteResponse503Headers struct {
 	RetryAfter *int32
@@ -30648,6 +31843,8 @@ type PortalSessionDeleteResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -30656,6 +31853,8 @@ type PortalSessionDeleteResponse struct {
 	Headers401 *PortalSessionDeleteResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalSessionDeleteResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalSessionDeleteResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalSessionDeleteResponse503Headers
 }
@@ -30678,6 +31877,11 @@ func (r PortalSessionDeleteResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r PortalSessionDeleteResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalSessionDeleteResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -30734,6 +31938,11 @@ type PortalTermsAcceptanceListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalTermsAcceptanceListResponse429Headers the declared response headers of an HTTP 429 response for PortalTermsAcceptanceList
+type PortalTermsAcceptanceListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalTermsAcceptanceListResponse503Headers the declared response headers of an HTTP 503 response for PortalTermsAcceptanceList
 type PortalTermsAcceptanceListResponse503Headers struct {
 	RetryAfter *int32
@@ -30750,6 +31959,8 @@ type PortalTermsAcceptanceListResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -30760,6 +31971,8 @@ type PortalTermsAcceptanceListResponse struct {
 	Headers401 *PortalTermsAcceptanceListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalTermsAcceptanceListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalTermsAcceptanceListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalTermsAcceptanceListResponse503Headers
 }
@@ -30782,6 +31995,11 @@ func (r PortalTermsAcceptanceListResponse) GetApplicationproblemJSON401() *Unaut
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r PortalTermsAcceptanceListResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalTermsAcceptanceListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -30833,6 +32051,11 @@ type PortalTermsAcceptanceCreateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalTermsAcceptanceCreateResponse429Headers the declared response headers of an HTTP 429 response for PortalTermsAcceptanceCreate
+type PortalTermsAcceptanceCreateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // PortalTermsAcceptanceCreateResponse503Headers the declared response headers of an HTTP 503 response for PortalTermsAcceptanceCreate
 type PortalTermsAcceptanceCreateResponse503Headers struct {
 	RetryAfter *int32
@@ -30859,6 +32082,8 @@ type PortalTermsAcceptanceCreateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -30867,6 +32092,8 @@ type PortalTermsAcceptanceCreateResponse struct {
 	Headers401 *PortalTermsAcceptanceCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalTermsAcceptanceCreateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PortalTermsAcceptanceCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PortalTermsAcceptanceCreateResponse503Headers
 }
@@ -30914,6 +32141,11 @@ func (r PortalTermsAcceptanceCreateResponse) GetApplicationproblemJSON415() *Uns
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r PortalTermsAcceptanceCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PortalTermsAcceptanceCreateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -30970,6 +32202,11 @@ type StaffListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// StaffListResponse429Headers the declared response headers of an HTTP 429 response for StaffList
+type StaffListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // StaffListResponse503Headers the declared response headers of an HTTP 503 response for StaffList
 type StaffListResponse503Headers struct {
 	RetryAfter *int32
@@ -30986,6 +32223,8 @@ type StaffListResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -30996,6 +32235,8 @@ type StaffListResponse struct {
 	Headers401 *StaffListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *StaffListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StaffListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StaffListResponse503Headers
 }
@@ -31018,6 +32259,11 @@ func (r StaffListResponse) GetApplicationproblemJSON401() *Unauthorized {
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r StaffListResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r StaffListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -31075,6 +32321,11 @@ type StaffCreateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// StaffCreateResponse429Headers the declared response headers of an HTTP 429 response for StaffCreate
+type StaffCreateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // StaffCreateResponse503Headers the declared response headers of an HTTP 503 response for StaffCreate
 type StaffCreateResponse503Headers struct {
 	RetryAfter *int32
@@ -31099,6 +32350,8 @@ type StaffCreateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -31109,6 +32362,8 @@ type StaffCreateResponse struct {
 	Headers401 *StaffCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *StaffCreateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StaffCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StaffCreateResponse503Headers
 }
@@ -31151,6 +32406,11 @@ func (r StaffCreateResponse) GetApplicationproblemJSON415() *UnsupportedMediaTyp
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r StaffCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r StaffCreateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -31202,6 +32462,11 @@ type StaffDeleteResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// StaffDeleteResponse429Headers the declared response headers of an HTTP 429 response for StaffDelete
+type StaffDeleteResponse429Headers struct {
+	RetryAfter int32
+}
+
 // StaffDeleteResponse503Headers the declared response headers of an HTTP 503 response for StaffDelete
 type StaffDeleteResponse503Headers struct {
 	RetryAfter *int32
@@ -31222,6 +32487,8 @@ type StaffDeleteResponse struct {
 	ApplicationproblemJSON409 *Conflict
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -31230,6 +32497,8 @@ type StaffDeleteResponse struct {
 	Headers401 *StaffDeleteResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *StaffDeleteResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StaffDeleteResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StaffDeleteResponse503Headers
 }
@@ -31262,6 +32531,11 @@ func (r StaffDeleteResponse) GetApplicationproblemJSON409() *Conflict {
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r StaffDeleteResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r StaffDeleteResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -31323,6 +32597,11 @@ type StaffGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// StaffGetResponse429Headers the declared response headers of an HTTP 429 response for StaffGet
+type StaffGetResponse429Headers struct {
+	RetryAfter int32
+}
+
 // StaffGetResponse503Headers the declared response headers of an HTTP 503 response for StaffGet
 type StaffGetResponse503Headers struct {
 	RetryAfter *int32
@@ -31341,6 +32620,8 @@ type StaffGetResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -31353,6 +32634,8 @@ type StaffGetResponse struct {
 	Headers401 *StaffGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *StaffGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StaffGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StaffGetResponse503Headers
 }
@@ -31380,6 +32663,11 @@ func (r StaffGetResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r StaffGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r StaffGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -31436,6 +32724,11 @@ type StaffUpdateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// StaffUpdateResponse429Headers the declared response headers of an HTTP 429 response for StaffUpdate
+type StaffUpdateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // StaffUpdateResponse503Headers the declared response headers of an HTTP 503 response for StaffUpdate
 type StaffUpdateResponse503Headers struct {
 	RetryAfter *int32
@@ -31464,6 +32757,8 @@ type StaffUpdateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -31474,6 +32769,8 @@ type StaffUpdateResponse struct {
 	Headers401 *StaffUpdateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *StaffUpdateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StaffUpdateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StaffUpdateResponse503Headers
 }
@@ -31526,6 +32823,11 @@ func (r StaffUpdateResponse) GetApplicationproblemJSON415() *UnsupportedMediaTyp
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r StaffUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r StaffUpdateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -31582,6 +32884,11 @@ type TermsListResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// TermsListResponse429Headers the declared response headers of an HTTP 429 response for TermsList
+type TermsListResponse429Headers struct {
+	RetryAfter int32
+}
+
 // TermsListResponse503Headers the declared response headers of an HTTP 503 response for TermsList
 type TermsListResponse503Headers struct {
 	RetryAfter *int32
@@ -31598,6 +32905,8 @@ type TermsListResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -31608,6 +32917,8 @@ type TermsListResponse struct {
 	Headers401 *TermsListResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *TermsListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *TermsListResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *TermsListResponse503Headers
 }
@@ -31630,6 +32941,11 @@ func (r TermsListResponse) GetApplicationproblemJSON401() *Unauthorized {
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r TermsListResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r TermsListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -31686,6 +33002,11 @@ type TermsCreateResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// TermsCreateResponse429Headers the declared response headers of an HTTP 429 response for TermsCreate
+type TermsCreateResponse429Headers struct {
+	RetryAfter int32
+}
+
 // TermsCreateResponse503Headers the declared response headers of an HTTP 503 response for TermsCreate
 type TermsCreateResponse503Headers struct {
 	RetryAfter *int32
@@ -31708,6 +33029,8 @@ type TermsCreateResponse struct {
 	ApplicationproblemJSON415 *UnsupportedDocument
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -31718,6 +33041,8 @@ type TermsCreateResponse struct {
 	Headers401 *TermsCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *TermsCreateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *TermsCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *TermsCreateResponse503Headers
 }
@@ -31755,6 +33080,11 @@ func (r TermsCreateResponse) GetApplicationproblemJSON415() *UnsupportedDocument
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r TermsCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r TermsCreateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -31976,6 +33306,11 @@ type TermsGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// TermsGetResponse429Headers the declared response headers of an HTTP 429 response for TermsGet
+type TermsGetResponse429Headers struct {
+	RetryAfter int32
+}
+
 // TermsGetResponse503Headers the declared response headers of an HTTP 503 response for TermsGet
 type TermsGetResponse503Headers struct {
 	RetryAfter *int32
@@ -31994,6 +33329,8 @@ type TermsGetResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -32002,6 +33339,8 @@ type TermsGetResponse struct {
 	Headers401 *TermsGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *TermsGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *TermsGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *TermsGetResponse503Headers
 }
@@ -32029,6 +33368,11 @@ func (r TermsGetResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r TermsGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r TermsGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -32099,6 +33443,11 @@ type TermsDocumentGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// TermsDocumentGetResponse429Headers the declared response headers of an HTTP 429 response for TermsDocumentGet
+type TermsDocumentGetResponse429Headers struct {
+	RetryAfter int32
+}
+
 // TermsDocumentGetResponse503Headers the declared response headers of an HTTP 503 response for TermsDocumentGet
 type TermsDocumentGetResponse503Headers struct {
 	RetryAfter *int32
@@ -32115,6 +33464,8 @@ type TermsDocumentGetResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -32129,6 +33480,8 @@ type TermsDocumentGetResponse struct {
 	Headers401 *TermsDocumentGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *TermsDocumentGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *TermsDocumentGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *TermsDocumentGetResponse503Headers
 }
@@ -32151,6 +33504,11 @@ func (r TermsDocumentGetResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r TermsDocumentGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r TermsDocumentGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -35192,6 +36550,13 @@ func ParseBackupRestoreResponse(rsp *http.Response) (*BackupRestoreResponse, err
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -35239,6 +36604,16 @@ func ParseBackupRestoreResponse(rsp *http.Response) (*BackupRestoreResponse, err
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers BackupRestoreResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers BackupRestoreResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -35296,6 +36671,13 @@ func ParseCustomerListResponse(rsp *http.Response) (*CustomerListResponse, error
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -35343,6 +36725,16 @@ func ParseCustomerListResponse(rsp *http.Response) (*CustomerListResponse, error
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -35428,6 +36820,13 @@ func ParseCustomerCreateResponse(rsp *http.Response) (*CustomerCreateResponse, e
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -35482,6 +36881,16 @@ func ParseCustomerCreateResponse(rsp *http.Response) (*CustomerCreateResponse, e
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -35531,6 +36940,13 @@ func ParseCustomerExportResponse(rsp *http.Response) (*CustomerExportResponse, e
 			return nil, err
 		}
 		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
@@ -35586,6 +37002,16 @@ func ParseCustomerExportResponse(rsp *http.Response) (*CustomerExportResponse, e
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerExportResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerExportResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -35678,6 +37104,13 @@ func ParseCustomerBulkDeleteResponse(rsp *http.Response) (*CustomerBulkDeleteRes
 		}
 		response.ApplicationproblemJSON428 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -35732,6 +37165,16 @@ func ParseCustomerBulkDeleteResponse(rsp *http.Response) (*CustomerBulkDeleteRes
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerBulkDeleteResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerBulkDeleteResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -35810,6 +37253,13 @@ func ParseCustomerImportResponse(rsp *http.Response) (*CustomerImportResponse, e
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -35864,6 +37314,16 @@ func ParseCustomerImportResponse(rsp *http.Response) (*CustomerImportResponse, e
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerImportResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerImportResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -35952,6 +37412,13 @@ func ParseCustomerDeleteResponse(rsp *http.Response) (*CustomerDeleteResponse, e
 		}
 		response.ApplicationproblemJSON428 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -35989,6 +37456,16 @@ func ParseCustomerDeleteResponse(rsp *http.Response) (*CustomerDeleteResponse, e
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerDeleteResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerDeleteResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -36056,6 +37533,13 @@ func ParseCustomerGetResponse(rsp *http.Response) (*CustomerGetResponse, error) 
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -36113,6 +37597,16 @@ func ParseCustomerGetResponse(rsp *http.Response) (*CustomerGetResponse, error) 
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -36212,6 +37706,13 @@ func ParseCustomerUpdateResponse(rsp *http.Response) (*CustomerUpdateResponse, e
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -36259,6 +37760,16 @@ func ParseCustomerUpdateResponse(rsp *http.Response) (*CustomerUpdateResponse, e
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerUpdateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerUpdateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -36337,6 +37848,13 @@ func ParseCustomerActivateResponse(rsp *http.Response) (*CustomerActivateRespons
 		}
 		response.ApplicationproblemJSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -36384,6 +37902,16 @@ func ParseCustomerActivateResponse(rsp *http.Response) (*CustomerActivateRespons
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerActivateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerActivateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -36448,6 +37976,13 @@ func ParseActivationRequestListResponse(rsp *http.Response) (*ActivationRequestL
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -36495,6 +38030,16 @@ func ParseActivationRequestListResponse(rsp *http.Response) (*ActivationRequestL
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ActivationRequestListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ActivationRequestListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -36587,6 +38132,13 @@ func ParseActivationRequestCreateResponse(rsp *http.Response) (*ActivationReques
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -36641,6 +38193,16 @@ func ParseActivationRequestCreateResponse(rsp *http.Response) (*ActivationReques
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ActivationRequestCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ActivationRequestCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -36715,6 +38277,13 @@ func ParseActivationRequestDeleteResponse(rsp *http.Response) (*ActivationReques
 		}
 		response.ApplicationproblemJSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -36752,6 +38321,16 @@ func ParseActivationRequestDeleteResponse(rsp *http.Response) (*ActivationReques
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ActivationRequestDeleteResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ActivationRequestDeleteResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -36818,6 +38397,13 @@ func ParseActivationRequestGetResponse(rsp *http.Response) (*ActivationRequestGe
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
@@ -36893,6 +38479,16 @@ func ParseActivationRequestGetResponse(rsp *http.Response) (*ActivationRequestGe
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ActivationRequestGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ActivationRequestGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -36992,6 +38588,13 @@ func ParseActivationRequestUpdateResponse(rsp *http.Response) (*ActivationReques
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37039,6 +38642,16 @@ func ParseActivationRequestUpdateResponse(rsp *http.Response) (*ActivationReques
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ActivationRequestUpdateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ActivationRequestUpdateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -37117,6 +38730,13 @@ func ParseActivationRequestMarkSentResponse(rsp *http.Response) (*ActivationRequ
 		}
 		response.ApplicationproblemJSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37164,6 +38784,16 @@ func ParseActivationRequestMarkSentResponse(rsp *http.Response) (*ActivationRequ
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ActivationRequestMarkSentResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ActivationRequestMarkSentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -37242,6 +38872,13 @@ func ParseActivationRequestSendResponse(rsp *http.Response) (*ActivationRequestS
 		}
 		response.ApplicationproblemJSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37289,6 +38926,16 @@ func ParseActivationRequestSendResponse(rsp *http.Response) (*ActivationRequestS
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ActivationRequestSendResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ActivationRequestSendResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -37346,6 +38993,13 @@ func ParseCustomerBackupGetResponse(rsp *http.Response) (*CustomerBackupGetRespo
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37393,6 +39047,16 @@ func ParseCustomerBackupGetResponse(rsp *http.Response) (*CustomerBackupGetRespo
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerBackupGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerBackupGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -37457,6 +39121,13 @@ func ParseCustomerBackupListResponse(rsp *http.Response) (*CustomerBackupListRes
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37504,6 +39175,16 @@ func ParseCustomerBackupListResponse(rsp *http.Response) (*CustomerBackupListRes
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerBackupListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerBackupListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -37582,6 +39263,13 @@ func ParseCustomerDeactivateResponse(rsp *http.Response) (*CustomerDeactivateRes
 		}
 		response.ApplicationproblemJSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37629,6 +39317,16 @@ func ParseCustomerDeactivateResponse(rsp *http.Response) (*CustomerDeactivateRes
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerDeactivateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerDeactivateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -37693,6 +39391,13 @@ func ParseCustomerDeletionPlanGetResponse(rsp *http.Response) (*CustomerDeletion
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37730,6 +39435,16 @@ func ParseCustomerDeletionPlanGetResponse(rsp *http.Response) (*CustomerDeletion
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerDeletionPlanGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerDeletionPlanGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -37794,6 +39509,13 @@ func ParseCustomerDomainListResponse(rsp *http.Response) (*CustomerDomainListRes
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37841,6 +39563,16 @@ func ParseCustomerDomainListResponse(rsp *http.Response) (*CustomerDomainListRes
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerDomainListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerDomainListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -37933,6 +39665,13 @@ func ParseDomainCreateResponse(rsp *http.Response) (*DomainCreateResponse, error
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37987,6 +39726,16 @@ func ParseDomainCreateResponse(rsp *http.Response) (*DomainCreateResponse, error
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers DomainCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers DomainCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -38044,6 +39793,13 @@ func ParseCustomerDomainExportResponse(rsp *http.Response) (*CustomerDomainExpor
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -38098,6 +39854,16 @@ func ParseCustomerDomainExportResponse(rsp *http.Response) (*CustomerDomainExpor
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerDomainExportResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerDomainExportResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -38183,6 +39949,13 @@ func ParseDomainImportResponse(rsp *http.Response) (*DomainImportResponse, error
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -38237,6 +40010,16 @@ func ParseDomainImportResponse(rsp *http.Response) (*DomainImportResponse, error
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers DomainImportResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers DomainImportResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -38301,6 +40084,13 @@ func ParseCustomerEventListResponse(rsp *http.Response) (*CustomerEventListRespo
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -38348,6 +40138,16 @@ func ParseCustomerEventListResponse(rsp *http.Response) (*CustomerEventListRespo
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerEventListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerEventListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -38422,6 +40222,13 @@ func ParseIdentityDeleteAllResponse(rsp *http.Response) (*IdentityDeleteAllRespo
 		}
 		response.ApplicationproblemJSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -38459,6 +40266,16 @@ func ParseIdentityDeleteAllResponse(rsp *http.Response) (*IdentityDeleteAllRespo
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers IdentityDeleteAllResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers IdentityDeleteAllResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -38523,6 +40340,13 @@ func ParseCustomerIdentityListResponse(rsp *http.Response) (*CustomerIdentityLis
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -38570,6 +40394,16 @@ func ParseCustomerIdentityListResponse(rsp *http.Response) (*CustomerIdentityLis
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerIdentityListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerIdentityListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -38662,6 +40496,13 @@ func ParseIdentityCreateResponse(rsp *http.Response) (*IdentityCreateResponse, e
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -38716,6 +40557,16 @@ func ParseIdentityCreateResponse(rsp *http.Response) (*IdentityCreateResponse, e
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers IdentityCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers IdentityCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -38790,6 +40641,13 @@ func ParseIdentityDeleteResponse(rsp *http.Response) (*IdentityDeleteResponse, e
 		}
 		response.ApplicationproblemJSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -38827,6 +40685,16 @@ func ParseIdentityDeleteResponse(rsp *http.Response) (*IdentityDeleteResponse, e
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers IdentityDeleteResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers IdentityDeleteResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -38894,6 +40762,13 @@ func ParseIdentityGetResponse(rsp *http.Response) (*IdentityGetResponse, error) 
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -38951,6 +40826,16 @@ func ParseIdentityGetResponse(rsp *http.Response) (*IdentityGetResponse, error) 
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers IdentityGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers IdentityGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -39050,6 +40935,13 @@ func ParseIdentityUpdateResponse(rsp *http.Response) (*IdentityUpdateResponse, e
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -39097,6 +40989,16 @@ func ParseIdentityUpdateResponse(rsp *http.Response) (*IdentityUpdateResponse, e
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers IdentityUpdateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers IdentityUpdateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -39189,6 +41091,13 @@ func ParseIdentityPasswordUpdateResponse(rsp *http.Response) (*IdentityPasswordU
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -39236,6 +41145,16 @@ func ParseIdentityPasswordUpdateResponse(rsp *http.Response) (*IdentityPasswordU
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers IdentityPasswordUpdateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers IdentityPasswordUpdateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -39300,6 +41219,13 @@ func ParseCustomerJobListResponse(rsp *http.Response) (*CustomerJobListResponse,
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -39347,6 +41273,16 @@ func ParseCustomerJobListResponse(rsp *http.Response) (*CustomerJobListResponse,
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerJobListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerJobListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -39439,6 +41375,13 @@ func ParseJobCreateResponse(rsp *http.Response) (*JobCreateResponse, error) {
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -39493,6 +41436,16 @@ func ParseJobCreateResponse(rsp *http.Response) (*JobCreateResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers JobCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers JobCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -39557,6 +41510,13 @@ func ParseNoteListResponse(rsp *http.Response) (*NoteListResponse, error) {
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -39604,6 +41564,16 @@ func ParseNoteListResponse(rsp *http.Response) (*NoteListResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers NoteListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers NoteListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -39689,6 +41659,13 @@ func ParseNoteCreateResponse(rsp *http.Response) (*NoteCreateResponse, error) {
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -39726,6 +41703,16 @@ func ParseNoteCreateResponse(rsp *http.Response) (*NoteCreateResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers NoteCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers NoteCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -39786,6 +41773,13 @@ func ParseNoteDeleteResponse(rsp *http.Response) (*NoteDeleteResponse, error) {
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -39823,6 +41817,16 @@ func ParseNoteDeleteResponse(rsp *http.Response) (*NoteDeleteResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers NoteDeleteResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers NoteDeleteResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -39887,6 +41891,13 @@ func ParseCustomerPublishingListResponse(rsp *http.Response) (*CustomerPublishin
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -39934,6 +41945,16 @@ func ParseCustomerPublishingListResponse(rsp *http.Response) (*CustomerPublishin
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerPublishingListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerPublishingListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -40001,6 +42022,13 @@ func ParseCustomerPublishingGetResponse(rsp *http.Response) (*CustomerPublishing
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -40058,6 +42086,16 @@ func ParseCustomerPublishingGetResponse(rsp *http.Response) (*CustomerPublishing
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerPublishingGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerPublishingGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -40122,6 +42160,13 @@ func ParseCustomerTermsAcceptanceListResponse(rsp *http.Response) (*CustomerTerm
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -40169,6 +42214,16 @@ func ParseCustomerTermsAcceptanceListResponse(rsp *http.Response) (*CustomerTerm
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomerTermsAcceptanceListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomerTermsAcceptanceListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -40226,6 +42281,13 @@ func ParseDomainListResponse(rsp *http.Response) (*DomainListResponse, error) {
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -40273,6 +42335,16 @@ func ParseDomainListResponse(rsp *http.Response) (*DomainListResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers DomainListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers DomainListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -40322,6 +42394,13 @@ func ParseDomainExportResponse(rsp *http.Response) (*DomainExportResponse, error
 			return nil, err
 		}
 		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
@@ -40377,6 +42456,16 @@ func ParseDomainExportResponse(rsp *http.Response) (*DomainExportResponse, error
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers DomainExportResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers DomainExportResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -40444,6 +42533,13 @@ func ParseDomainDeleteResponse(rsp *http.Response) (*DomainDeleteResponse, error
 		}
 		response.ApplicationproblemJSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -40481,6 +42577,16 @@ func ParseDomainDeleteResponse(rsp *http.Response) (*DomainDeleteResponse, error
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers DomainDeleteResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers DomainDeleteResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -40548,6 +42654,13 @@ func ParseDomainGetResponse(rsp *http.Response) (*DomainGetResponse, error) {
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -40605,6 +42718,16 @@ func ParseDomainGetResponse(rsp *http.Response) (*DomainGetResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers DomainGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers DomainGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -40704,6 +42827,13 @@ func ParseDomainUpdateResponse(rsp *http.Response) (*DomainUpdateResponse, error
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -40751,6 +42881,16 @@ func ParseDomainUpdateResponse(rsp *http.Response) (*DomainUpdateResponse, error
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers DomainUpdateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers DomainUpdateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -40808,6 +42948,13 @@ func ParseEventListResponse(rsp *http.Response) (*EventListResponse, error) {
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -40855,6 +43002,16 @@ func ParseEventListResponse(rsp *http.Response) (*EventListResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers EventListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers EventListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -40912,6 +43069,13 @@ func ParseIdentityListResponse(rsp *http.Response) (*IdentityListResponse, error
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -40959,6 +43123,16 @@ func ParseIdentityListResponse(rsp *http.Response) (*IdentityListResponse, error
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers IdentityListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers IdentityListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -41016,6 +43190,13 @@ func ParseJobListResponse(rsp *http.Response) (*JobListResponse, error) {
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -41063,6 +43244,16 @@ func ParseJobListResponse(rsp *http.Response) (*JobListResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers JobListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers JobListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -41137,6 +43328,13 @@ func ParseJobDeleteResponse(rsp *http.Response) (*JobDeleteResponse, error) {
 		}
 		response.ApplicationproblemJSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -41174,6 +43372,16 @@ func ParseJobDeleteResponse(rsp *http.Response) (*JobDeleteResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers JobDeleteResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers JobDeleteResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -41241,6 +43449,13 @@ func ParseJobGetResponse(rsp *http.Response) (*JobGetResponse, error) {
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -41298,6 +43513,16 @@ func ParseJobGetResponse(rsp *http.Response) (*JobGetResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers JobGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers JobGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -41397,6 +43622,13 @@ func ParseJobUpdateResponse(rsp *http.Response) (*JobUpdateResponse, error) {
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -41444,6 +43676,16 @@ func ParseJobUpdateResponse(rsp *http.Response) (*JobUpdateResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers JobUpdateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers JobUpdateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -41518,6 +43760,13 @@ func ParseJobFileDeleteResponse(rsp *http.Response) (*JobFileDeleteResponse, err
 		}
 		response.ApplicationproblemJSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -41555,6 +43804,16 @@ func ParseJobFileDeleteResponse(rsp *http.Response) (*JobFileDeleteResponse, err
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers JobFileDeleteResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers JobFileDeleteResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -41628,6 +43887,13 @@ func ParseJobFileGetResponse(rsp *http.Response) (*JobFileGetResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
@@ -41758,6 +44024,16 @@ func ParseJobFileGetResponse(rsp *http.Response) (*JobFileGetResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers JobFileGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers JobFileGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -41864,6 +44140,13 @@ func ParseJobFilePutResponse(rsp *http.Response) (*JobFilePutResponse, error) {
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -41921,6 +44204,16 @@ func ParseJobFilePutResponse(rsp *http.Response) (*JobFilePutResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers JobFilePutResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers JobFilePutResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -42020,6 +44313,13 @@ func ParseJobStatusUpdateResponse(rsp *http.Response) (*JobStatusUpdateResponse,
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -42067,6 +44367,16 @@ func ParseJobStatusUpdateResponse(rsp *http.Response) (*JobStatusUpdateResponse,
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers JobStatusUpdateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers JobStatusUpdateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -42124,6 +44434,13 @@ func ParseMeGetResponse(rsp *http.Response) (*MeGetResponse, error) {
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -42161,6 +44478,16 @@ func ParseMeGetResponse(rsp *http.Response) (*MeGetResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers MeGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers MeGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -42346,6 +44673,13 @@ func ParseOperationListResponse(rsp *http.Response) (*OperationListResponse, err
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -42393,6 +44727,16 @@ func ParseOperationListResponse(rsp *http.Response) (*OperationListResponse, err
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers OperationListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers OperationListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -42460,6 +44804,13 @@ func ParseOperationGetResponse(rsp *http.Response) (*OperationGetResponse, error
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -42517,6 +44868,16 @@ func ParseOperationGetResponse(rsp *http.Response) (*OperationGetResponse, error
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers OperationGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers OperationGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -42595,6 +44956,13 @@ func ParseOperationCancelResponse(rsp *http.Response) (*OperationCancelResponse,
 		}
 		response.ApplicationproblemJSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -42642,6 +45010,16 @@ func ParseOperationCancelResponse(rsp *http.Response) (*OperationCancelResponse,
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers OperationCancelResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers OperationCancelResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -42699,6 +45077,13 @@ func ParseOperationRefusedRowListResponse(rsp *http.Response) (*OperationRefused
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -42753,6 +45138,16 @@ func ParseOperationRefusedRowListResponse(rsp *http.Response) (*OperationRefused
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers OperationRefusedRowListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers OperationRefusedRowListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -42992,6 +45387,13 @@ func ParsePortalBackupGetResponse(rsp *http.Response) (*PortalBackupGetResponse,
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -43039,6 +45441,16 @@ func ParsePortalBackupGetResponse(rsp *http.Response) (*PortalBackupGetResponse,
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalBackupGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalBackupGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -43096,6 +45508,13 @@ func ParseManagedCustomerListResponse(rsp *http.Response) (*ManagedCustomerListR
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -43143,6 +45562,16 @@ func ParseManagedCustomerListResponse(rsp *http.Response) (*ManagedCustomerListR
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ManagedCustomerListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ManagedCustomerListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -43228,6 +45657,13 @@ func ParseManagedCustomerCreateResponse(rsp *http.Response) (*ManagedCustomerCre
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -43282,6 +45718,16 @@ func ParseManagedCustomerCreateResponse(rsp *http.Response) (*ManagedCustomerCre
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ManagedCustomerCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ManagedCustomerCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -43349,6 +45795,13 @@ func ParseManagedCustomerGetResponse(rsp *http.Response) (*ManagedCustomerGetRes
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -43406,6 +45859,16 @@ func ParseManagedCustomerGetResponse(rsp *http.Response) (*ManagedCustomerGetRes
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ManagedCustomerGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ManagedCustomerGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -43498,6 +45961,13 @@ func ParseManagedCustomerUpdateResponse(rsp *http.Response) (*ManagedCustomerUpd
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -43545,6 +46015,16 @@ func ParseManagedCustomerUpdateResponse(rsp *http.Response) (*ManagedCustomerUpd
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ManagedCustomerUpdateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ManagedCustomerUpdateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -43727,6 +46207,13 @@ func ParseManagedDomainExportResponse(rsp *http.Response) (*ManagedDomainExportR
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -43781,6 +46268,16 @@ func ParseManagedDomainExportResponse(rsp *http.Response) (*ManagedDomainExportR
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ManagedDomainExportResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ManagedDomainExportResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -43838,6 +46335,13 @@ func ParsePortalDomainListResponse(rsp *http.Response) (*PortalDomainListRespons
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -43885,6 +46389,16 @@ func ParsePortalDomainListResponse(rsp *http.Response) (*PortalDomainListRespons
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalDomainListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalDomainListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -43934,6 +46448,13 @@ func ParsePortalDomainExportResponse(rsp *http.Response) (*PortalDomainExportRes
 			return nil, err
 		}
 		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
@@ -43989,6 +46510,16 @@ func ParsePortalDomainExportResponse(rsp *http.Response) (*PortalDomainExportRes
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalDomainExportResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalDomainExportResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -44046,6 +46577,13 @@ func ParsePortalJobListResponse(rsp *http.Response) (*PortalJobListResponse, err
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -44093,6 +46631,16 @@ func ParsePortalJobListResponse(rsp *http.Response) (*PortalJobListResponse, err
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalJobListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalJobListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -44171,6 +46719,13 @@ func ParsePortalJobCreateResponse(rsp *http.Response) (*PortalJobCreateResponse,
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -44225,6 +46780,16 @@ func ParsePortalJobCreateResponse(rsp *http.Response) (*PortalJobCreateResponse,
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalJobCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalJobCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -44299,6 +46864,13 @@ func ParsePortalJobDeleteResponse(rsp *http.Response) (*PortalJobDeleteResponse,
 		}
 		response.ApplicationproblemJSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -44336,6 +46908,16 @@ func ParsePortalJobDeleteResponse(rsp *http.Response) (*PortalJobDeleteResponse,
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalJobDeleteResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalJobDeleteResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -44403,6 +46985,13 @@ func ParsePortalJobGetResponse(rsp *http.Response) (*PortalJobGetResponse, error
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -44460,6 +47049,16 @@ func ParsePortalJobGetResponse(rsp *http.Response) (*PortalJobGetResponse, error
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalJobGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalJobGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -44559,6 +47158,13 @@ func ParsePortalJobUpdateResponse(rsp *http.Response) (*PortalJobUpdateResponse,
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -44606,6 +47212,16 @@ func ParsePortalJobUpdateResponse(rsp *http.Response) (*PortalJobUpdateResponse,
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalJobUpdateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalJobUpdateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -44679,6 +47295,13 @@ func ParsePortalJobFileGetResponse(rsp *http.Response) (*PortalJobFileGetRespons
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
@@ -44809,6 +47432,16 @@ func ParsePortalJobFileGetResponse(rsp *http.Response) (*PortalJobFileGetRespons
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalJobFileGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalJobFileGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -44915,6 +47548,13 @@ func ParsePortalJobFilePutResponse(rsp *http.Response) (*PortalJobFilePutRespons
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -44972,6 +47612,16 @@ func ParsePortalJobFilePutResponse(rsp *http.Response) (*PortalJobFilePutRespons
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalJobFilePutResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalJobFilePutResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -45160,6 +47810,13 @@ func ParsePortalProfileGetResponse(rsp *http.Response) (*PortalProfileGetRespons
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -45217,6 +47874,16 @@ func ParsePortalProfileGetResponse(rsp *http.Response) (*PortalProfileGetRespons
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalProfileGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalProfileGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -45302,6 +47969,13 @@ func ParsePortalProfileUpdateResponse(rsp *http.Response) (*PortalProfileUpdateR
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -45349,6 +48023,16 @@ func ParsePortalProfileUpdateResponse(rsp *http.Response) (*PortalProfileUpdateR
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalProfileUpdateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalProfileUpdateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -45406,6 +48090,13 @@ func ParsePortalPublishingListResponse(rsp *http.Response) (*PortalPublishingLis
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -45453,6 +48144,16 @@ func ParsePortalPublishingListResponse(rsp *http.Response) (*PortalPublishingLis
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalPublishingListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalPublishingListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -45531,6 +48232,13 @@ func ParsePortalPublishingCreateResponse(rsp *http.Response) (*PortalPublishingC
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -45585,6 +48293,16 @@ func ParsePortalPublishingCreateResponse(rsp *http.Response) (*PortalPublishingC
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalPublishingCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalPublishingCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -45652,6 +48370,13 @@ func ParsePortalPublishingDeleteResponse(rsp *http.Response) (*PortalPublishingD
 		}
 		response.ApplicationproblemJSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -45689,6 +48414,16 @@ func ParsePortalPublishingDeleteResponse(rsp *http.Response) (*PortalPublishingD
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalPublishingDeleteResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalPublishingDeleteResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -45756,6 +48491,13 @@ func ParsePortalPublishingGetResponse(rsp *http.Response) (*PortalPublishingGetR
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -45813,6 +48555,16 @@ func ParsePortalPublishingGetResponse(rsp *http.Response) (*PortalPublishingGetR
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalPublishingGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalPublishingGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -45912,6 +48664,13 @@ func ParsePortalPublishingUpdateResponse(rsp *http.Response) (*PortalPublishingU
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -45959,6 +48718,16 @@ func ParsePortalPublishingUpdateResponse(rsp *http.Response) (*PortalPublishingU
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalPublishingUpdateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalPublishingUpdateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -46023,6 +48792,13 @@ func ParsePortalPublishingAccessListResponse(rsp *http.Response) (*PortalPublish
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -46070,6 +48846,16 @@ func ParsePortalPublishingAccessListResponse(rsp *http.Response) (*PortalPublish
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalPublishingAccessListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalPublishingAccessListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -46127,6 +48913,13 @@ func ParsePortalSessionListResponse(rsp *http.Response) (*PortalSessionListRespo
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -46174,6 +48967,16 @@ func ParsePortalSessionListResponse(rsp *http.Response) (*PortalSessionListRespo
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalSessionListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalSessionListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -46234,6 +49037,13 @@ func ParsePortalSessionDeleteResponse(rsp *http.Response) (*PortalSessionDeleteR
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -46271,6 +49081,16 @@ func ParsePortalSessionDeleteResponse(rsp *http.Response) (*PortalSessionDeleteR
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalSessionDeleteResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalSessionDeleteResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -46328,6 +49148,13 @@ func ParsePortalTermsAcceptanceListResponse(rsp *http.Response) (*PortalTermsAcc
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -46375,6 +49202,16 @@ func ParsePortalTermsAcceptanceListResponse(rsp *http.Response) (*PortalTermsAcc
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalTermsAcceptanceListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalTermsAcceptanceListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -46467,6 +49304,13 @@ func ParsePortalTermsAcceptanceCreateResponse(rsp *http.Response) (*PortalTermsA
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -46504,6 +49348,16 @@ func ParsePortalTermsAcceptanceCreateResponse(rsp *http.Response) (*PortalTermsA
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PortalTermsAcceptanceCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PortalTermsAcceptanceCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -46561,6 +49415,13 @@ func ParseStaffListResponse(rsp *http.Response) (*StaffListResponse, error) {
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -46608,6 +49469,16 @@ func ParseStaffListResponse(rsp *http.Response) (*StaffListResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers StaffListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers StaffListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -46693,6 +49564,13 @@ func ParseStaffCreateResponse(rsp *http.Response) (*StaffCreateResponse, error) 
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -46747,6 +49625,16 @@ func ParseStaffCreateResponse(rsp *http.Response) (*StaffCreateResponse, error) 
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers StaffCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers StaffCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -46821,6 +49709,13 @@ func ParseStaffDeleteResponse(rsp *http.Response) (*StaffDeleteResponse, error) 
 		}
 		response.ApplicationproblemJSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -46858,6 +49753,16 @@ func ParseStaffDeleteResponse(rsp *http.Response) (*StaffDeleteResponse, error) 
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers StaffDeleteResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers StaffDeleteResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -46925,6 +49830,13 @@ func ParseStaffGetResponse(rsp *http.Response) (*StaffGetResponse, error) {
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -46982,6 +49894,16 @@ func ParseStaffGetResponse(rsp *http.Response) (*StaffGetResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers StaffGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers StaffGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -47081,6 +50003,13 @@ func ParseStaffUpdateResponse(rsp *http.Response) (*StaffUpdateResponse, error) 
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -47128,6 +50057,16 @@ func ParseStaffUpdateResponse(rsp *http.Response) (*StaffUpdateResponse, error) 
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers StaffUpdateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers StaffUpdateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -47185,6 +50124,13 @@ func ParseTermsListResponse(rsp *http.Response) (*TermsListResponse, error) {
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -47232,6 +50178,16 @@ func ParseTermsListResponse(rsp *http.Response) (*TermsListResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers TermsListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers TermsListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -47310,6 +50266,13 @@ func ParseTermsCreateResponse(rsp *http.Response) (*TermsCreateResponse, error) 
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -47357,6 +50320,16 @@ func ParseTermsCreateResponse(rsp *http.Response) (*TermsCreateResponse, error) 
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers TermsCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers TermsCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -47609,6 +50582,13 @@ func ParseTermsGetResponse(rsp *http.Response) (*TermsGetResponse, error) {
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -47646,6 +50626,16 @@ func ParseTermsGetResponse(rsp *http.Response) (*TermsGetResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers TermsGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers TermsGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -47705,6 +50695,13 @@ func ParseTermsDocumentGetResponse(rsp *http.Response) (*TermsDocumentGetRespons
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
@@ -47801,6 +50798,16 @@ func ParseTermsDocumentGetResponse(rsp *http.Response) (*TermsDocumentGetRespons
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers TermsDocumentGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers TermsDocumentGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {

@@ -296,6 +296,12 @@ type RefreshToken struct {
 	ParentHash []byte
 }
 
+type RequestCount struct {
+	Credential  string
+	WindowStart time.Time
+	Requests    int64
+}
+
 type Session struct {
 	ID         uuid.UUID
 	ClientID   string

@@ -35,6 +35,7 @@ import (
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/queue"
+	"github.com/clientele-api/clientele/internal/ratelimit"
 	"github.com/clientele-api/clientele/internal/secrets"
 	"github.com/clientele-api/clientele/internal/staff"
 	"github.com/clientele-api/clientele/internal/tokens"
@@ -117,6 +118,8 @@ type options struct {
 	blobURL       string
 	termsRequired bool
 	origins       []string
+	rateLimit     int64
+	answerTime    time.Duration
 }
 
 // PublicURL makes the server a replica of the installation at that URL: it issues and takes the same tokens.
@@ -130,6 +133,12 @@ func TermsRequired(o *options) { o.termsRequired = true }
 
 // Origins lets pages of these origins call from a browser.
 func Origins(origins ...string) Option { return func(o *options) { o.origins = origins } }
+
+// RateLimit lets each caller make so many requests a minute.
+func RateLimit(requests int64) Option { return func(o *options) { o.rateLimit = requests } }
+
+// AnswerTime gives each request that is not a file so long.
+func AnswerTime(limit time.Duration) Option { return func(o *options) { o.answerTime = limit } }
 
 // Mail makes the server one that sends mail.
 func Mail(sender *mail.Sender) Option { return func(o *options) { o.sender = sender } }
@@ -178,8 +187,13 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 	require.NoError(t, err)
 	s.Options = api.Options{
 		DB: s.DB, Authority: s.Authority, Keyring: s.Keyring, Hasher: s.Hasher, Activation: work.Activation,
-		Operations: work.Operations, Contract: Contract(), Blobs: store, Exports: snapshots, Backups: backingUp, TermsRequired: chosen.termsRequired,
-		CORSOrigins: chosen.origins, Log: log,
+		Operations: work.Operations, Contract: Contract(), Blobs: store, Exports: snapshots, Backups: backingUp,
+		TermsRequired: chosen.termsRequired, CORSOrigins: chosen.origins, AnswerTime: chosen.answerTime, Log: log,
+	}
+	if chosen.rateLimit > 0 {
+		limiter := ratelimit.New(s.DB, chosen.rateLimit)
+		s.Options.Limiter = limiter
+		running.Go(func() { limiter.Run(ctx, log) })
 	}
 	listener.Config.Handler, err = api.New(s.Options)
 	require.NoError(t, err)
@@ -325,6 +339,8 @@ func (c *Caller) Do(t testing.TB, method, path string, body any, with ...With) *
 		reader = strings.NewReader(given)
 	case []byte:
 		reader = bytes.NewReader(given)
+	case io.Reader:
+		reader = given
 	default:
 		encoded, err := json.Marshal(given)
 		require.NoError(t, err)

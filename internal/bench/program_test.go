@@ -91,7 +91,7 @@ func (p program) run(b testing.TB, do func(process), settings ...string) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p.path)
 	cmd.Env = append(os.Environ(), "CLIENTELE_ADDR=127.0.0.1:0", "CLIENTELE_DATA_DIR="+p.dataDir,
-		"CLIENTELE_DATABASE_URL=", "CLIENTELE_LOG_LEVEL=warn")
+		"CLIENTELE_DATABASE_URL=", "CLIENTELE_LOG_LEVEL=warn", "CLIENTELE_RATE_LIMIT=0")
 	cmd.Env = append(cmd.Env, settings...)
 	cmd.Stderr = b.Output()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

@@ -36,6 +36,7 @@ type Config struct {
 	DataDir        string
 	BlobURL        string // "" for the folder "blobs" in the data directory
 	SecretKey      string // "" to use the generated one in the data directory
+	RateLimit      int64  // requests a minute that each caller may make; 0 for no limit
 	TermsRequired  bool   // whether customers' people must have accepted the current terms
 	SMTPURL        string // "" for drafts only
 	MailFrom       string
@@ -104,6 +105,12 @@ var settings = []setting{
 		c.TermsRequired = v == "true"
 		if v != "true" && v != "false" {
 			return errors.New("must be true or false")
+		}
+		return nil
+	}},
+	{"RATE_LIMIT", "6000", "requests a minute that each caller may make; 0 for no limit", func(c *Config, v string) (err error) {
+		if c.RateLimit, err = strconv.ParseInt(v, 10, 32); err != nil || c.RateLimit < 0 {
+			return errors.New("must be a whole number, 0 or more")
 		}
 		return nil
 	}},

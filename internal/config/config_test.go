@@ -41,7 +41,7 @@ func TestDefaults(t *testing.T) {
 	settings, err := load(nil)
 	require.NoError(t, err)
 	require.Equal(t, config.Config{
-		Addr: "127.0.0.1:8080", DataDir: "./clientele-data", LogLevel: slog.LevelInfo,
+		Addr: "127.0.0.1:8080", DataDir: "./clientele-data", RateLimit: 6000, LogLevel: slog.LevelInfo,
 	}, settings)
 }
 
@@ -55,7 +55,7 @@ func TestSettingsAreRead(t *testing.T) {
 		"BLOB_URL":       "s3://bucket?region=eu-central-1",
 		"ADMIN_PASSWORD": "four words are better", "LOG_FORMAT": "text", "LOG_LEVEL": "debug",
 		"SMTP_URL": "smtp://ada:pass@mail.example.com:587", "MAIL_FROM": "Clientele <mail@example.com>",
-		"TEMPLATES_DIR": "/etc/clientele/texts",
+		"TEMPLATES_DIR": "/etc/clientele/texts", "RATE_LIMIT": "0",
 	}, "--addr", "127.0.0.1:9000", "--log-format=json")
 	require.NoError(t, err)
 	require.Equal(t, "127.0.0.1:9000", settings.Addr, "a flag wins over its variable")
@@ -70,6 +70,7 @@ func TestSettingsAreRead(t *testing.T) {
 	require.Equal(t, "Clientele <mail@example.com>", settings.MailFrom)
 	require.Equal(t, "/etc/clientele/texts", settings.TemplatesDir)
 	require.Equal(t, "s3://bucket?region=eu-central-1", settings.BlobURL)
+	require.Zero(t, settings.RateLimit)
 }
 
 func TestAllProblemsAtOnceAndNoSecrets(t *testing.T) {
@@ -79,12 +80,12 @@ func TestAllProblemsAtOnceAndNoSecrets(t *testing.T) {
 		"TRUSTED_PROXIES": "10.0.0.0/40", "CORS_ORIGINS": "*",
 		"DATABASE_URL": "postgres://ada:hush-2@host:port/db", "SECRET_KEY": "hush-3", "ADMIN_PASSWORD": "hush-4",
 		"LOG_FORMAT": "xml", "LOG_LEVEL": "loud", "SMTP_URL": "smtp://ada:hush-5/@host:587", "MAIL_FROM": "ada at example.com",
-		"BLOB_URL": "s3://hush-6@bucket",
+		"BLOB_URL": "s3://hush-6@bucket", "RATE_LIMIT": "-1",
 	}, "--data-dir", "")
 	found := problems(t, err)
 	for _, name := range []string{
 		"ADDR", "METRICS_ADDR", "PUBLIC_URL", "TRUSTED_PROXIES", "CORS_ORIGINS", "DATABASE_URL", "DATA_DIR", "SECRET_KEY", "ADMIN_PASSWORD",
-		"LOG_FORMAT", "LOG_LEVEL", "SMTP_URL", "MAIL_FROM", "BLOB_URL",
+		"LOG_FORMAT", "LOG_LEVEL", "SMTP_URL", "MAIL_FROM", "BLOB_URL", "RATE_LIMIT",
 	} {
 		require.Condition(t, func() bool {
 			for _, problem := range found {

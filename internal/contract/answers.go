@@ -6,6 +6,12 @@ func (o *Operation) IsPublic() bool { return len(o.Requirements) == 0 }
 // Streams tells whether the body is of any media type, and read by the handler as it comes in.
 func (o *Operation) Streams() bool { return len(o.MediaTypes) == 1 && o.MediaTypes[0] == "*/*" }
 
+// IsFile tells whether a file goes to the operation or comes from it, which takes as long as it takes.
+func (o *Operation) IsFile() bool { return o.downloads || o.Streams() }
+
+// IsExpensive tells whether a caller may have only some of these requests under way at once.
+func (o *Operation) IsExpensive() bool { return o.operation.Extensions["x-expensive"] == true }
+
 // IsBeforeTerms tells whether customers' people may call the operation before they have accepted the terms.
 func (o *Operation) IsBeforeTerms() bool { return o.operation.Extensions["x-before-terms"] == true }
 

@@ -46,6 +46,7 @@ type Operation struct {
 	route      *routers.Route
 	parameters []*openapi3.Parameter
 	query      map[string]*openapi3.Parameter
+	downloads  bool                      // whether an answer may be a file
 	body       *Schema                   // of a JSON body, nil otherwise
 	guarded    map[string][]access.Scope // by member of the body, what its presence asks for too
 }
@@ -104,6 +105,10 @@ func load(
 	if role, given := operation.Extensions["x-portal-role"]; given && role != portalManager {
 		return nil, fmt.Errorf("x-portal-role is %v, and there is no role to ask for but %s", role, portalManager)
 	}
+	o.downloads = downloads(operation)
+	if value, given := operation.Extensions["x-expensive"]; given && value != true {
+		return nil, fmt.Errorf("x-expensive is %v, and there is nothing to say but true", value)
+	}
 	for _, parameter := range slices.Concat(item.Parameters, operation.Parameters) {
 		if err := checkParameterSchema(parameter.Value); err != nil {
 			return nil, err
@@ -127,6 +132,18 @@ func load(
 		}
 	}
 	return o, nil
+}
+
+// downloads tells whether something else than JSON may be the answer of an operation.
+func downloads(operation *openapi3.Operation) bool {
+	for _, response := range operation.Responses.Map() {
+		for media := range response.Value.Content {
+			if !strings.HasSuffix(media, "json") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // requirements reads who may call an operation. An alternative of several schemes means all of them together, and one of

@@ -151,6 +151,14 @@ func InvalidCursor() *Error {
 	})
 }
 
+// TooSlow tells that a request took longer than any may, and was given up.
+func TooSlow(cause error) *Error {
+	return &Error{
+		Kind: Unavailable, Code: "too_slow", Detail: "The request took too long. Ask for less.", RetryAfter: time.Second,
+		Cause: cause,
+	}
+}
+
 // DatabaseAway tells that the database cannot be reached.
 func DatabaseAway(cause error) *Error {
 	return &Error{

@@ -82,10 +82,7 @@ func translatePgError(err error, pgErr *pgconn.PgError) error {
 		return translated
 	}
 	if pgErr.Code == "57014" {
-		return &fault.Error{
-			Kind: fault.Unavailable, Code: "too_slow", Detail: "The database took too long for this request. Ask for less.",
-			RetryAfter: time.Second, Cause: err,
-		}
+		return fault.TooSlow(err)
 	}
 	switch pgErr.Code[:2] {
 	case "22": // a value that the database does not take, and that should have been refused before

@@ -26,6 +26,7 @@ import (
 	"github.com/clientele-api/clientele/internal/messages"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/ratelimit"
 	"github.com/clientele-api/clientele/internal/secrets"
 	"github.com/clientele-api/clientele/internal/tokens"
 )
@@ -33,8 +34,9 @@ import (
 // shutdownTimeout is how long requests may take to end once the program is asked to.
 const shutdownTimeout = 15 * time.Second
 
-// upkeepConns is how many connections are kept from requests: one to follow revocations, one to put events in order.
-const upkeepConns = 2
+// upkeepConns is how many connections are kept from requests: one to follow revocations, one to put events in order, one to
+// count requests.
+const upkeepConns = 3
 
 // exportConns is how many exports are under way at a time, exportWait how long another one waits for its turn.
 const (
@@ -155,7 +157,12 @@ func (s *server) run(ctx context.Context, listener net.Listener, ready func(url 
 	if err != nil {
 		return err
 	}
-	handler, metrics, err := s.handler(authority, keyring, work, loaded)
+	var limiter *ratelimit.Limiter
+	if s.settings.RateLimit > 0 {
+		limiter = ratelimit.New(s.upkeep, s.settings.RateLimit)
+		running.Go(func() { limiter.Run(beside, s.log) })
+	}
+	handler, metrics, err := s.handler(authority, keyring, work, limiter, loaded)
 	if err != nil {
 		return err
 	}
@@ -231,7 +238,8 @@ func shutDown(servers []*http.Server) error {
 }
 
 func (s *server) handler(
-	authority *tokens.Authority, keyring *secrets.Keyring, work background.Work, loaded *contract.Contract,
+	authority *tokens.Authority, keyring *secrets.Keyring, work background.Work, limiter *ratelimit.Limiter,
+	loaded *contract.Contract,
 ) (handler, metrics http.Handler, err error) {
 	snapshots := exports.NewSnapshots(s.exporting, exportWait)
 	backingUp, err := backups.New(backups.Options{
@@ -243,7 +251,7 @@ func (s *server) handler(
 	options := api.Options{
 		DB: s.database, Authority: authority, Keyring: keyring, Hasher: passwords.NewHasher(),
 		Activation: work.Activation, Operations: work.Operations, Contract: loaded, Blobs: s.store,
-		Exports: snapshots, Backups: backingUp,
+		Exports: snapshots, Backups: backingUp, Limiter: limiter,
 		TermsRequired: s.settings.TermsRequired, TrustedProxies: s.settings.TrustedProxies,
 		CORSOrigins: s.settings.CORSOrigins, Log: s.log,
 	}

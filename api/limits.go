@@ -1,0 +1,71 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/ratelimit"
+)
+
+const (
+	// AnswerTime is how long a request may take that is neither an upload nor a download. What it asks of the database is
+	// broken off then.
+	AnswerTime = 30 * time.Second
+
+	// How many expensive requests may be under way at once on a replica, of one caller and of all.
+	expensiveEach = 8
+	expensiveAll  = 64
+)
+
+// counted counts a request of a caller against its quota, and tells how it stands with it (draft-ietf-httpapi-ratelimit-headers).
+func (s *Server) counted(c echo.Context, caller *access.Principal) error {
+	if s.limiter == nil {
+		return nil
+	}
+	state := s.limiter.Take(credential(caller))
+	header := c.Response().Header()
+	header.Set("RateLimit-Policy", fmt.Sprintf(`"requests";q=%d;w=%d`, state.Quota, int(ratelimit.Window.Seconds())))
+	header.Set("RateLimit", fmt.Sprintf(`"requests";r=%d;t=%d`, state.Remaining, int(state.Reset.Round(time.Second).Seconds())))
+	if state.Refused {
+		return state.Fault()
+	}
+	return nil
+}
+
+func credential(caller *access.Principal) string { return caller.Kind + ":" + caller.ID.String() }
+
+// limited keeps a request from taking too much: those that the contract calls expensive have to find a slot, all others
+// have to be answered in time.
+func (s *Server) limited(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		known := requestOf(c.Request().Context())
+		if known.operation == nil {
+			return next(c)
+		}
+		if known.operation.IsExpensive() && known.caller != nil {
+			release, err := s.slots.Take(credential(known.caller))
+			if err != nil {
+				return err
+			}
+			defer release()
+		}
+		if known.operation.IsFile() {
+			return next(c)
+		}
+		ctx, cancel := context.WithTimeout(c.Request().Context(), s.answerTime)
+		defer cancel()
+		known.http = c.Request().WithContext(ctx)
+		c.SetRequest(known.http)
+		err := next(c)
+		if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return fault.TooSlow(err)
+		}
+		return err
+	}
+}

@@ -1,0 +1,88 @@
+package api_test
+
+import (
+	"io"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/clientele-api/clientele/internal/apitest"
+)
+
+// TestRateLimit: each caller has a quota of its own, every answer to it says how it stands, and what is refused for the
+// quota is refused before anything else is looked at.
+func TestRateLimit(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t, apitest.RateLimit(3))
+	admin, viewer := s.Staff(t, "administrator"), s.Staff(t, "viewer")
+	for _, left := range []string{"2", "1", "0"} {
+		response := viewer.Do(t, "POST", "/v1/customers", map[string]any{"name": "Ann"})
+		require.Equal(t, 403, response.Status, "what is refused counts, too")
+		require.Equal(t, `"requests";q=3;w=60`, response.Header.Get("RateLimit-Policy"))
+		require.Regexp(t, `^"requests";r=`+left+`;t=[0-9]+$`, response.Header.Get("RateLimit"))
+	}
+	refused := viewer.Do(t, "POST", "/v1/customers", map[string]any{"nonsense": 1})
+	require.Equal(t, 429, refused.Status)
+	require.Equal(t, "rate_limited", refused.Problem(t).Code)
+	require.Regexp(t, "^[1-9][0-9]?$", refused.Header.Get("Retry-After"))
+	require.Regexp(t, `^"requests";r=0;t=[0-9]+$`, refused.Header.Get("RateLimit"))
+	admin.Must(t, 200, "GET", "/v1/customers", nil)
+	require.Empty(t, s.Anonymous().Do(t, "GET", "/healthz", nil).Header.Get("RateLimit"))
+	s.Clock.Advance(time.Minute)
+	viewer.Must(t, 200, "GET", "/v1/customers", nil)
+}
+
+// TestExpensiveRequestsAtOnce: a caller cannot have more than some uploads under way.
+func TestExpensiveRequestsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin, operator := s.Staff(t, "administrator"), s.Staff(t, "operator")
+	const each = 8
+	var sending sync.WaitGroup
+	var ends []*io.PipeWriter
+	for range each {
+		body, end := io.Pipe()
+		ends = append(ends, end)
+		sending.Go(func() { admin.Do(t, "POST", "/v1/customers/import", body, apitest.Header("Content-Type", "text/csv")) })
+		_, err := end.Write([]byte("name\n")) // it is read only once the handler reads
+		require.NoError(t, err)
+	}
+	send := func(caller *apitest.Caller) *apitest.Response {
+		return caller.Do(t, "POST", "/v1/customers/import", "name\nAnn\n", apitest.Header("Content-Type", "text/csv"))
+	}
+	require.Eventually(t, func() bool {
+		refused := send(admin)
+		return refused.Status == http.StatusTooManyRequests && refused.Problem(t).Code == "too_many_at_once"
+	}, 10*time.Second, 20*time.Millisecond)
+	require.Equal(t, 202, send(operator).Status, "others are not held up")
+	for _, end := range ends {
+		require.NoError(t, end.Close())
+	}
+	sending.Wait()
+	require.Equal(t, 202, send(admin).Status)
+}
+
+// TestNoRequestTakesForEver: what is not answered in time is given up, in the database too.
+func TestNoRequestTakesForEver(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t, apitest.AnswerTime(300*time.Millisecond))
+	admin := s.Staff(t, "administrator")
+	tx, err := s.DB.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "LOCK TABLE customers")
+	require.NoError(t, err)
+	response := admin.Do(t, "GET", "/v1/customers", nil)
+	require.Equal(t, 503, response.Status)
+	require.Equal(t, "too_slow", response.Problem(t).Code)
+	require.NotEmpty(t, response.Header.Get("Retry-After"))
+	var waiting bool
+	require.Eventually(t, func() bool {
+		require.NoError(t, tx.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'customers'::regclass)").Scan(&waiting))
+		return !waiting
+	}, 10*time.Second, 10*time.Millisecond, "nothing waits for the table any more")
+	require.NoError(t, tx.Rollback(t.Context()))
+	admin.Must(t, 200, "GET", "/v1/customers", nil)
+}
