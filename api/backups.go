@@ -16,6 +16,7 @@ import (
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/backups"
 	"github.com/clientele-api/clientele/internal/filename"
+	"github.com/clientele-api/clientele/internal/postgres"
 )
 
 // CustomerBackupGet backs a customer up.
@@ -51,24 +52,31 @@ func (s *Server) BackupRestore(ctx context.Context, request openapi.BackupRestor
 	if known.http.ContentLength > backups.MaxArchive {
 		return nil, tooLarge(backups.MaxArchive)
 	}
-	restored, err := s.backups.Restore(ctx, known.change(), backups.Source{
+	var answer openapi.BackupRestoreResponseObject
+	restored, err := s.backups.Restore(ctx, backups.Source{
 		Content: &wholeUpload{upload(ctx, request.Body), known.controller}, ContentType: request.ContentType,
 	}, backups.RestoreOptions{
 		DryRun: isSet(request.Params.DryRun), Renew: request.Params.OnConflict != nil && *request.Params.OnConflict == openapi.BackupRestoreParamsOnConflictNew,
+		Change: func() (postgres.Change, error) { return changing(ctx, &answer) },
+		Done:   func(restored backups.Restored) { answer = toAPIRestored(restored) },
 	})
 	_ = known.controller.SetWriteDeadline(time.Now().Add(pieceTime))
 	if err != nil {
 		return nil, err
 	}
-	if restored.Customer == nil {
+	if isSet(request.Params.DryRun) {
 		return openapi.BackupRestore200JSONResponse(ToAPIRestorePlan(restored.Plan)), nil
 	}
+	return answer, nil
+}
+
+func toAPIRestored(restored backups.Restored) openapi.BackupRestore201JSONResponse {
 	customer := ToAPICustomer(*restored.Customer)
 	plan := ToAPIRestorePlan(restored.Plan)
 	return openapi.BackupRestore201JSONResponse{
 		Body:    openapi.Restored{Customer: customer, Backup: plan.Backup, Counts: plan.Counts, Warnings: plan.Warnings},
 		Headers: openapi.BackupRestore201ResponseHeaders{Location: "/v1/customers/" + customer.Id.String()},
-	}, nil
+	}
 }
 
 // wholeUpload is an upload whose answer takes longer than others: no time runs once it is there, neither for reading, whose

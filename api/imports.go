@@ -25,16 +25,15 @@ func (s *Server) CustomerImport(ctx context.Context, request openapi.CustomerImp
 	if err != nil {
 		return nil, err
 	}
-	started, err := s.startImport(ctx, operations.Input{Kind: operations.CustomerImport, DryRun: isSet(params.DryRun)}, settings,
-		imports.Source{Content: request.Body, ContentType: request.ContentType, Encoding: orEmpty((*string)(params.Encoding))})
-	if err != nil {
-		return nil, err
-	}
-	return openapi.CustomerImport202JSONResponse{
-		Body: started, Headers: openapi.CustomerImport202ResponseHeaders{
-			ETag: etag.Of(started.Version, started), Location: "/v1/operations/" + started.Id.String(),
-		},
-	}, nil
+	return startImport(ctx, s, operations.Input{Kind: operations.CustomerImport, DryRun: isSet(params.DryRun)}, settings,
+		imports.Source{Content: request.Body, ContentType: request.ContentType, Encoding: orEmpty((*string)(params.Encoding))},
+		func(started openapi.Operation) openapi.CustomerImportResponseObject {
+			return openapi.CustomerImport202JSONResponse{
+				Body: started, Headers: openapi.CustomerImport202ResponseHeaders{
+					ETag: etag.Of(started.Version, started), Location: "/v1/operations/" + started.Id.String(),
+				},
+			}
+		})
 }
 
 // DomainImport receives a file of domains of a customer and begins to import it.
@@ -47,47 +46,49 @@ func (s *Server) DomainImport(ctx context.Context, request openapi.DomainImportR
 	if err != nil {
 		return nil, err
 	}
-	started, err := s.startImport(ctx, operations.Input{
+	return startImport(ctx, s, operations.Input{
 		Kind: operations.DomainImport, CustomerID: &request.CustomerId, DryRun: isSet(params.DryRun),
 	}, settings, imports.Source{
 		Content: request.Body, ContentType: request.ContentType, Encoding: orEmpty((*string)(params.Encoding)),
+	}, func(started openapi.Operation) openapi.DomainImportResponseObject {
+		return openapi.DomainImport202JSONResponse{
+			Body: started, Headers: openapi.DomainImport202ResponseHeaders{
+				ETag: etag.Of(started.Version, started), Location: "/v1/operations/" + started.Id.String(),
+			},
+		}
 	})
-	if err != nil {
-		return nil, err
-	}
-	return openapi.DomainImport202JSONResponse{
-		Body: started, Headers: openapi.DomainImport202ResponseHeaders{
-			ETag: etag.Of(started.Version, started), Location: "/v1/operations/" + started.Id.String(),
-		},
-	}, nil
 }
 
 // startImport receives a file, for as long as that takes, and begins to import it.
-func (s *Server) startImport(
-	ctx context.Context, input operations.Input, settings imports.Settings, source imports.Source,
-) (openapi.Operation, error) {
+func startImport[Answer any](
+	ctx context.Context, s *Server, input operations.Input, settings imports.Settings, source imports.Source,
+	show func(openapi.Operation) Answer,
+) (nothing Answer, err error) {
 	if err := s.customerThere(ctx, input.CustomerID); err != nil { // known before a large file has come in vain
-		return openapi.Operation{}, err
+		return nothing, err
 	}
 	if requestOf(ctx).http.ContentLength > imports.MaxFile {
-		return openapi.Operation{}, tooLarge(imports.MaxFile)
+		return nothing, tooLarge(imports.MaxFile)
 	}
 	source.Content = upload(ctx, source.Content)
 	received, err := imports.Receive(ctx, s.blobs, source)
 	if err != nil {
-		return openapi.Operation{}, err
+		return nothing, err
 	}
 	settings.Format = received.Format
 	if err := settings.Check(); err != nil {
-		return openapi.Operation{}, err
+		return nothing, err
 	}
 	input.Settings, input.SpoolKey, input.BytesTotal = settings, &received.Key, &received.Size
-	return change(ctx, s, func(tx *postgres.Tx) (openapi.Operation, error) {
+	return change(ctx, s, func(tx *postgres.Tx) (Answer, error) {
 		if err := lockCustomer(ctx, tx, input.CustomerID); err != nil {
-			return openapi.Operation{}, err
+			return nothing, err
 		}
 		started, err := s.operations.Start(ctx, tx, input)
-		return ToAPIOperation(started, nil), err
+		if err != nil {
+			return nothing, err
+		}
+		return show(ToAPIOperation(started, nil)), nil
 	})
 }
 

@@ -58,59 +58,64 @@ func targets(t *testing.T, s *apitest.Server) []target {
 	admin := s.Staff(t, access.Administrator)
 	var all []target
 	for _, operation := range apitest.Contract().Operations() {
-		customer := admin.Customer(t, apitest.Fields{"external_id": uuid.NewString()})
-		admin.Must(t, 200, "PATCH", path(customer), apitest.Fields{"email": uuid.NewString() + "@example.com"})
-		var prepared openapi.ActivationRequest
-		admin.Must(t, 201, "POST", path(customer)+"/activation-requests", "{}").JSON(t, &prepared)
-		ids := map[string]string{
-			"activation_request_id": prepared.Id.String(),
-			"domain_id":             admin.Domain(t, customer.Id, nil).Id.String(),
-			"terms_id":              admin.Terms(t, "Terms").Id.String(),
-			"customer_id":           customer.Id.String(),
-			"operation_id":          admin.Import(t, customersImport, "name\n").Id.String(),
-			"note_id":               admin.Note(t, customer.Id, "text").Id.String(),
-			"identity_id":           admin.Identity(t, customer.Id, nil).Id.String(),
-			"session_id":            uuid.NewString(), // its owner is somebody else
-			"staff_id":              s.Staff(t, access.Viewer).ID.String(),
-		}
-		item := document().Paths.Value(operation.Path)
-		aimed := target{Operation: operation, operation: item.GetOperation(operation.Method)}
-		aimed.caller = admin
-		if len(operation.Requirements) > 0 && operation.Requirements[0].Scheme == access.KindIdentity {
-			aimed.caller = portalUser(t, s, "manager")
-			admin.Must(t, 200, "PATCH", path(customer), apitest.Fields{"parent_id": aimed.caller.CustomerID})
-		}
-		if strings.Contains(operation.Path, "{job_id}") {
-			job := jobFor(t, s, aimed.caller)
-			admin.Must(t, 201, "PUT", "/v1/jobs/"+job.Id.String()+"/files/pdl-model", "{}")
-			ids["job_id"], ids["kind"] = job.Id.String(), "pdl-model"
-		}
-		if operation.ID == "jobCreate" {
-			ids["customer_id"] = portalUser(t, s, "member").CustomerID.String()
-		}
-		if strings.Contains(operation.Path, "{publishing_id}") {
-			owner := aimed.caller
-			if owner.CustomerID == uuid.Nil {
-				owner = portalUser(t, s, "member")
-				ids["customer_id"] = owner.CustomerID.String()
-			}
-			ids["publishing_id"] = owner.Publishing(t, nil).Id.String()
-		}
-		aimed.parameters = slices.Concat(item.Parameters, aimed.operation.Parameters)
-		aimed.path = pathStep.ReplaceAllStringFunc(operation.Path, func(step string) string {
-			id, known := ids[strings.Trim(step, "{}")]
-			require.True(t, known, "no resource to aim %s at: add one for %s", operation.ID, step)
-			return id
-		})
-		if aimed.operation.RequestBody != nil {
-			for _, media := range operation.MediaTypes {
-				aimed.body = example(aimed.operation.RequestBody.Value.Content[media])
-			}
-			require.NotNil(t, aimed.body, "%s has no example of its body", operation.ID)
-		}
-		all = append(all, aimed)
+		all = append(all, aimAt(t, s, admin, operation))
 	}
 	return all
+}
+
+func aimAt(t *testing.T, s *apitest.Server, admin *apitest.Caller, operation *contract.Operation) target {
+	t.Helper()
+	customer := admin.Customer(t, apitest.Fields{"external_id": uuid.NewString()})
+	admin.Must(t, 200, "PATCH", path(customer), apitest.Fields{"email": uuid.NewString() + "@example.com"})
+	var prepared openapi.ActivationRequest
+	admin.Must(t, 201, "POST", path(customer)+"/activation-requests", "{}").JSON(t, &prepared)
+	ids := map[string]string{
+		"activation_request_id": prepared.Id.String(),
+		"domain_id":             admin.Domain(t, customer.Id, nil).Id.String(),
+		"terms_id":              admin.Terms(t, "Terms").Id.String(),
+		"customer_id":           customer.Id.String(),
+		"operation_id":          admin.Import(t, customersImport, "name\n").Id.String(),
+		"note_id":               admin.Note(t, customer.Id, "text").Id.String(),
+		"identity_id":           admin.Identity(t, customer.Id, nil).Id.String(),
+		"session_id":            uuid.NewString(), // its owner is somebody else
+		"staff_id":              s.Staff(t, access.Viewer).ID.String(),
+	}
+	item := document().Paths.Value(operation.Path)
+	aimed := target{Operation: operation, operation: item.GetOperation(operation.Method)}
+	aimed.caller = admin
+	if len(operation.Requirements) > 0 && operation.Requirements[0].Scheme == access.KindIdentity {
+		aimed.caller = portalUser(t, s, "manager")
+		admin.Must(t, 200, "PATCH", path(customer), apitest.Fields{"parent_id": aimed.caller.CustomerID})
+	}
+	if strings.Contains(operation.Path, "{job_id}") {
+		job := jobFor(t, s, aimed.caller)
+		admin.Must(t, 201, "PUT", "/v1/jobs/"+job.Id.String()+"/files/pdl-model", "{}")
+		ids["job_id"], ids["kind"] = job.Id.String(), "pdl-model"
+	}
+	if operation.ID == "jobCreate" {
+		ids["customer_id"] = portalUser(t, s, "member").CustomerID.String()
+	}
+	if strings.Contains(operation.Path, "{publishing_id}") {
+		owner := aimed.caller
+		if owner.CustomerID == uuid.Nil {
+			owner = portalUser(t, s, "member")
+			ids["customer_id"] = owner.CustomerID.String()
+		}
+		ids["publishing_id"] = owner.Publishing(t, nil).Id.String()
+	}
+	aimed.parameters = slices.Concat(item.Parameters, aimed.operation.Parameters)
+	aimed.path = pathStep.ReplaceAllStringFunc(operation.Path, func(step string) string {
+		id, known := ids[strings.Trim(step, "{}")]
+		require.True(t, known, "no resource to aim %s at: add one for %s", operation.ID, step)
+		return id
+	})
+	if aimed.operation.RequestBody != nil {
+		for _, media := range operation.MediaTypes {
+			aimed.body = example(aimed.operation.RequestBody.Value.Content[media])
+		}
+		require.NotNil(t, aimed.body, "%s has no example of its body", operation.ID)
+	}
+	return aimed
 }
 
 // jobFor submits a job of the caller's customer; of any, for staff.
@@ -342,6 +347,10 @@ func (o target) headerMutations() (all []mutation) {
 	for _, parameter := range o.in("header") {
 		if parameter.Name == "Range" || parameter.Name == "If-Range" {
 			continue // what they cannot be is ignored or not satisfiable, as RFC 9110 has it
+		}
+		if parameter.Name == idempotencyKey {
+			all = append(all, keyMutations()...)
+			continue
 		}
 		for _, value := range wrongHeaders[parameter.Schema.Value.Format] {
 			all = append(all, mutation{

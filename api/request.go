@@ -6,6 +6,7 @@ import (
 
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/contract"
+	"github.com/clientele-api/clientele/internal/idempotency"
 	"github.com/clientele-api/clientele/internal/postgres"
 )
 
@@ -19,6 +20,8 @@ type request struct {
 	controller *http.ResponseController
 	operation  *contract.Operation // nil outside the contract
 	caller     *access.Principal   // nil for public operations
+	body       []byte              // JSON that was sent; nil for none, and for what streams
+	key        *idempotency.Key    // that it came with; nil for none
 }
 
 type requestKey struct{}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"reflect"
 	"slices"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/clientele-api/clientele/internal/cleanup"
 	"github.com/clientele-api/clientele/internal/contract"
 	"github.com/clientele-api/clientele/internal/exports"
+	"github.com/clientele-api/clientele/internal/idempotency"
 	"github.com/clientele-api/clientele/internal/operations"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
@@ -60,6 +62,7 @@ type Server struct {
 	keyring       *secrets.Keyring
 	hasher        *passwords.Hasher
 	guard         *throttle.Guard
+	keeper        *idempotency.Keeper
 	activation    *activation.Service
 	operations    *operations.Service
 	cleanup       *cleanup.Service
@@ -88,6 +91,7 @@ func New(options Options) (http.Handler, error) {
 	}
 	s.cleanup = cleanup.New(options.DB, options.Keyring, options.Operations)
 	s.guard = throttle.New(options.DB, options.Keyring)
+	s.keeper = idempotency.NewKeeper(options.DB, options.Keyring)
 	s.sessions = sessions.New(options.DB, options.Authority, options.Hasher, s.guard)
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
@@ -97,7 +101,7 @@ func New(options Options) (http.Handler, error) {
 	if len(options.CORSOrigins) > 0 {
 		e.Use(crossOrigin(options.CORSOrigins))
 	}
-	e.Use(conditional, s.authorized, s.limited, s.acceptedTerms, s.managing, s.validated)
+	e.Use(conditional, s.authorized, s.limited, s.managing, received, s.keyed, s.acceptedTerms, s.validated)
 	openapi.RegisterHandlers(e, openapi.NewStrictHandler(s, []openapi.StrictMiddlewareFunc{answered}))
 	pages, err := s.registerDocs(e)
 	if err != nil {
@@ -154,12 +158,31 @@ func answered(next openapi.StrictHandlerFunc, operation string) openapi.StrictHa
 }
 
 // change makes a change for the caller of the request and gives its answer. The answer is made inside the transaction:
-// nothing is committed that cannot be answered.
+// nothing is committed that cannot be answered. Of a request with a key it is stored there, too, and a request that was
+// answered before changes nothing: its answer travels as the error, up to keyed. So the change is the only one of its
+// request, and what it gives is the answer of the operation.
 func change[Answer any](ctx context.Context, s *Server, do func(tx *postgres.Tx) (Answer, error)) (Answer, error) {
 	var answer Answer
-	err := s.db.Change(ctx, requestOf(ctx).change(), func(tx *postgres.Tx) (err error) {
+	made, err := changing(ctx, &answer)
+	if err != nil {
+		return answer, err
+	}
+	err = s.db.Change(ctx, made, func(tx *postgres.Tx) (err error) {
 		answer, err = do(tx)
 		return err
 	})
 	return answer, err
+}
+
+// changing says how the request changes something: once, when it has a key. All of its body must be there, and its answer at
+// the end of the change.
+func changing[Answer any](ctx context.Context, answer *Answer) (postgres.Change, error) {
+	known := requestOf(ctx)
+	made := known.change()
+	if known.key == nil {
+		return made, nil
+	}
+	var err error
+	made.Once, err = known.key.Once(func() (idempotency.Answer, error) { return rendered(reflect.ValueOf(answer).Elem()) })
+	return made, err
 }

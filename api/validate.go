@@ -29,25 +29,36 @@ const (
 	mediaForm       = "application/x-www-form-urlencoded"
 )
 
+// received reads the body of a request, and lets it through when the caller may send what is in it.
+func received(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		known := requestOf(c.Request().Context())
+		if known.operation == nil {
+			return next(c)
+		}
+		var err error
+		if known.body, err = receive(c, known.operation); err != nil {
+			return err
+		}
+		if err := admitBody(c, known.operation, known.body); err != nil {
+			return err
+		}
+		return next(c)
+	}
+}
+
 // validated lets a request through only when it is one that the contract describes.
 func (s *Server) validated(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		operation := requestOf(c.Request().Context()).operation
-		if operation == nil {
+		known := requestOf(c.Request().Context())
+		if known.operation == nil {
 			return next(c)
-		}
-		body, err := receive(c, operation)
-		if err != nil {
-			return err
-		}
-		if err := admitBody(c, operation, body); err != nil {
-			return err
 		}
 		path := map[string]string{}
 		for i, name := range c.ParamNames() {
 			path[name] = c.ParamValues()[i]
 		}
-		if err := operation.CheckRequest(c.Request(), path, body); err != nil {
+		if err := known.operation.CheckRequest(c.Request(), path, known.body); err != nil {
 			return err
 		}
 		return next(c)

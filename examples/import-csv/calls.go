@@ -42,8 +42,11 @@ type answer struct {
 var errNoAnswer = errors.New("there was no answer")
 
 // do makes a call. 429 and 503 say that nothing happened and when to try again. So does a server that cannot be
-// reached any more: it is being restarted. One that was never reached is not waited for.
-func (c *caller) do(ctx context.Context, call func(context.Context) (*http.Response, error)) (answer, error) {
+// reached any more: it is being restarted. One that was never reached is not waited for. A call that got no answer may
+// have happened; it is made again where it is repeatable, which it is by an idempotency key.
+func (c *caller) do(
+	ctx context.Context, repeatable bool, call func(context.Context) (*http.Response, error),
+) (answer, error) {
 	for attempt := 1; ; attempt++ {
 		response, err := call(ctx)
 		var pause time.Duration
@@ -55,13 +58,20 @@ func (c *caller) do(ctx context.Context, call func(context.Context) (*http.Respo
 			}
 			pause = time.Duration(min(attempt, 5)) * time.Second
 		case errors.As(err, &broken):
-			return answer{}, fmt.Errorf("%w: %w", errNoAnswer, err)
+			if !repeatable || attempt == maxAttempts {
+				return answer{}, fmt.Errorf("%w: %w", errNoAnswer, err)
+			}
+			pause = time.Second
 		case err != nil:
 			return answer{}, err
 		default:
 			c.reached.Store(true)
 			said, err := read(response)
-			if err != nil || !comeBack(said.status) {
+			if err != nil && repeatable && attempt < maxAttempts { // it was broken off in the middle
+				pause = time.Second
+				break
+			}
+			if err != nil || !comeBack(response) {
 				return said, err
 			}
 			if attempt == maxAttempts {
@@ -75,8 +85,16 @@ func (c *caller) do(ctx context.Context, call func(context.Context) (*http.Respo
 	}
 }
 
-func comeBack(status int) bool {
-	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
+// comeBack tells whether the server asks to be called again. So it does while it is still at work at the first call with
+// the same key.
+func comeBack(response *http.Response) bool {
+	switch response.StatusCode {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return true
+	case http.StatusConflict:
+		return response.Header.Get("Retry-After") != ""
+	}
+	return false
 }
 
 // cannotReach tells whether no connection could be made, so that nothing was sent.
@@ -160,7 +178,7 @@ func (s *session) grant(ctx context.Context, request client.TokenRequest) error 
 	clientID := "staff"
 	request.ClientId = &clientID
 	asked := s.now()
-	said, err := s.calls.do(ctx, func(ctx context.Context) (*http.Response, error) {
+	said, err := s.calls.do(ctx, false, func(ctx context.Context) (*http.Response, error) {
 		return s.api.TokenCreateWithFormdataBody(ctx, request)
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -82,10 +83,10 @@ func (i *importer) deal(ctx context.Context, stop context.CancelCauseFunc, one r
 		one.faults = []fault{{code: "not_tried", message: "the import stopped before this row"}}
 		return one
 	}
-	faults, err := i.create(ctx, one.customer)
+	faults, err := i.create(ctx, one)
 	switch {
 	case errors.Is(err, errNoAnswer):
-		one.faults = []fault{{code: "no_answer", message: "no answer came; look whether there is such a customer"}}
+		one.faults = []fault{{code: "no_answer", message: "no answer came; import the file again, and nothing is done twice"}}
 	case err != nil:
 		stop(err)
 		one.faults = []fault{{code: "not_tried", message: "the import stopped at this row"}}
@@ -96,14 +97,15 @@ func (i *importer) deal(ctx context.Context, stop context.CancelCauseFunc, one r
 }
 
 // create sends one customer. Faults are the customer's; an error is one that the next customer would meet as well.
-func (i *importer) create(ctx context.Context, customer client.CustomerCreate) ([]fault, error) {
-	said, err := i.calls.do(ctx, func(ctx context.Context) (*http.Response, error) {
+func (i *importer) create(ctx context.Context, one row) ([]fault, error) {
+	key := keyOf(one)
+	said, err := i.calls.do(ctx, true, func(ctx context.Context) (*http.Response, error) {
 		token, err := i.session.token(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("staying signed in: %v", err) //nolint:errorlint // that call's fault, not this one's
 		}
 		// What has been sent is waited for, whatever happens: half a call cannot be undone.
-		return i.api.CustomerCreate(context.WithoutCancel(ctx), customer, bearer(token))
+		return i.api.CustomerCreate(context.WithoutCancel(ctx), &client.CustomerCreateParams{IdempotencyKey: &key}, one.customer, bearer(token))
 	})
 	if err != nil {
 		return nil, err
@@ -116,6 +118,13 @@ func (i *importer) create(ctx context.Context, customer client.CustomerCreate) (
 		return nil, errors.New(problem.Detail)
 	}
 	return faultsOf(problem), nil
+}
+
+// keyOf gives a row its idempotency key: the same row of the same file has the same one, whenever it is imported. So a
+// file that is imported twice within a day makes each customer once, and rows that look alike are still two.
+func keyOf(one row) string {
+	sent, _ := json.Marshal(one.customer) // texts
+	return fmt.Sprintf("import-csv-%x", sha256.Sum256(fmt.Appendf(nil, "%d %s", one.line, sent)))
 }
 
 func bearer(token string) client.RequestEditorFn {

@@ -309,14 +309,14 @@ func TestPausesAreTheServersToName(t *testing.T) {
 		pauses = append(pauses, pause)
 		return nil
 	}}
-	said, err := calls.do(t.Context(), get(server.URL))
+	said, err := calls.do(t.Context(), false, get(server.URL))
 	require.NoError(t, err)
 	require.Equal(t, 200, said.status)
 	require.Equal(t, []time.Duration{7 * time.Second, time.Second, time.Second, time.Minute, 0}, pauses)
 
 	// And when it never gets better:
 	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
-	_, err = calls.do(t.Context(), get(server.URL))
+	_, err = calls.do(t.Context(), false, get(server.URL))
 	require.EqualError(t, err, "the server still answered 503 after 10 attempts")
 }
 
@@ -338,7 +338,7 @@ func TestARestartIsWaitedFor(t *testing.T) {
 	})
 	server := httptest.NewServer(handler)
 	calls := &caller{}
-	_, err := calls.do(t.Context(), get(server.URL))
+	_, err := calls.do(t.Context(), false, get(server.URL))
 	require.NoError(t, err)
 
 	address := server.Listener.Addr().String()
@@ -354,7 +354,7 @@ func TestARestartIsWaitedFor(t *testing.T) {
 		}
 		return nil
 	}
-	said, err := calls.do(t.Context(), get("http://"+address))
+	said, err := calls.do(t.Context(), false, get("http://"+address))
 	require.NoError(t, err)
 	require.Equal(t, 200, said.status)
 	require.Equal(t, 2, waited)
@@ -422,24 +422,72 @@ func TestAnInterruptedImportLosesNoRow(t *testing.T) {
 	require.Len(t, r.refusedRows(t), 6)
 }
 
-func TestACallWithoutAnAnswerIsNotRepeated(t *testing.T) {
+// TestACallWithoutAnAnswerIsRepeated: the server does what it is asked for, and its answers are lost on the way.
+func TestACallWithoutAnAnswerIsRepeated(t *testing.T) {
 	t.Parallel()
 	r := newTrial(t, access.Operator)
-	var calls atomic.Int32
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		switch calls.Add(1) {
-		case 1:
-			_, _ = io.WriteString(w, `{"access_token":"t","refresh_token":"r","expires_in":600}`)
-		case 3:
-			panic(http.ErrAbortHandler) // the line goes dead
-		default:
-			w.WriteHeader(http.StatusCreated)
+	var lost atomic.Int32
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		request.RequestURI, request.URL.Scheme = "", "http"
+		request.URL.Host = strings.TrimPrefix(r.server.URL, "http://")
+		answer, err := http.DefaultTransport.RoundTrip(request)
+		if err != nil {
+			panic(http.ErrAbortHandler)
 		}
+		defer answer.Body.Close()
+		body, _ := io.ReadAll(answer.Body)
+		isFirst := request.URL.Path == "/v1/customers" && answer.Header.Get("Idempotent-Replayed") == ""
+		if isFirst && lost.Add(1)%2 == 1 {
+			w.Header().Set("Content-Length", "1000000")
+			_, _ = w.Write(body[:10])
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler) // in the middle
+		}
+		w.WriteHeader(answer.StatusCode)
+		_, _ = w.Write(body)
 	}))
 	t.Cleanup(front.Close)
 	r.url = front.URL
-	code, stdout, _ := r.run(t.Context(), t, r.file(t, shops), append(shopColumns, "-workers", "1")...)
-	require.Equal(t, exitRefused, code)
-	require.Contains(t, stdout, "5 created, 1 refused\nline 3: no_answer: no answer came; look whether there is such a customer\n")
-	require.Equal(t, int32(7), calls.Load())
+	file := r.file(t, shops)
+	for range 2 { // the second time everything was there before
+		code, stdout, stderr := r.run(t.Context(), t, file, shopColumns...)
+		require.Equal(t, exitDone, code, stdout+stderr)
+		require.Contains(t, stdout, "6 created, 0 refused\n")
+		require.Len(t, r.list(t, ""), 6)
+	}
+	require.Equal(t, int32(6), lost.Load())
+}
+
+func TestACallThatNeverGetsAnAnswerIsReported(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	t.Cleanup(server.Close)
+	pauses := 0
+	calls := &caller{wait: func(context.Context, time.Duration) error {
+		pauses++
+		return nil
+	}}
+	_, err := calls.do(t.Context(), true, get(server.URL))
+	require.ErrorIs(t, err, errNoAnswer)
+	require.Equal(t, maxAttempts-1, pauses)
+	_, err = calls.do(t.Context(), false, get(server.URL))
+	require.ErrorIs(t, err, errNoAnswer)
+	require.Equal(t, maxAttempts-1, pauses, "it may have happened")
+}
+
+func TestTheFirstCallAtWorkIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	served := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if served++; served == 1 {
+			w.Header().Set("Retry-After", "2")
+		}
+		w.WriteHeader(http.StatusConflict)
+	}))
+	t.Cleanup(server.Close)
+	calls := &caller{wait: func(context.Context, time.Duration) error { return nil }}
+	said, err := calls.do(t.Context(), true, get(server.URL))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusConflict, said.status, "another conflict is an answer")
+	require.Equal(t, 2, served)
 }

@@ -3720,6 +3720,9 @@ type FileIfNoneMatch = string
 // FileName defines model for FileName.
 type FileName = string
 
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
 // IdentityId defines model for IdentityId.
 type IdentityId = openapi_types.UUID
 
@@ -3772,6 +3775,10 @@ type TermsId = openapi_types.UUID
 // new members may appear.
 type ActionNotAllowed = Problem
 
+// ActionNotAllowedOnce What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type ActionNotAllowedOnce = Problem
+
 // ArchiveInvalid What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type ArchiveInvalid = Problem
@@ -3791,6 +3798,10 @@ type ConfirmationRequired = Problem
 // Conflict What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type Conflict = Problem
+
+// ConflictOnce What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type ConflictOnce = Problem
 
 // ContentTooLarge What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -3832,6 +3843,14 @@ type JobFileTooLarge = Problem
 // new members may appear.
 type JobNotAllowed = Problem
 
+// KeyConflict What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type KeyConflict = Problem
+
+// KeyReused What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type KeyReused = Problem
+
 // LinkSpent What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type LinkSpent = Problem
@@ -3871,6 +3890,10 @@ type PublishingNotAllowed = Problem
 // new members may appear.
 type RequestState = Problem
 
+// RequestStateOnce What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type RequestStateOnce = Problem
+
 // RestoreBlocked What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type RestoreBlocked = Problem
@@ -3894,6 +3917,10 @@ type Unauthorized = Problem
 // UnprocessableContent What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type UnprocessableContent = Problem
+
+// UnprocessableContentOnce What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type UnprocessableContentOnce = Problem
 
 // UnsupportedArchive What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -3923,6 +3950,11 @@ type BackupRestoreParams struct {
 	// OnConflict `fail` restores with the ids that everything had, none of which may be in use; `new` gives everything new ids, the
 	// same one wherever it is referred to.
 	OnConflict *BackupRestoreParamsOnConflict `form:"on_conflict,omitempty" json:"on_conflict,omitempty"`
+
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // BackupRestoreParamsOnConflict defines parameters for BackupRestore.
@@ -3999,6 +4031,14 @@ type CustomerListParams struct {
 
 // CustomerListParamsSort defines parameters for CustomerList.
 type CustomerListParamsSort string
+
+// CustomerCreateParams defines parameters for CustomerCreate.
+type CustomerCreateParams struct {
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
 
 // CustomerExportParams defines parameters for CustomerExport.
 type CustomerExportParams struct {
@@ -4077,6 +4117,11 @@ type CustomerBulkDeleteParams struct {
 
 	// DryRun Only say what would happen.
 	DryRun *DryRun `form:"dry_run,omitempty" json:"dry_run,omitempty"`
+
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CustomerImportParams defines parameters for CustomerImport.
@@ -4106,6 +4151,11 @@ type CustomerImportParams struct {
 	// Encoding How the text is encoded. When absent it is seen from a byte order mark or from the text itself; the `charset` of
 	// `Content-Type` counts, too.
 	Encoding *CustomerImportParamsEncoding `form:"encoding,omitempty" json:"encoding,omitempty"`
+
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CustomerImportParamsOnConflict defines parameters for CustomerImport.
@@ -4148,6 +4198,11 @@ type CustomerActivateParams struct {
 	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
 	// in it is compared.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ActivationRequestListParams defines parameters for ActivationRequestList.
@@ -4161,6 +4216,14 @@ type ActivationRequestListParams struct {
 
 	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
 	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// ActivationRequestCreateParams defines parameters for ActivationRequestCreate.
+type ActivationRequestCreateParams struct {
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ActivationRequestDeleteParams defines parameters for ActivationRequestDelete.
@@ -4188,6 +4251,11 @@ type ActivationRequestMarkSentParams struct {
 	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
 	// in it is compared.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ActivationRequestSendParams defines parameters for ActivationRequestSend.
@@ -4195,6 +4263,11 @@ type ActivationRequestSendParams struct {
 	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
 	// in it is compared.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CustomerBackupListParams defines parameters for CustomerBackupList.
@@ -4215,6 +4288,11 @@ type CustomerDeactivateParams struct {
 	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
 	// in it is compared.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CustomerDomainListParams defines parameters for CustomerDomainList.
@@ -4251,6 +4329,14 @@ type CustomerDomainListParams struct {
 
 // CustomerDomainListParamsSort defines parameters for CustomerDomainList.
 type CustomerDomainListParamsSort string
+
+// DomainCreateParams defines parameters for DomainCreate.
+type DomainCreateParams struct {
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
 
 // CustomerDomainExportParams defines parameters for CustomerDomainExport.
 type CustomerDomainExportParams struct {
@@ -4310,6 +4396,11 @@ type DomainImportParams struct {
 	// Encoding How the text is encoded. When absent it is seen from a byte order mark or from the text itself; the `charset` of
 	// `Content-Type` counts, too.
 	Encoding *DomainImportParamsEncoding `form:"encoding,omitempty" json:"encoding,omitempty"`
+
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DomainImportParamsOnConflict defines parameters for DomainImport.
@@ -4349,6 +4440,14 @@ type CustomerIdentityListParams struct {
 
 	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
 	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// IdentityCreateParams defines parameters for IdentityCreate.
+type IdentityCreateParams struct {
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // IdentityDeleteParams defines parameters for IdentityDelete.
@@ -4411,6 +4510,14 @@ type CustomerJobListParams struct {
 // CustomerJobListParamsSort defines parameters for CustomerJobList.
 type CustomerJobListParamsSort string
 
+// JobCreateParams defines parameters for JobCreate.
+type JobCreateParams struct {
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // NoteListParams defines parameters for NoteList.
 type NoteListParams struct {
 	// Limit How many entries a page has at most.
@@ -4422,6 +4529,14 @@ type NoteListParams struct {
 
 	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
 	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// NoteCreateParams defines parameters for NoteCreate.
+type NoteCreateParams struct {
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CustomerPublishingListParams defines parameters for CustomerPublishingList.
@@ -4751,6 +4866,11 @@ type OperationCancelParams struct {
 	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
 	// in it is compared.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // OperationRefusedRowListParams defines parameters for OperationRefusedRowList.
@@ -4789,6 +4909,14 @@ type ManagedCustomerListParams struct {
 // ManagedCustomerListParamsSort defines parameters for ManagedCustomerList.
 type ManagedCustomerListParamsSort string
 
+// ManagedCustomerCreateParams defines parameters for ManagedCustomerCreate.
+type ManagedCustomerCreateParams struct {
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ManagedCustomerGetParams defines parameters for ManagedCustomerGet.
 type ManagedCustomerGetParams struct {
 	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
@@ -4800,6 +4928,14 @@ type ManagedCustomerUpdateParams struct {
 	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
 	// in it is compared.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ManagedActivationRequestCreateParams defines parameters for ManagedActivationRequestCreate.
+type ManagedActivationRequestCreateParams struct {
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ManagedDomainExportParams defines parameters for ManagedDomainExport.
@@ -4929,6 +5065,14 @@ type PortalJobListParams struct {
 // PortalJobListParamsSort defines parameters for PortalJobList.
 type PortalJobListParamsSort string
 
+// PortalJobCreateParams defines parameters for PortalJobCreate.
+type PortalJobCreateParams struct {
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // PortalJobDeleteParams defines parameters for PortalJobDelete.
 type PortalJobDeleteParams struct {
 	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
@@ -5026,6 +5170,14 @@ type PortalPublishingListParams struct {
 // PortalPublishingListParamsSort defines parameters for PortalPublishingList.
 type PortalPublishingListParamsSort string
 
+// PortalPublishingCreateParams defines parameters for PortalPublishingCreate.
+type PortalPublishingCreateParams struct {
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // PortalPublishingDeleteParams defines parameters for PortalPublishingDelete.
 type PortalPublishingDeleteParams struct {
 	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
@@ -5085,6 +5237,14 @@ type PortalTermsAcceptanceListParams struct {
 	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
 }
 
+// PortalTermsAcceptanceCreateParams defines parameters for PortalTermsAcceptanceCreate.
+type PortalTermsAcceptanceCreateParams struct {
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // StaffListParams defines parameters for StaffList.
 type StaffListParams struct {
 	// Limit How many entries a page has at most.
@@ -5096,6 +5256,14 @@ type StaffListParams struct {
 
 	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
 	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// StaffCreateParams defines parameters for StaffCreate.
+type StaffCreateParams struct {
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // StaffDeleteParams defines parameters for StaffDelete.
@@ -5135,6 +5303,11 @@ type TermsListParams struct {
 type TermsCreateParams struct {
 	// Title What the terms are called.
 	Title string `form:"title" json:"title"`
+
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // TermsCurrentDocumentGetParams defines parameters for TermsCurrentDocumentGet.
@@ -5838,7 +6011,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/customers (the `CustomerCreate` operationId).
-	CustomerCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CustomerCreateWithBody(ctx context.Context, params *CustomerCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CustomerCreate Create a customer
 	//
@@ -5849,7 +6022,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/customers (the `CustomerCreate` operationId).
-	CustomerCreate(ctx context.Context, body CustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CustomerCreate(ctx context.Context, params *CustomerCreateParams, body CustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CustomerExport Download customers as CSV
 	//
@@ -5973,7 +6146,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/activation-requests (the `ActivationRequestCreate` operationId).
-	ActivationRequestCreateWithBody(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ActivationRequestCreateWithBody(ctx context.Context, customerId CustomerId, params *ActivationRequestCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ActivationRequestCreate Prepare an activation request
 	//
@@ -5990,7 +6163,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/activation-requests (the `ActivationRequestCreate` operationId).
-	ActivationRequestCreate(ctx context.Context, customerId CustomerId, body ActivationRequestCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ActivationRequestCreate(ctx context.Context, customerId CustomerId, params *ActivationRequestCreateParams, body ActivationRequestCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ActivationRequestDelete Revoke an activation request
 	//
@@ -6093,7 +6266,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/domains (the `DomainCreate` operationId).
-	DomainCreateWithBody(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	DomainCreateWithBody(ctx context.Context, customerId CustomerId, params *DomainCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DomainCreate Add a domain to a customer
 	//
@@ -6102,7 +6275,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/domains (the `DomainCreate` operationId).
-	DomainCreate(ctx context.Context, customerId CustomerId, body DomainCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	DomainCreate(ctx context.Context, customerId CustomerId, params *DomainCreateParams, body DomainCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CustomerDomainExport Download a customer's domains as CSV
 	//
@@ -6159,7 +6332,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/identities (the `IdentityCreate` operationId).
-	IdentityCreateWithBody(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	IdentityCreateWithBody(ctx context.Context, customerId CustomerId, params *IdentityCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// IdentityCreate Add a login to a customer
 	//
@@ -6171,7 +6344,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/identities (the `IdentityCreate` operationId).
-	IdentityCreate(ctx context.Context, customerId CustomerId, body IdentityCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	IdentityCreate(ctx context.Context, customerId CustomerId, params *IdentityCreateParams, body IdentityCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// IdentityDelete Delete a login
 	//
@@ -6236,7 +6409,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/jobs (the `JobCreate` operationId).
-	JobCreateWithBody(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	JobCreateWithBody(ctx context.Context, customerId CustomerId, params *JobCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// JobCreate Submit a job for a customer
 	//
@@ -6245,7 +6418,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/jobs (the `JobCreate` operationId).
-	JobCreate(ctx context.Context, customerId CustomerId, body JobCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	JobCreate(ctx context.Context, customerId CustomerId, params *JobCreateParams, body JobCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// NoteList List the notes about a customer
 	//
@@ -6259,7 +6432,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/notes (the `NoteCreate` operationId).
-	NoteCreateWithBody(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	NoteCreateWithBody(ctx context.Context, customerId CustomerId, params *NoteCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// NoteCreate Add a note about a customer
 	//
@@ -6268,7 +6441,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/notes (the `NoteCreate` operationId).
-	NoteCreate(ctx context.Context, customerId CustomerId, body NoteCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	NoteCreate(ctx context.Context, customerId CustomerId, params *NoteCreateParams, body NoteCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// NoteDelete Delete a note
 	//
@@ -6573,7 +6746,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/portal/customers (the `ManagedCustomerCreate` operationId).
-	ManagedCustomerCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ManagedCustomerCreateWithBody(ctx context.Context, params *ManagedCustomerCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ManagedCustomerCreate Add a customer below one's own
 	//
@@ -6583,7 +6756,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/portal/customers (the `ManagedCustomerCreate` operationId).
-	ManagedCustomerCreate(ctx context.Context, body ManagedCustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ManagedCustomerCreate(ctx context.Context, params *ManagedCustomerCreateParams, body ManagedCustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ManagedCustomerGet Read a customer that one manages
 	//
@@ -6618,7 +6791,7 @@ type ClientInterface interface {
 	// An address gets one such mail a minute, and five an hour.
 	//
 	// Corresponds with POST /v1/portal/customers/{customer_id}/activation-requests (the `ManagedActivationRequestCreate` operationId).
-	ManagedActivationRequestCreate(ctx context.Context, customerId CustomerId, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ManagedActivationRequestCreate(ctx context.Context, customerId CustomerId, params *ManagedActivationRequestCreateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ManagedDomainExport Download the domains of a managed customer as CSV
 	//
@@ -6655,7 +6828,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/portal/jobs (the `PortalJobCreate` operationId).
-	PortalJobCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PortalJobCreateWithBody(ctx context.Context, params *PortalJobCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PortalJobCreate Submit a job
 	//
@@ -6664,7 +6837,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/portal/jobs (the `PortalJobCreate` operationId).
-	PortalJobCreate(ctx context.Context, body PortalJobCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PortalJobCreate(ctx context.Context, params *PortalJobCreateParams, body PortalJobCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PortalJobDelete Withdraw a job
 	//
@@ -6779,7 +6952,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/portal/publishings (the `PortalPublishingCreate` operationId).
-	PortalPublishingCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PortalPublishingCreateWithBody(ctx context.Context, params *PortalPublishingCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PortalPublishingCreate Write something
 	//
@@ -6789,7 +6962,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/portal/publishings (the `PortalPublishingCreate` operationId).
-	PortalPublishingCreate(ctx context.Context, body PortalPublishingCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PortalPublishingCreate(ctx context.Context, params *PortalPublishingCreateParams, body PortalPublishingCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PortalPublishingDelete Delete one's publishing
 	//
@@ -6860,7 +7033,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/portal/terms-acceptances (the `PortalTermsAcceptanceCreate` operationId).
-	PortalTermsAcceptanceCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PortalTermsAcceptanceCreateWithBody(ctx context.Context, params *PortalTermsAcceptanceCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PortalTermsAcceptanceCreate Accept the current terms
 	//
@@ -6870,7 +7043,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/portal/terms-acceptances (the `PortalTermsAcceptanceCreate` operationId).
-	PortalTermsAcceptanceCreate(ctx context.Context, body PortalTermsAcceptanceCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PortalTermsAcceptanceCreate(ctx context.Context, params *PortalTermsAcceptanceCreateParams, body PortalTermsAcceptanceCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// StaffList List staff
 	//
@@ -6882,14 +7055,14 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/staff (the `StaffCreate` operationId).
-	StaffCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	StaffCreateWithBody(ctx context.Context, params *StaffCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// StaffCreate Add somebody to the staff
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/staff (the `StaffCreate` operationId).
-	StaffCreate(ctx context.Context, body StaffCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	StaffCreate(ctx context.Context, params *StaffCreateParams, body StaffCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// StaffDelete Remove somebody from the staff
 	//
@@ -7264,8 +7437,8 @@ func (c *Client) CustomerList(ctx context.Context, params *CustomerListParams, r
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/customers (the `CustomerCreate` operationId).
-func (c *Client) CustomerCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCustomerCreateRequestWithBody(c.Server, contentType, body)
+func (c *Client) CustomerCreateWithBody(ctx context.Context, params *CustomerCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomerCreateRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -7285,8 +7458,8 @@ func (c *Client) CustomerCreateWithBody(ctx context.Context, contentType string,
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/customers (the `CustomerCreate` operationId).
-func (c *Client) CustomerCreate(ctx context.Context, body CustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCustomerCreateRequest(c.Server, body)
+func (c *Client) CustomerCreate(ctx context.Context, params *CustomerCreateParams, body CustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomerCreateRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -7519,8 +7692,8 @@ func (c *Client) ActivationRequestList(ctx context.Context, customerId CustomerI
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/customers/{customer_id}/activation-requests (the `ActivationRequestCreate` operationId).
-func (c *Client) ActivationRequestCreateWithBody(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewActivationRequestCreateRequestWithBody(c.Server, customerId, contentType, body)
+func (c *Client) ActivationRequestCreateWithBody(ctx context.Context, customerId CustomerId, params *ActivationRequestCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActivationRequestCreateRequestWithBody(c.Server, customerId, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -7546,8 +7719,8 @@ func (c *Client) ActivationRequestCreateWithBody(ctx context.Context, customerId
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/customers/{customer_id}/activation-requests (the `ActivationRequestCreate` operationId).
-func (c *Client) ActivationRequestCreate(ctx context.Context, customerId CustomerId, body ActivationRequestCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewActivationRequestCreateRequest(c.Server, customerId, body)
+func (c *Client) ActivationRequestCreate(ctx context.Context, customerId CustomerId, params *ActivationRequestCreateParams, body ActivationRequestCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActivationRequestCreateRequest(c.Server, customerId, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -7769,8 +7942,8 @@ func (c *Client) CustomerDomainList(ctx context.Context, customerId CustomerId, 
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/customers/{customer_id}/domains (the `DomainCreate` operationId).
-func (c *Client) DomainCreateWithBody(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewDomainCreateRequestWithBody(c.Server, customerId, contentType, body)
+func (c *Client) DomainCreateWithBody(ctx context.Context, customerId CustomerId, params *DomainCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDomainCreateRequestWithBody(c.Server, customerId, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -7788,8 +7961,8 @@ func (c *Client) DomainCreateWithBody(ctx context.Context, customerId CustomerId
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/customers/{customer_id}/domains (the `DomainCreate` operationId).
-func (c *Client) DomainCreate(ctx context.Context, customerId CustomerId, body DomainCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewDomainCreateRequest(c.Server, customerId, body)
+func (c *Client) DomainCreate(ctx context.Context, customerId CustomerId, params *DomainCreateParams, body DomainCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDomainCreateRequest(c.Server, customerId, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -7905,8 +8078,8 @@ func (c *Client) CustomerIdentityList(ctx context.Context, customerId CustomerId
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/customers/{customer_id}/identities (the `IdentityCreate` operationId).
-func (c *Client) IdentityCreateWithBody(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewIdentityCreateRequestWithBody(c.Server, customerId, contentType, body)
+func (c *Client) IdentityCreateWithBody(ctx context.Context, customerId CustomerId, params *IdentityCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIdentityCreateRequestWithBody(c.Server, customerId, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -7927,8 +8100,8 @@ func (c *Client) IdentityCreateWithBody(ctx context.Context, customerId Customer
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/customers/{customer_id}/identities (the `IdentityCreate` operationId).
-func (c *Client) IdentityCreate(ctx context.Context, customerId CustomerId, body IdentityCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewIdentityCreateRequest(c.Server, customerId, body)
+func (c *Client) IdentityCreate(ctx context.Context, customerId CustomerId, params *IdentityCreateParams, body IdentityCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIdentityCreateRequest(c.Server, customerId, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8072,8 +8245,8 @@ func (c *Client) CustomerJobList(ctx context.Context, customerId CustomerId, par
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/customers/{customer_id}/jobs (the `JobCreate` operationId).
-func (c *Client) JobCreateWithBody(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewJobCreateRequestWithBody(c.Server, customerId, contentType, body)
+func (c *Client) JobCreateWithBody(ctx context.Context, customerId CustomerId, params *JobCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewJobCreateRequestWithBody(c.Server, customerId, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8091,8 +8264,8 @@ func (c *Client) JobCreateWithBody(ctx context.Context, customerId CustomerId, c
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/customers/{customer_id}/jobs (the `JobCreate` operationId).
-func (c *Client) JobCreate(ctx context.Context, customerId CustomerId, body JobCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewJobCreateRequest(c.Server, customerId, body)
+func (c *Client) JobCreate(ctx context.Context, customerId CustomerId, params *JobCreateParams, body JobCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewJobCreateRequest(c.Server, customerId, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8125,8 +8298,8 @@ func (c *Client) NoteList(ctx context.Context, customerId CustomerId, params *No
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/customers/{customer_id}/notes (the `NoteCreate` operationId).
-func (c *Client) NoteCreateWithBody(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewNoteCreateRequestWithBody(c.Server, customerId, contentType, body)
+func (c *Client) NoteCreateWithBody(ctx context.Context, customerId CustomerId, params *NoteCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewNoteCreateRequestWithBody(c.Server, customerId, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8144,8 +8317,8 @@ func (c *Client) NoteCreateWithBody(ctx context.Context, customerId CustomerId, 
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/customers/{customer_id}/notes (the `NoteCreate` operationId).
-func (c *Client) NoteCreate(ctx context.Context, customerId CustomerId, body NoteCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewNoteCreateRequest(c.Server, customerId, body)
+func (c *Client) NoteCreate(ctx context.Context, customerId CustomerId, params *NoteCreateParams, body NoteCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewNoteCreateRequest(c.Server, customerId, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8809,8 +8982,8 @@ func (c *Client) ManagedCustomerList(ctx context.Context, params *ManagedCustome
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/portal/customers (the `ManagedCustomerCreate` operationId).
-func (c *Client) ManagedCustomerCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewManagedCustomerCreateRequestWithBody(c.Server, contentType, body)
+func (c *Client) ManagedCustomerCreateWithBody(ctx context.Context, params *ManagedCustomerCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewManagedCustomerCreateRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8829,8 +9002,8 @@ func (c *Client) ManagedCustomerCreateWithBody(ctx context.Context, contentType 
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/portal/customers (the `ManagedCustomerCreate` operationId).
-func (c *Client) ManagedCustomerCreate(ctx context.Context, body ManagedCustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewManagedCustomerCreateRequest(c.Server, body)
+func (c *Client) ManagedCustomerCreate(ctx context.Context, params *ManagedCustomerCreateParams, body ManagedCustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewManagedCustomerCreateRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8904,8 +9077,8 @@ func (c *Client) ManagedCustomerUpdate(ctx context.Context, customerId CustomerI
 // An address gets one such mail a minute, and five an hour.
 //
 // Corresponds with POST /v1/portal/customers/{customer_id}/activation-requests (the `ManagedActivationRequestCreate` operationId).
-func (c *Client) ManagedActivationRequestCreate(ctx context.Context, customerId CustomerId, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewManagedActivationRequestCreateRequest(c.Server, customerId)
+func (c *Client) ManagedActivationRequestCreate(ctx context.Context, customerId CustomerId, params *ManagedActivationRequestCreateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewManagedActivationRequestCreateRequest(c.Server, customerId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -8991,8 +9164,8 @@ func (c *Client) PortalJobList(ctx context.Context, params *PortalJobListParams,
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/portal/jobs (the `PortalJobCreate` operationId).
-func (c *Client) PortalJobCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPortalJobCreateRequestWithBody(c.Server, contentType, body)
+func (c *Client) PortalJobCreateWithBody(ctx context.Context, params *PortalJobCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalJobCreateRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -9010,8 +9183,8 @@ func (c *Client) PortalJobCreateWithBody(ctx context.Context, contentType string
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/portal/jobs (the `PortalJobCreate` operationId).
-func (c *Client) PortalJobCreate(ctx context.Context, body PortalJobCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPortalJobCreateRequest(c.Server, body)
+func (c *Client) PortalJobCreate(ctx context.Context, params *PortalJobCreateParams, body PortalJobCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalJobCreateRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -9255,8 +9428,8 @@ func (c *Client) PortalPublishingList(ctx context.Context, params *PortalPublish
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/portal/publishings (the `PortalPublishingCreate` operationId).
-func (c *Client) PortalPublishingCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPortalPublishingCreateRequestWithBody(c.Server, contentType, body)
+func (c *Client) PortalPublishingCreateWithBody(ctx context.Context, params *PortalPublishingCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalPublishingCreateRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -9275,8 +9448,8 @@ func (c *Client) PortalPublishingCreateWithBody(ctx context.Context, contentType
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/portal/publishings (the `PortalPublishingCreate` operationId).
-func (c *Client) PortalPublishingCreate(ctx context.Context, body PortalPublishingCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPortalPublishingCreateRequest(c.Server, body)
+func (c *Client) PortalPublishingCreate(ctx context.Context, params *PortalPublishingCreateParams, body PortalPublishingCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalPublishingCreateRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -9436,8 +9609,8 @@ func (c *Client) PortalTermsAcceptanceList(ctx context.Context, params *PortalTe
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/portal/terms-acceptances (the `PortalTermsAcceptanceCreate` operationId).
-func (c *Client) PortalTermsAcceptanceCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPortalTermsAcceptanceCreateRequestWithBody(c.Server, contentType, body)
+func (c *Client) PortalTermsAcceptanceCreateWithBody(ctx context.Context, params *PortalTermsAcceptanceCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalTermsAcceptanceCreateRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -9456,8 +9629,8 @@ func (c *Client) PortalTermsAcceptanceCreateWithBody(ctx context.Context, conten
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/portal/terms-acceptances (the `PortalTermsAcceptanceCreate` operationId).
-func (c *Client) PortalTermsAcceptanceCreate(ctx context.Context, body PortalTermsAcceptanceCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPortalTermsAcceptanceCreateRequest(c.Server, body)
+func (c *Client) PortalTermsAcceptanceCreate(ctx context.Context, params *PortalTermsAcceptanceCreateParams, body PortalTermsAcceptanceCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPortalTermsAcceptanceCreateRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -9488,8 +9661,8 @@ func (c *Client) StaffList(ctx context.Context, params *StaffListParams, reqEdit
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/staff (the `StaffCreate` operationId).
-func (c *Client) StaffCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewStaffCreateRequestWithBody(c.Server, contentType, body)
+func (c *Client) StaffCreateWithBody(ctx context.Context, params *StaffCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStaffCreateRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -9505,8 +9678,8 @@ func (c *Client) StaffCreateWithBody(ctx context.Context, contentType string, bo
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/staff (the `StaffCreate` operationId).
-func (c *Client) StaffCreate(ctx context.Context, body StaffCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewStaffCreateRequest(c.Server, body)
+func (c *Client) StaffCreate(ctx context.Context, params *StaffCreateParams, body StaffCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStaffCreateRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -10023,6 +10196,21 @@ func NewBackupRestoreRequestWithBody(server string, params *BackupRestoreParams,
 
 	req.Header.Add("Content-Type", contentType)
 
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
@@ -10309,18 +10497,18 @@ func NewCustomerListRequest(server string, params *CustomerListParams) (*http.Re
 }
 
 // NewCustomerCreateRequest calls the generic CustomerCreate builder with application/json body
-func NewCustomerCreateRequest(server string, body CustomerCreateJSONRequestBody) (*http.Request, error) {
+func NewCustomerCreateRequest(server string, params *CustomerCreateParams, body CustomerCreateJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCustomerCreateRequestWithBody(server, "application/json", bodyReader)
+	return NewCustomerCreateRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCustomerCreateRequestWithBody constructs an http.Request for the CustomerCreate method, with any body, and a specified content type
-func NewCustomerCreateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCustomerCreateRequestWithBody(server string, params *CustomerCreateParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -10344,6 +10532,21 @@ func NewCustomerCreateRequestWithBody(server string, contentType string, body io
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -10694,6 +10897,21 @@ func NewCustomerBulkDeleteRequestWithBody(server string, params *CustomerBulkDel
 
 	req.Header.Add("Content-Type", contentType)
 
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
@@ -10821,6 +11039,21 @@ func NewCustomerImportRequestWithBody(server string, params *CustomerImportParam
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -11068,6 +11301,17 @@ func NewCustomerActivateRequest(server string, customerId CustomerId, params *Cu
 			req.Header.Set("If-Match", headerParam0)
 		}
 
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
 	}
 
 	return req, nil
@@ -11159,18 +11403,18 @@ func NewActivationRequestListRequest(server string, customerId CustomerId, param
 }
 
 // NewActivationRequestCreateRequest calls the generic ActivationRequestCreate builder with application/json body
-func NewActivationRequestCreateRequest(server string, customerId CustomerId, body ActivationRequestCreateJSONRequestBody) (*http.Request, error) {
+func NewActivationRequestCreateRequest(server string, customerId CustomerId, params *ActivationRequestCreateParams, body ActivationRequestCreateJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewActivationRequestCreateRequestWithBody(server, customerId, "application/json", bodyReader)
+	return NewActivationRequestCreateRequestWithBody(server, customerId, params, "application/json", bodyReader)
 }
 
 // NewActivationRequestCreateRequestWithBody constructs an http.Request for the ActivationRequestCreate method, with any body, and a specified content type
-func NewActivationRequestCreateRequestWithBody(server string, customerId CustomerId, contentType string, body io.Reader) (*http.Request, error) {
+func NewActivationRequestCreateRequestWithBody(server string, customerId CustomerId, params *ActivationRequestCreateParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -11201,6 +11445,21 @@ func NewActivationRequestCreateRequestWithBody(server string, customerId Custome
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -11437,6 +11696,17 @@ func NewActivationRequestMarkSentRequest(server string, customerId CustomerId, a
 			req.Header.Set("If-Match", headerParam0)
 		}
 
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
 	}
 
 	return req, nil
@@ -11491,6 +11761,17 @@ func NewActivationRequestSendRequest(server string, customerId CustomerId, activ
 			}
 
 			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
 		}
 
 	}
@@ -11659,6 +11940,17 @@ func NewCustomerDeactivateRequest(server string, customerId CustomerId, params *
 			}
 
 			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
 		}
 
 	}
@@ -11858,18 +12150,18 @@ func NewCustomerDomainListRequest(server string, customerId CustomerId, params *
 }
 
 // NewDomainCreateRequest calls the generic DomainCreate builder with application/json body
-func NewDomainCreateRequest(server string, customerId CustomerId, body DomainCreateJSONRequestBody) (*http.Request, error) {
+func NewDomainCreateRequest(server string, customerId CustomerId, params *DomainCreateParams, body DomainCreateJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewDomainCreateRequestWithBody(server, customerId, "application/json", bodyReader)
+	return NewDomainCreateRequestWithBody(server, customerId, params, "application/json", bodyReader)
 }
 
 // NewDomainCreateRequestWithBody constructs an http.Request for the DomainCreate method, with any body, and a specified content type
-func NewDomainCreateRequestWithBody(server string, customerId CustomerId, contentType string, body io.Reader) (*http.Request, error) {
+func NewDomainCreateRequestWithBody(server string, customerId CustomerId, params *DomainCreateParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -11900,6 +12192,21 @@ func NewDomainCreateRequestWithBody(server string, customerId CustomerId, conten
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -12181,6 +12488,21 @@ func NewDomainImportRequestWithBody(server string, customerId CustomerId, params
 
 	req.Header.Add("Content-Type", contentType)
 
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
@@ -12392,18 +12714,18 @@ func NewCustomerIdentityListRequest(server string, customerId CustomerId, params
 }
 
 // NewIdentityCreateRequest calls the generic IdentityCreate builder with application/json body
-func NewIdentityCreateRequest(server string, customerId CustomerId, body IdentityCreateJSONRequestBody) (*http.Request, error) {
+func NewIdentityCreateRequest(server string, customerId CustomerId, params *IdentityCreateParams, body IdentityCreateJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewIdentityCreateRequestWithBody(server, customerId, "application/json", bodyReader)
+	return NewIdentityCreateRequestWithBody(server, customerId, params, "application/json", bodyReader)
 }
 
 // NewIdentityCreateRequestWithBody constructs an http.Request for the IdentityCreate method, with any body, and a specified content type
-func NewIdentityCreateRequestWithBody(server string, customerId CustomerId, contentType string, body io.Reader) (*http.Request, error) {
+func NewIdentityCreateRequestWithBody(server string, customerId CustomerId, params *IdentityCreateParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -12434,6 +12756,21 @@ func NewIdentityCreateRequestWithBody(server string, customerId CustomerId, cont
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -12834,18 +13171,18 @@ func NewCustomerJobListRequest(server string, customerId CustomerId, params *Cus
 }
 
 // NewJobCreateRequest calls the generic JobCreate builder with application/json body
-func NewJobCreateRequest(server string, customerId CustomerId, body JobCreateJSONRequestBody) (*http.Request, error) {
+func NewJobCreateRequest(server string, customerId CustomerId, params *JobCreateParams, body JobCreateJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewJobCreateRequestWithBody(server, customerId, "application/json", bodyReader)
+	return NewJobCreateRequestWithBody(server, customerId, params, "application/json", bodyReader)
 }
 
 // NewJobCreateRequestWithBody constructs an http.Request for the JobCreate method, with any body, and a specified content type
-func NewJobCreateRequestWithBody(server string, customerId CustomerId, contentType string, body io.Reader) (*http.Request, error) {
+func NewJobCreateRequestWithBody(server string, customerId CustomerId, params *JobCreateParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -12876,6 +13213,21 @@ func NewJobCreateRequestWithBody(server string, customerId CustomerId, contentTy
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -12966,18 +13318,18 @@ func NewNoteListRequest(server string, customerId CustomerId, params *NoteListPa
 }
 
 // NewNoteCreateRequest calls the generic NoteCreate builder with application/json body
-func NewNoteCreateRequest(server string, customerId CustomerId, body NoteCreateJSONRequestBody) (*http.Request, error) {
+func NewNoteCreateRequest(server string, customerId CustomerId, params *NoteCreateParams, body NoteCreateJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewNoteCreateRequestWithBody(server, customerId, "application/json", bodyReader)
+	return NewNoteCreateRequestWithBody(server, customerId, params, "application/json", bodyReader)
 }
 
 // NewNoteCreateRequestWithBody constructs an http.Request for the NoteCreate method, with any body, and a specified content type
-func NewNoteCreateRequestWithBody(server string, customerId CustomerId, contentType string, body io.Reader) (*http.Request, error) {
+func NewNoteCreateRequestWithBody(server string, customerId CustomerId, params *NoteCreateParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -13008,6 +13360,21 @@ func NewNoteCreateRequestWithBody(server string, customerId CustomerId, contentT
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -14899,6 +15266,17 @@ func NewOperationCancelRequest(server string, operationId OperationId, params *O
 			req.Header.Set("If-Match", headerParam0)
 		}
 
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
 	}
 
 	return req, nil
@@ -15199,18 +15577,18 @@ func NewManagedCustomerListRequest(server string, params *ManagedCustomerListPar
 }
 
 // NewManagedCustomerCreateRequest calls the generic ManagedCustomerCreate builder with application/json body
-func NewManagedCustomerCreateRequest(server string, body ManagedCustomerCreateJSONRequestBody) (*http.Request, error) {
+func NewManagedCustomerCreateRequest(server string, params *ManagedCustomerCreateParams, body ManagedCustomerCreateJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewManagedCustomerCreateRequestWithBody(server, "application/json", bodyReader)
+	return NewManagedCustomerCreateRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewManagedCustomerCreateRequestWithBody constructs an http.Request for the ManagedCustomerCreate method, with any body, and a specified content type
-func NewManagedCustomerCreateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewManagedCustomerCreateRequestWithBody(server string, params *ManagedCustomerCreateParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -15234,6 +15612,21 @@ func NewManagedCustomerCreateRequestWithBody(server string, contentType string, 
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -15350,7 +15743,7 @@ func NewManagedCustomerUpdateRequestWithBody(server string, customerId CustomerI
 }
 
 // NewManagedActivationRequestCreateRequest constructs an http.Request for the ManagedActivationRequestCreate method
-func NewManagedActivationRequestCreateRequest(server string, customerId CustomerId) (*http.Request, error) {
+func NewManagedActivationRequestCreateRequest(server string, customerId CustomerId, params *ManagedActivationRequestCreateParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -15378,6 +15771,21 @@ func NewManagedActivationRequestCreateRequest(server string, customerId Customer
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -15943,18 +16351,18 @@ func NewPortalJobListRequest(server string, params *PortalJobListParams) (*http.
 }
 
 // NewPortalJobCreateRequest calls the generic PortalJobCreate builder with application/json body
-func NewPortalJobCreateRequest(server string, body PortalJobCreateJSONRequestBody) (*http.Request, error) {
+func NewPortalJobCreateRequest(server string, params *PortalJobCreateParams, body PortalJobCreateJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewPortalJobCreateRequestWithBody(server, "application/json", bodyReader)
+	return NewPortalJobCreateRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewPortalJobCreateRequestWithBody constructs an http.Request for the PortalJobCreate method, with any body, and a specified content type
-func NewPortalJobCreateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewPortalJobCreateRequestWithBody(server string, params *PortalJobCreateParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -15978,6 +16386,21 @@ func NewPortalJobCreateRequestWithBody(server string, contentType string, body i
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -16588,18 +17011,18 @@ func NewPortalPublishingListRequest(server string, params *PortalPublishingListP
 }
 
 // NewPortalPublishingCreateRequest calls the generic PortalPublishingCreate builder with application/json body
-func NewPortalPublishingCreateRequest(server string, body PortalPublishingCreateJSONRequestBody) (*http.Request, error) {
+func NewPortalPublishingCreateRequest(server string, params *PortalPublishingCreateParams, body PortalPublishingCreateJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewPortalPublishingCreateRequestWithBody(server, "application/json", bodyReader)
+	return NewPortalPublishingCreateRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewPortalPublishingCreateRequestWithBody constructs an http.Request for the PortalPublishingCreate method, with any body, and a specified content type
-func NewPortalPublishingCreateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewPortalPublishingCreateRequestWithBody(server string, params *PortalPublishingCreateParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -16623,6 +17046,21 @@ func NewPortalPublishingCreateRequestWithBody(server string, contentType string,
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -17063,18 +17501,18 @@ func NewPortalTermsAcceptanceListRequest(server string, params *PortalTermsAccep
 }
 
 // NewPortalTermsAcceptanceCreateRequest calls the generic PortalTermsAcceptanceCreate builder with application/json body
-func NewPortalTermsAcceptanceCreateRequest(server string, body PortalTermsAcceptanceCreateJSONRequestBody) (*http.Request, error) {
+func NewPortalTermsAcceptanceCreateRequest(server string, params *PortalTermsAcceptanceCreateParams, body PortalTermsAcceptanceCreateJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewPortalTermsAcceptanceCreateRequestWithBody(server, "application/json", bodyReader)
+	return NewPortalTermsAcceptanceCreateRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewPortalTermsAcceptanceCreateRequestWithBody constructs an http.Request for the PortalTermsAcceptanceCreate method, with any body, and a specified content type
-func NewPortalTermsAcceptanceCreateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewPortalTermsAcceptanceCreateRequestWithBody(server string, params *PortalTermsAcceptanceCreateParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -17098,6 +17536,21 @@ func NewPortalTermsAcceptanceCreateRequestWithBody(server string, contentType st
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -17181,18 +17634,18 @@ func NewStaffListRequest(server string, params *StaffListParams) (*http.Request,
 }
 
 // NewStaffCreateRequest calls the generic StaffCreate builder with application/json body
-func NewStaffCreateRequest(server string, body StaffCreateJSONRequestBody) (*http.Request, error) {
+func NewStaffCreateRequest(server string, params *StaffCreateParams, body StaffCreateJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewStaffCreateRequestWithBody(server, "application/json", bodyReader)
+	return NewStaffCreateRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewStaffCreateRequestWithBody constructs an http.Request for the StaffCreate method, with any body, and a specified content type
-func NewStaffCreateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewStaffCreateRequestWithBody(server string, params *StaffCreateParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -17216,6 +17669,21 @@ func NewStaffCreateRequestWithBody(server string, contentType string, body io.Re
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -17506,6 +17974,21 @@ func NewTermsCreateRequestWithBody(server string, params *TermsCreateParams, con
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -17897,7 +18380,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/customers (the `CustomerCreate` operationId).
-	CustomerCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CustomerCreateResponse, error)
+	CustomerCreateWithBodyWithResponse(ctx context.Context, params *CustomerCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CustomerCreateResponse, error)
 
 	// CustomerCreateWithResponse Create a customer
 	//
@@ -17908,7 +18391,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/customers (the `CustomerCreate` operationId).
-	CustomerCreateWithResponse(ctx context.Context, body CustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*CustomerCreateResponse, error)
+	CustomerCreateWithResponse(ctx context.Context, params *CustomerCreateParams, body CustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*CustomerCreateResponse, error)
 
 	// CustomerExportWithResponse Download customers as CSV
 	//
@@ -18042,7 +18525,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/activation-requests (the `ActivationRequestCreate` operationId).
-	ActivationRequestCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ActivationRequestCreateResponse, error)
+	ActivationRequestCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, params *ActivationRequestCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ActivationRequestCreateResponse, error)
 
 	// ActivationRequestCreateWithResponse Prepare an activation request
 	//
@@ -18059,7 +18542,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/activation-requests (the `ActivationRequestCreate` operationId).
-	ActivationRequestCreateWithResponse(ctx context.Context, customerId CustomerId, body ActivationRequestCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*ActivationRequestCreateResponse, error)
+	ActivationRequestCreateWithResponse(ctx context.Context, customerId CustomerId, params *ActivationRequestCreateParams, body ActivationRequestCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*ActivationRequestCreateResponse, error)
 
 	// ActivationRequestDeleteWithResponse Revoke an activation request
 	//
@@ -18180,7 +18663,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/domains (the `DomainCreate` operationId).
-	DomainCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DomainCreateResponse, error)
+	DomainCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, params *DomainCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DomainCreateResponse, error)
 
 	// DomainCreateWithResponse Add a domain to a customer
 	//
@@ -18189,7 +18672,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/domains (the `DomainCreate` operationId).
-	DomainCreateWithResponse(ctx context.Context, customerId CustomerId, body DomainCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*DomainCreateResponse, error)
+	DomainCreateWithResponse(ctx context.Context, customerId CustomerId, params *DomainCreateParams, body DomainCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*DomainCreateResponse, error)
 
 	// CustomerDomainExportWithResponse Download a customer's domains as CSV
 	//
@@ -18254,7 +18737,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/identities (the `IdentityCreate` operationId).
-	IdentityCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IdentityCreateResponse, error)
+	IdentityCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, params *IdentityCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IdentityCreateResponse, error)
 
 	// IdentityCreateWithResponse Add a login to a customer
 	//
@@ -18266,7 +18749,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/identities (the `IdentityCreate` operationId).
-	IdentityCreateWithResponse(ctx context.Context, customerId CustomerId, body IdentityCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*IdentityCreateResponse, error)
+	IdentityCreateWithResponse(ctx context.Context, customerId CustomerId, params *IdentityCreateParams, body IdentityCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*IdentityCreateResponse, error)
 
 	// IdentityDeleteWithResponse Delete a login
 	//
@@ -18337,7 +18820,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/jobs (the `JobCreate` operationId).
-	JobCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*JobCreateResponse, error)
+	JobCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, params *JobCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*JobCreateResponse, error)
 
 	// JobCreateWithResponse Submit a job for a customer
 	//
@@ -18346,7 +18829,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/jobs (the `JobCreate` operationId).
-	JobCreateWithResponse(ctx context.Context, customerId CustomerId, body JobCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*JobCreateResponse, error)
+	JobCreateWithResponse(ctx context.Context, customerId CustomerId, params *JobCreateParams, body JobCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*JobCreateResponse, error)
 
 	// NoteListWithResponse List the notes about a customer
 	//
@@ -18362,7 +18845,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/notes (the `NoteCreate` operationId).
-	NoteCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*NoteCreateResponse, error)
+	NoteCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, params *NoteCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*NoteCreateResponse, error)
 
 	// NoteCreateWithResponse Add a note about a customer
 	//
@@ -18371,7 +18854,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/customers/{customer_id}/notes (the `NoteCreate` operationId).
-	NoteCreateWithResponse(ctx context.Context, customerId CustomerId, body NoteCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*NoteCreateResponse, error)
+	NoteCreateWithResponse(ctx context.Context, customerId CustomerId, params *NoteCreateParams, body NoteCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*NoteCreateResponse, error)
 
 	// NoteDeleteWithResponse Delete a note
 	//
@@ -18720,7 +19203,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/portal/customers (the `ManagedCustomerCreate` operationId).
-	ManagedCustomerCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ManagedCustomerCreateResponse, error)
+	ManagedCustomerCreateWithBodyWithResponse(ctx context.Context, params *ManagedCustomerCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ManagedCustomerCreateResponse, error)
 
 	// ManagedCustomerCreateWithResponse Add a customer below one's own
 	//
@@ -18730,7 +19213,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/portal/customers (the `ManagedCustomerCreate` operationId).
-	ManagedCustomerCreateWithResponse(ctx context.Context, body ManagedCustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*ManagedCustomerCreateResponse, error)
+	ManagedCustomerCreateWithResponse(ctx context.Context, params *ManagedCustomerCreateParams, body ManagedCustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*ManagedCustomerCreateResponse, error)
 
 	// ManagedCustomerGetWithResponse Read a customer that one manages
 	//
@@ -18769,7 +19252,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/portal/customers/{customer_id}/activation-requests (the `ManagedActivationRequestCreate` operationId).
-	ManagedActivationRequestCreateWithResponse(ctx context.Context, customerId CustomerId, reqEditors ...RequestEditorFn) (*ManagedActivationRequestCreateResponse, error)
+	ManagedActivationRequestCreateWithResponse(ctx context.Context, customerId CustomerId, params *ManagedActivationRequestCreateParams, reqEditors ...RequestEditorFn) (*ManagedActivationRequestCreateResponse, error)
 
 	// ManagedDomainExportWithResponse Download the domains of a managed customer as CSV
 	//
@@ -18814,7 +19297,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/portal/jobs (the `PortalJobCreate` operationId).
-	PortalJobCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalJobCreateResponse, error)
+	PortalJobCreateWithBodyWithResponse(ctx context.Context, params *PortalJobCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalJobCreateResponse, error)
 
 	// PortalJobCreateWithResponse Submit a job
 	//
@@ -18823,7 +19306,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/portal/jobs (the `PortalJobCreate` operationId).
-	PortalJobCreateWithResponse(ctx context.Context, body PortalJobCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalJobCreateResponse, error)
+	PortalJobCreateWithResponse(ctx context.Context, params *PortalJobCreateParams, body PortalJobCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalJobCreateResponse, error)
 
 	// PortalJobDeleteWithResponse Withdraw a job
 	//
@@ -18948,7 +19431,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/portal/publishings (the `PortalPublishingCreate` operationId).
-	PortalPublishingCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalPublishingCreateResponse, error)
+	PortalPublishingCreateWithBodyWithResponse(ctx context.Context, params *PortalPublishingCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalPublishingCreateResponse, error)
 
 	// PortalPublishingCreateWithResponse Write something
 	//
@@ -18958,7 +19441,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/portal/publishings (the `PortalPublishingCreate` operationId).
-	PortalPublishingCreateWithResponse(ctx context.Context, body PortalPublishingCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalPublishingCreateResponse, error)
+	PortalPublishingCreateWithResponse(ctx context.Context, params *PortalPublishingCreateParams, body PortalPublishingCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalPublishingCreateResponse, error)
 
 	// PortalPublishingDeleteWithResponse Delete one's publishing
 	//
@@ -19041,7 +19524,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/portal/terms-acceptances (the `PortalTermsAcceptanceCreate` operationId).
-	PortalTermsAcceptanceCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalTermsAcceptanceCreateResponse, error)
+	PortalTermsAcceptanceCreateWithBodyWithResponse(ctx context.Context, params *PortalTermsAcceptanceCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalTermsAcceptanceCreateResponse, error)
 
 	// PortalTermsAcceptanceCreateWithResponse Accept the current terms
 	//
@@ -19051,7 +19534,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/portal/terms-acceptances (the `PortalTermsAcceptanceCreate` operationId).
-	PortalTermsAcceptanceCreateWithResponse(ctx context.Context, body PortalTermsAcceptanceCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalTermsAcceptanceCreateResponse, error)
+	PortalTermsAcceptanceCreateWithResponse(ctx context.Context, params *PortalTermsAcceptanceCreateParams, body PortalTermsAcceptanceCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalTermsAcceptanceCreateResponse, error)
 
 	// StaffListWithResponse List staff
 	//
@@ -19065,14 +19548,14 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/staff (the `StaffCreate` operationId).
-	StaffCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StaffCreateResponse, error)
+	StaffCreateWithBodyWithResponse(ctx context.Context, params *StaffCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StaffCreateResponse, error)
 
 	// StaffCreateWithResponse Add somebody to the staff
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/staff (the `StaffCreate` operationId).
-	StaffCreateWithResponse(ctx context.Context, body StaffCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*StaffCreateResponse, error)
+	StaffCreateWithResponse(ctx context.Context, params *StaffCreateParams, body StaffCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*StaffCreateResponse, error)
 
 	// StaffDeleteWithResponse Remove somebody from the staff
 	//
@@ -19850,7 +20333,8 @@ func (r ActivationPreviewResponse) ContentType() string {
 
 // BackupRestoreResponse201Headers the declared response headers of an HTTP 201 response for BackupRestore
 type BackupRestoreResponse201Headers struct {
-	Location string
+	IdempotentReplayed *bool
+	Location           string
 }
 
 // BackupRestoreResponse401Headers the declared response headers of an HTTP 401 response for BackupRestore
@@ -19861,6 +20345,11 @@ type BackupRestoreResponse401Headers struct {
 // BackupRestoreResponse403Headers the declared response headers of an HTTP 403 response for BackupRestore
 type BackupRestoreResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// BackupRestoreResponse409Headers the declared response headers of an HTTP 409 response for BackupRestore
+type BackupRestoreResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // BackupRestoreResponse429Headers the declared response headers of an HTTP 429 response for BackupRestore
@@ -19906,6 +20395,8 @@ type BackupRestoreResponse struct {
 	Headers401 *BackupRestoreResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *BackupRestoreResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *BackupRestoreResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *BackupRestoreResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -20121,8 +20612,9 @@ func (r CustomerListResponse) ContentType() string {
 
 // CustomerCreateResponse201Headers the declared response headers of an HTTP 201 response for CustomerCreate
 type CustomerCreateResponse201Headers struct {
-	ETag     string
-	Location string
+	ETag               string
+	IdempotentReplayed *bool
+	Location           string
 }
 
 // CustomerCreateResponse401Headers the declared response headers of an HTTP 401 response for CustomerCreate
@@ -20133,6 +20625,11 @@ type CustomerCreateResponse401Headers struct {
 // CustomerCreateResponse403Headers the declared response headers of an HTTP 403 response for CustomerCreate
 type CustomerCreateResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// CustomerCreateResponse409Headers the declared response headers of an HTTP 409 response for CustomerCreate
+type CustomerCreateResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // CustomerCreateResponse429Headers the declared response headers of an HTTP 429 response for CustomerCreate
@@ -20157,13 +20654,13 @@ type CustomerCreateResponse struct {
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationproblemJSON409 *Conflict
+	ApplicationproblemJSON409 *ConflictOnce
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *ContentTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationproblemJSON422 *UnprocessableContent
+	ApplicationproblemJSON422 *UnprocessableContentOnce
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -20176,6 +20673,8 @@ type CustomerCreateResponse struct {
 	Headers401 *CustomerCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerCreateResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *CustomerCreateResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *CustomerCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -20203,7 +20702,7 @@ func (r CustomerCreateResponse) GetApplicationproblemJSON403() *Forbidden {
 }
 
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CustomerCreateResponse) GetApplicationproblemJSON409() *Conflict {
+func (r CustomerCreateResponse) GetApplicationproblemJSON409() *ConflictOnce {
 	return r.ApplicationproblemJSON409
 }
 
@@ -20218,7 +20717,7 @@ func (r CustomerCreateResponse) GetApplicationproblemJSON415() *UnsupportedMedia
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CustomerCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+func (r CustomerCreateResponse) GetApplicationproblemJSON422() *UnprocessableContentOnce {
 	return r.ApplicationproblemJSON422
 }
 
@@ -20380,8 +20879,9 @@ func (r CustomerExportResponse) ContentType() string {
 
 // CustomerBulkDeleteResponse202Headers the declared response headers of an HTTP 202 response for CustomerBulkDelete
 type CustomerBulkDeleteResponse202Headers struct {
-	ETag     string
-	Location string
+	ETag               string
+	IdempotentReplayed *bool
+	Location           string
 }
 
 // CustomerBulkDeleteResponse401Headers the declared response headers of an HTTP 401 response for CustomerBulkDelete
@@ -20392,6 +20892,11 @@ type CustomerBulkDeleteResponse401Headers struct {
 // CustomerBulkDeleteResponse403Headers the declared response headers of an HTTP 403 response for CustomerBulkDelete
 type CustomerBulkDeleteResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// CustomerBulkDeleteResponse409Headers the declared response headers of an HTTP 409 response for CustomerBulkDelete
+type CustomerBulkDeleteResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // CustomerBulkDeleteResponse429Headers the declared response headers of an HTTP 429 response for CustomerBulkDelete
@@ -20417,12 +20922,14 @@ type CustomerBulkDeleteResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *KeyConflict
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *ContentTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationproblemJSON422 *UnprocessableContent
+	ApplicationproblemJSON422 *UnprocessableContentOnce
 	// ApplicationproblemJSON428 the response for an HTTP 428 `application/problem+json` response
 	ApplicationproblemJSON428 *Problem
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
@@ -20437,6 +20944,8 @@ type CustomerBulkDeleteResponse struct {
 	Headers401 *CustomerBulkDeleteResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerBulkDeleteResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *CustomerBulkDeleteResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *CustomerBulkDeleteResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -20468,6 +20977,11 @@ func (r CustomerBulkDeleteResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
 }
 
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CustomerBulkDeleteResponse) GetApplicationproblemJSON409() *KeyConflict {
+	return r.ApplicationproblemJSON409
+}
+
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r CustomerBulkDeleteResponse) GetApplicationproblemJSON413() *ContentTooLarge {
 	return r.ApplicationproblemJSON413
@@ -20479,7 +20993,7 @@ func (r CustomerBulkDeleteResponse) GetApplicationproblemJSON415() *UnsupportedM
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CustomerBulkDeleteResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+func (r CustomerBulkDeleteResponse) GetApplicationproblemJSON422() *UnprocessableContentOnce {
 	return r.ApplicationproblemJSON422
 }
 
@@ -20534,8 +21048,9 @@ func (r CustomerBulkDeleteResponse) ContentType() string {
 
 // CustomerImportResponse202Headers the declared response headers of an HTTP 202 response for CustomerImport
 type CustomerImportResponse202Headers struct {
-	ETag     string
-	Location string
+	ETag               string
+	IdempotentReplayed *bool
+	Location           string
 }
 
 // CustomerImportResponse401Headers the declared response headers of an HTTP 401 response for CustomerImport
@@ -20546,6 +21061,11 @@ type CustomerImportResponse401Headers struct {
 // CustomerImportResponse403Headers the declared response headers of an HTTP 403 response for CustomerImport
 type CustomerImportResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// CustomerImportResponse409Headers the declared response headers of an HTTP 409 response for CustomerImport
+type CustomerImportResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // CustomerImportResponse429Headers the declared response headers of an HTTP 429 response for CustomerImport
@@ -20569,12 +21089,14 @@ type CustomerImportResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *KeyConflict
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *FileTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedFile
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationproblemJSON422 *UnprocessableContent
+	ApplicationproblemJSON422 *UnprocessableContentOnce
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -20587,6 +21109,8 @@ type CustomerImportResponse struct {
 	Headers401 *CustomerImportResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerImportResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *CustomerImportResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *CustomerImportResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -20613,6 +21137,11 @@ func (r CustomerImportResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
 }
 
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CustomerImportResponse) GetApplicationproblemJSON409() *KeyConflict {
+	return r.ApplicationproblemJSON409
+}
+
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r CustomerImportResponse) GetApplicationproblemJSON413() *FileTooLarge {
 	return r.ApplicationproblemJSON413
@@ -20624,7 +21153,7 @@ func (r CustomerImportResponse) GetApplicationproblemJSON415() *UnsupportedFile 
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CustomerImportResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+func (r CustomerImportResponse) GetApplicationproblemJSON422() *UnprocessableContentOnce {
 	return r.ApplicationproblemJSON422
 }
 
@@ -21105,7 +21634,8 @@ func (r CustomerUpdateResponse) ContentType() string {
 
 // CustomerActivateResponse200Headers the declared response headers of an HTTP 200 response for CustomerActivate
 type CustomerActivateResponse200Headers struct {
-	ETag string
+	ETag               string
+	IdempotentReplayed *bool
 }
 
 // CustomerActivateResponse401Headers the declared response headers of an HTTP 401 response for CustomerActivate
@@ -21116,6 +21646,11 @@ type CustomerActivateResponse401Headers struct {
 // CustomerActivateResponse403Headers the declared response headers of an HTTP 403 response for CustomerActivate
 type CustomerActivateResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// CustomerActivateResponse409Headers the declared response headers of an HTTP 409 response for CustomerActivate
+type CustomerActivateResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // CustomerActivateResponse429Headers the declared response headers of an HTTP 429 response for CustomerActivate
@@ -21142,9 +21677,11 @@ type CustomerActivateResponse struct {
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationproblemJSON409 *ActionNotAllowed
+	ApplicationproblemJSON409 *ActionNotAllowedOnce
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *KeyReused
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -21157,6 +21694,8 @@ type CustomerActivateResponse struct {
 	Headers401 *CustomerActivateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerActivateResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *CustomerActivateResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *CustomerActivateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -21189,13 +21728,18 @@ func (r CustomerActivateResponse) GetApplicationproblemJSON404() *NotFound {
 }
 
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CustomerActivateResponse) GetApplicationproblemJSON409() *ActionNotAllowed {
+func (r CustomerActivateResponse) GetApplicationproblemJSON409() *ActionNotAllowedOnce {
 	return r.ApplicationproblemJSON409
 }
 
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r CustomerActivateResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CustomerActivateResponse) GetApplicationproblemJSON422() *KeyReused {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -21369,8 +21913,9 @@ func (r ActivationRequestListResponse) ContentType() string {
 
 // ActivationRequestCreateResponse201Headers the declared response headers of an HTTP 201 response for ActivationRequestCreate
 type ActivationRequestCreateResponse201Headers struct {
-	ETag     string
-	Location string
+	ETag               string
+	IdempotentReplayed *bool
+	Location           string
 }
 
 // ActivationRequestCreateResponse401Headers the declared response headers of an HTTP 401 response for ActivationRequestCreate
@@ -21381,6 +21926,11 @@ type ActivationRequestCreateResponse401Headers struct {
 // ActivationRequestCreateResponse403Headers the declared response headers of an HTTP 403 response for ActivationRequestCreate
 type ActivationRequestCreateResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// ActivationRequestCreateResponse409Headers the declared response headers of an HTTP 409 response for ActivationRequestCreate
+type ActivationRequestCreateResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // ActivationRequestCreateResponse429Headers the declared response headers of an HTTP 429 response for ActivationRequestCreate
@@ -21407,13 +21957,13 @@ type ActivationRequestCreateResponse struct {
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationproblemJSON409 *ActionNotAllowed
+	ApplicationproblemJSON409 *ActionNotAllowedOnce
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *ContentTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationproblemJSON422 *UnprocessableContent
+	ApplicationproblemJSON422 *UnprocessableContentOnce
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -21426,6 +21976,8 @@ type ActivationRequestCreateResponse struct {
 	Headers401 *ActivationRequestCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *ActivationRequestCreateResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *ActivationRequestCreateResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *ActivationRequestCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -21458,7 +22010,7 @@ func (r ActivationRequestCreateResponse) GetApplicationproblemJSON404() *NotFoun
 }
 
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r ActivationRequestCreateResponse) GetApplicationproblemJSON409() *ActionNotAllowed {
+func (r ActivationRequestCreateResponse) GetApplicationproblemJSON409() *ActionNotAllowedOnce {
 	return r.ApplicationproblemJSON409
 }
 
@@ -21473,7 +22025,7 @@ func (r ActivationRequestCreateResponse) GetApplicationproblemJSON415() *Unsuppo
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r ActivationRequestCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+func (r ActivationRequestCreateResponse) GetApplicationproblemJSON422() *UnprocessableContentOnce {
 	return r.ApplicationproblemJSON422
 }
 
@@ -21942,7 +22494,8 @@ func (r ActivationRequestUpdateResponse) ContentType() string {
 
 // ActivationRequestMarkSentResponse200Headers the declared response headers of an HTTP 200 response for ActivationRequestMarkSent
 type ActivationRequestMarkSentResponse200Headers struct {
-	ETag string
+	ETag               string
+	IdempotentReplayed *bool
 }
 
 // ActivationRequestMarkSentResponse401Headers the declared response headers of an HTTP 401 response for ActivationRequestMarkSent
@@ -21953,6 +22506,11 @@ type ActivationRequestMarkSentResponse401Headers struct {
 // ActivationRequestMarkSentResponse403Headers the declared response headers of an HTTP 403 response for ActivationRequestMarkSent
 type ActivationRequestMarkSentResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// ActivationRequestMarkSentResponse409Headers the declared response headers of an HTTP 409 response for ActivationRequestMarkSent
+type ActivationRequestMarkSentResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // ActivationRequestMarkSentResponse429Headers the declared response headers of an HTTP 429 response for ActivationRequestMarkSent
@@ -21979,9 +22537,11 @@ type ActivationRequestMarkSentResponse struct {
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationproblemJSON409 *RequestState
+	ApplicationproblemJSON409 *RequestStateOnce
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *KeyReused
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -21994,6 +22554,8 @@ type ActivationRequestMarkSentResponse struct {
 	Headers401 *ActivationRequestMarkSentResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *ActivationRequestMarkSentResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *ActivationRequestMarkSentResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *ActivationRequestMarkSentResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -22026,13 +22588,18 @@ func (r ActivationRequestMarkSentResponse) GetApplicationproblemJSON404() *NotFo
 }
 
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r ActivationRequestMarkSentResponse) GetApplicationproblemJSON409() *RequestState {
+func (r ActivationRequestMarkSentResponse) GetApplicationproblemJSON409() *RequestStateOnce {
 	return r.ApplicationproblemJSON409
 }
 
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r ActivationRequestMarkSentResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ActivationRequestMarkSentResponse) GetApplicationproblemJSON422() *KeyReused {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -22081,7 +22648,8 @@ func (r ActivationRequestMarkSentResponse) ContentType() string {
 
 // ActivationRequestSendResponse202Headers the declared response headers of an HTTP 202 response for ActivationRequestSend
 type ActivationRequestSendResponse202Headers struct {
-	ETag string
+	ETag               string
+	IdempotentReplayed *bool
 }
 
 // ActivationRequestSendResponse401Headers the declared response headers of an HTTP 401 response for ActivationRequestSend
@@ -22092,6 +22660,11 @@ type ActivationRequestSendResponse401Headers struct {
 // ActivationRequestSendResponse403Headers the declared response headers of an HTTP 403 response for ActivationRequestSend
 type ActivationRequestSendResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// ActivationRequestSendResponse409Headers the declared response headers of an HTTP 409 response for ActivationRequestSend
+type ActivationRequestSendResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // ActivationRequestSendResponse429Headers the declared response headers of an HTTP 429 response for ActivationRequestSend
@@ -22118,9 +22691,11 @@ type ActivationRequestSendResponse struct {
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationproblemJSON409 *RequestState
+	ApplicationproblemJSON409 *RequestStateOnce
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *KeyReused
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -22133,6 +22708,8 @@ type ActivationRequestSendResponse struct {
 	Headers401 *ActivationRequestSendResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *ActivationRequestSendResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *ActivationRequestSendResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *ActivationRequestSendResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -22165,13 +22742,18 @@ func (r ActivationRequestSendResponse) GetApplicationproblemJSON404() *NotFound 
 }
 
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r ActivationRequestSendResponse) GetApplicationproblemJSON409() *RequestState {
+func (r ActivationRequestSendResponse) GetApplicationproblemJSON409() *RequestStateOnce {
 	return r.ApplicationproblemJSON409
 }
 
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r ActivationRequestSendResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ActivationRequestSendResponse) GetApplicationproblemJSON422() *KeyReused {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -22463,7 +23045,8 @@ func (r CustomerBackupListResponse) ContentType() string {
 
 // CustomerDeactivateResponse200Headers the declared response headers of an HTTP 200 response for CustomerDeactivate
 type CustomerDeactivateResponse200Headers struct {
-	ETag string
+	ETag               string
+	IdempotentReplayed *bool
 }
 
 // CustomerDeactivateResponse401Headers the declared response headers of an HTTP 401 response for CustomerDeactivate
@@ -22474,6 +23057,11 @@ type CustomerDeactivateResponse401Headers struct {
 // CustomerDeactivateResponse403Headers the declared response headers of an HTTP 403 response for CustomerDeactivate
 type CustomerDeactivateResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// CustomerDeactivateResponse409Headers the declared response headers of an HTTP 409 response for CustomerDeactivate
+type CustomerDeactivateResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // CustomerDeactivateResponse429Headers the declared response headers of an HTTP 429 response for CustomerDeactivate
@@ -22500,9 +23088,11 @@ type CustomerDeactivateResponse struct {
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationproblemJSON409 *ActionNotAllowed
+	ApplicationproblemJSON409 *ActionNotAllowedOnce
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *KeyReused
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -22515,6 +23105,8 @@ type CustomerDeactivateResponse struct {
 	Headers401 *CustomerDeactivateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CustomerDeactivateResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *CustomerDeactivateResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *CustomerDeactivateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -22547,13 +23139,18 @@ func (r CustomerDeactivateResponse) GetApplicationproblemJSON404() *NotFound {
 }
 
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CustomerDeactivateResponse) GetApplicationproblemJSON409() *ActionNotAllowed {
+func (r CustomerDeactivateResponse) GetApplicationproblemJSON409() *ActionNotAllowedOnce {
 	return r.ApplicationproblemJSON409
 }
 
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r CustomerDeactivateResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CustomerDeactivateResponse) GetApplicationproblemJSON422() *KeyReused {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -22845,8 +23442,9 @@ func (r CustomerDomainListResponse) ContentType() string {
 
 // DomainCreateResponse201Headers the declared response headers of an HTTP 201 response for DomainCreate
 type DomainCreateResponse201Headers struct {
-	ETag     string
-	Location string
+	ETag               string
+	IdempotentReplayed *bool
+	Location           string
 }
 
 // DomainCreateResponse401Headers the declared response headers of an HTTP 401 response for DomainCreate
@@ -22857,6 +23455,11 @@ type DomainCreateResponse401Headers struct {
 // DomainCreateResponse403Headers the declared response headers of an HTTP 403 response for DomainCreate
 type DomainCreateResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// DomainCreateResponse409Headers the declared response headers of an HTTP 409 response for DomainCreate
+type DomainCreateResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // DomainCreateResponse429Headers the declared response headers of an HTTP 429 response for DomainCreate
@@ -22883,13 +23486,13 @@ type DomainCreateResponse struct {
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationproblemJSON409 *Conflict
+	ApplicationproblemJSON409 *ConflictOnce
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *ContentTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationproblemJSON422 *UnprocessableContent
+	ApplicationproblemJSON422 *UnprocessableContentOnce
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -22902,6 +23505,8 @@ type DomainCreateResponse struct {
 	Headers401 *DomainCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *DomainCreateResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *DomainCreateResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *DomainCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -22934,7 +23539,7 @@ func (r DomainCreateResponse) GetApplicationproblemJSON404() *NotFound {
 }
 
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r DomainCreateResponse) GetApplicationproblemJSON409() *Conflict {
+func (r DomainCreateResponse) GetApplicationproblemJSON409() *ConflictOnce {
 	return r.ApplicationproblemJSON409
 }
 
@@ -22949,7 +23554,7 @@ func (r DomainCreateResponse) GetApplicationproblemJSON415() *UnsupportedMediaTy
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r DomainCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+func (r DomainCreateResponse) GetApplicationproblemJSON422() *UnprocessableContentOnce {
 	return r.ApplicationproblemJSON422
 }
 
@@ -23118,8 +23723,9 @@ func (r CustomerDomainExportResponse) ContentType() string {
 
 // DomainImportResponse202Headers the declared response headers of an HTTP 202 response for DomainImport
 type DomainImportResponse202Headers struct {
-	ETag     string
-	Location string
+	ETag               string
+	IdempotentReplayed *bool
+	Location           string
 }
 
 // DomainImportResponse401Headers the declared response headers of an HTTP 401 response for DomainImport
@@ -23130,6 +23736,11 @@ type DomainImportResponse401Headers struct {
 // DomainImportResponse403Headers the declared response headers of an HTTP 403 response for DomainImport
 type DomainImportResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// DomainImportResponse409Headers the declared response headers of an HTTP 409 response for DomainImport
+type DomainImportResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // DomainImportResponse429Headers the declared response headers of an HTTP 429 response for DomainImport
@@ -23155,12 +23766,14 @@ type DomainImportResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *KeyConflict
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *FileTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedFile
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationproblemJSON422 *UnprocessableContent
+	ApplicationproblemJSON422 *UnprocessableContentOnce
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -23173,6 +23786,8 @@ type DomainImportResponse struct {
 	Headers401 *DomainImportResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *DomainImportResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *DomainImportResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *DomainImportResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -23204,6 +23819,11 @@ func (r DomainImportResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
 }
 
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DomainImportResponse) GetApplicationproblemJSON409() *KeyConflict {
+	return r.ApplicationproblemJSON409
+}
+
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r DomainImportResponse) GetApplicationproblemJSON413() *FileTooLarge {
 	return r.ApplicationproblemJSON413
@@ -23215,7 +23835,7 @@ func (r DomainImportResponse) GetApplicationproblemJSON415() *UnsupportedFile {
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r DomainImportResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+func (r DomainImportResponse) GetApplicationproblemJSON422() *UnprocessableContentOnce {
 	return r.ApplicationproblemJSON422
 }
 
@@ -23640,8 +24260,9 @@ func (r CustomerIdentityListResponse) ContentType() string {
 
 // IdentityCreateResponse201Headers the declared response headers of an HTTP 201 response for IdentityCreate
 type IdentityCreateResponse201Headers struct {
-	ETag     string
-	Location string
+	ETag               string
+	IdempotentReplayed *bool
+	Location           string
 }
 
 // IdentityCreateResponse401Headers the declared response headers of an HTTP 401 response for IdentityCreate
@@ -23652,6 +24273,11 @@ type IdentityCreateResponse401Headers struct {
 // IdentityCreateResponse403Headers the declared response headers of an HTTP 403 response for IdentityCreate
 type IdentityCreateResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// IdentityCreateResponse409Headers the declared response headers of an HTTP 409 response for IdentityCreate
+type IdentityCreateResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // IdentityCreateResponse429Headers the declared response headers of an HTTP 429 response for IdentityCreate
@@ -23678,13 +24304,13 @@ type IdentityCreateResponse struct {
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationproblemJSON409 *Conflict
+	ApplicationproblemJSON409 *ConflictOnce
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *ContentTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationproblemJSON422 *UnprocessableContent
+	ApplicationproblemJSON422 *UnprocessableContentOnce
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -23697,6 +24323,8 @@ type IdentityCreateResponse struct {
 	Headers401 *IdentityCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *IdentityCreateResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *IdentityCreateResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *IdentityCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -23729,7 +24357,7 @@ func (r IdentityCreateResponse) GetApplicationproblemJSON404() *NotFound {
 }
 
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r IdentityCreateResponse) GetApplicationproblemJSON409() *Conflict {
+func (r IdentityCreateResponse) GetApplicationproblemJSON409() *ConflictOnce {
 	return r.ApplicationproblemJSON409
 }
 
@@ -23744,7 +24372,7 @@ func (r IdentityCreateResponse) GetApplicationproblemJSON415() *UnsupportedMedia
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r IdentityCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+func (r IdentityCreateResponse) GetApplicationproblemJSON422() *UnprocessableContentOnce {
 	return r.ApplicationproblemJSON422
 }
 
@@ -24489,8 +25117,9 @@ func (r CustomerJobListResponse) ContentType() string {
 
 // JobCreateResponse201Headers the declared response headers of an HTTP 201 response for JobCreate
 type JobCreateResponse201Headers struct {
-	ETag     string
-	Location string
+	ETag               string
+	IdempotentReplayed *bool
+	Location           string
 }
 
 // JobCreateResponse401Headers the declared response headers of an HTTP 401 response for JobCreate
@@ -24501,6 +25130,11 @@ type JobCreateResponse401Headers struct {
 // JobCreateResponse403Headers the declared response headers of an HTTP 403 response for JobCreate
 type JobCreateResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// JobCreateResponse409Headers the declared response headers of an HTTP 409 response for JobCreate
+type JobCreateResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // JobCreateResponse429Headers the declared response headers of an HTTP 429 response for JobCreate
@@ -24533,7 +25167,7 @@ type JobCreateResponse struct {
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationproblemJSON422 *UnprocessableContent
+	ApplicationproblemJSON422 *UnprocessableContentOnce
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -24546,6 +25180,8 @@ type JobCreateResponse struct {
 	Headers401 *JobCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *JobCreateResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *JobCreateResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *JobCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -24593,7 +25229,7 @@ func (r JobCreateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType 
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r JobCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+func (r JobCreateResponse) GetApplicationproblemJSON422() *UnprocessableContentOnce {
 	return r.ApplicationproblemJSON422
 }
 
@@ -24766,6 +25402,11 @@ func (r NoteListResponse) ContentType() string {
 	return ""
 }
 
+// NoteCreateResponse201Headers the declared response headers of an HTTP 201 response for NoteCreate
+type NoteCreateResponse201Headers struct {
+	IdempotentReplayed *bool
+}
+
 // NoteCreateResponse401Headers the declared response headers of an HTTP 401 response for NoteCreate
 type NoteCreateResponse401Headers struct {
 	WWWAuthenticate string
@@ -24774,6 +25415,11 @@ type NoteCreateResponse401Headers struct {
 // NoteCreateResponse403Headers the declared response headers of an HTTP 403 response for NoteCreate
 type NoteCreateResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// NoteCreateResponse409Headers the declared response headers of an HTTP 409 response for NoteCreate
+type NoteCreateResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // NoteCreateResponse429Headers the declared response headers of an HTTP 429 response for NoteCreate
@@ -24799,22 +25445,28 @@ type NoteCreateResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *KeyConflict
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *ContentTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationproblemJSON422 *UnprocessableContent
+	ApplicationproblemJSON422 *UnprocessableContentOnce
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *NoteCreateResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *NoteCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *NoteCreateResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *NoteCreateResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *NoteCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -24846,6 +25498,11 @@ func (r NoteCreateResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
 }
 
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r NoteCreateResponse) GetApplicationproblemJSON409() *KeyConflict {
+	return r.ApplicationproblemJSON409
+}
+
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r NoteCreateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
 	return r.ApplicationproblemJSON413
@@ -24857,7 +25514,7 @@ func (r NoteCreateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r NoteCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+func (r NoteCreateResponse) GetApplicationproblemJSON422() *UnprocessableContentOnce {
 	return r.ApplicationproblemJSON422
 }
 
@@ -27910,7 +28567,8 @@ func (r OperationGetResponse) ContentType() string {
 
 // OperationCancelResponse200Headers the declared response headers of an HTTP 200 response for OperationCancel
 type OperationCancelResponse200Headers struct {
-	ETag string
+	ETag               string
+	IdempotentReplayed *bool
 }
 
 // OperationCancelResponse401Headers the declared response headers of an HTTP 401 response for OperationCancel
@@ -27921,6 +28579,11 @@ type OperationCancelResponse401Headers struct {
 // OperationCancelResponse403Headers the declared response headers of an HTTP 403 response for OperationCancel
 type OperationCancelResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// OperationCancelResponse409Headers the declared response headers of an HTTP 409 response for OperationCancel
+type OperationCancelResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // OperationCancelResponse429Headers the declared response headers of an HTTP 429 response for OperationCancel
@@ -27950,6 +28613,8 @@ type OperationCancelResponse struct {
 	ApplicationproblemJSON409 *Problem
 	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *KeyReused
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -27962,6 +28627,8 @@ type OperationCancelResponse struct {
 	Headers401 *OperationCancelResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *OperationCancelResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *OperationCancelResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *OperationCancelResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -28001,6 +28668,11 @@ func (r OperationCancelResponse) GetApplicationproblemJSON409() *Problem {
 // GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
 func (r OperationCancelResponse) GetApplicationproblemJSON412() *PreconditionFailed {
 	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r OperationCancelResponse) GetApplicationproblemJSON422() *KeyReused {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -28598,8 +29270,9 @@ func (r ManagedCustomerListResponse) ContentType() string {
 
 // ManagedCustomerCreateResponse201Headers the declared response headers of an HTTP 201 response for ManagedCustomerCreate
 type ManagedCustomerCreateResponse201Headers struct {
-	ETag     string
-	Location string
+	ETag               string
+	IdempotentReplayed *bool
+	Location           string
 }
 
 // ManagedCustomerCreateResponse401Headers the declared response headers of an HTTP 401 response for ManagedCustomerCreate
@@ -28610,6 +29283,11 @@ type ManagedCustomerCreateResponse401Headers struct {
 // ManagedCustomerCreateResponse403Headers the declared response headers of an HTTP 403 response for ManagedCustomerCreate
 type ManagedCustomerCreateResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// ManagedCustomerCreateResponse409Headers the declared response headers of an HTTP 409 response for ManagedCustomerCreate
+type ManagedCustomerCreateResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // ManagedCustomerCreateResponse429Headers the declared response headers of an HTTP 429 response for ManagedCustomerCreate
@@ -28634,13 +29312,13 @@ type ManagedCustomerCreateResponse struct {
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationproblemJSON409 *Conflict
+	ApplicationproblemJSON409 *ConflictOnce
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *ContentTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationproblemJSON422 *UnprocessableContent
+	ApplicationproblemJSON422 *UnprocessableContentOnce
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -28653,6 +29331,8 @@ type ManagedCustomerCreateResponse struct {
 	Headers401 *ManagedCustomerCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *ManagedCustomerCreateResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *ManagedCustomerCreateResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *ManagedCustomerCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -28680,7 +29360,7 @@ func (r ManagedCustomerCreateResponse) GetApplicationproblemJSON403() *Forbidden
 }
 
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r ManagedCustomerCreateResponse) GetApplicationproblemJSON409() *Conflict {
+func (r ManagedCustomerCreateResponse) GetApplicationproblemJSON409() *ConflictOnce {
 	return r.ApplicationproblemJSON409
 }
 
@@ -28695,7 +29375,7 @@ func (r ManagedCustomerCreateResponse) GetApplicationproblemJSON415() *Unsupport
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r ManagedCustomerCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+func (r ManagedCustomerCreateResponse) GetApplicationproblemJSON422() *UnprocessableContentOnce {
 	return r.ApplicationproblemJSON422
 }
 
@@ -29028,6 +29708,11 @@ func (r ManagedCustomerUpdateResponse) ContentType() string {
 	return ""
 }
 
+// ManagedActivationRequestCreateResponse202Headers the declared response headers of an HTTP 202 response for ManagedActivationRequestCreate
+type ManagedActivationRequestCreateResponse202Headers struct {
+	IdempotentReplayed *bool
+}
+
 // ManagedActivationRequestCreateResponse401Headers the declared response headers of an HTTP 401 response for ManagedActivationRequestCreate
 type ManagedActivationRequestCreateResponse401Headers struct {
 	WWWAuthenticate string
@@ -29036,6 +29721,11 @@ type ManagedActivationRequestCreateResponse401Headers struct {
 // ManagedActivationRequestCreateResponse403Headers the declared response headers of an HTTP 403 response for ManagedActivationRequestCreate
 type ManagedActivationRequestCreateResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// ManagedActivationRequestCreateResponse409Headers the declared response headers of an HTTP 409 response for ManagedActivationRequestCreate
+type ManagedActivationRequestCreateResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // ManagedActivationRequestCreateResponse429Headers the declared response headers of an HTTP 429 response for ManagedActivationRequestCreate
@@ -29062,17 +29752,23 @@ type ManagedActivationRequestCreateResponse struct {
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationproblemJSON409 *ActionNotAllowed
+	ApplicationproblemJSON409 *ActionNotAllowedOnce
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *KeyReused
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ManagedActivationRequestCreateResponse202Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ManagedActivationRequestCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *ManagedActivationRequestCreateResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *ManagedActivationRequestCreateResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *ManagedActivationRequestCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -29105,8 +29801,13 @@ func (r ManagedActivationRequestCreateResponse) GetApplicationproblemJSON404() *
 }
 
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r ManagedActivationRequestCreateResponse) GetApplicationproblemJSON409() *ActionNotAllowed {
+func (r ManagedActivationRequestCreateResponse) GetApplicationproblemJSON409() *ActionNotAllowedOnce {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ManagedActivationRequestCreateResponse) GetApplicationproblemJSON422() *KeyReused {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -29622,8 +30323,9 @@ func (r PortalJobListResponse) ContentType() string {
 
 // PortalJobCreateResponse201Headers the declared response headers of an HTTP 201 response for PortalJobCreate
 type PortalJobCreateResponse201Headers struct {
-	ETag     string
-	Location string
+	ETag               string
+	IdempotentReplayed *bool
+	Location           string
 }
 
 // PortalJobCreateResponse401Headers the declared response headers of an HTTP 401 response for PortalJobCreate
@@ -29634,6 +30336,11 @@ type PortalJobCreateResponse401Headers struct {
 // PortalJobCreateResponse403Headers the declared response headers of an HTTP 403 response for PortalJobCreate
 type PortalJobCreateResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// PortalJobCreateResponse409Headers the declared response headers of an HTTP 409 response for PortalJobCreate
+type PortalJobCreateResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // PortalJobCreateResponse429Headers the declared response headers of an HTTP 429 response for PortalJobCreate
@@ -29657,12 +30364,14 @@ type PortalJobCreateResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *KeyConflict
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *ContentTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationproblemJSON422 *UnprocessableContent
+	ApplicationproblemJSON422 *UnprocessableContentOnce
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -29675,6 +30384,8 @@ type PortalJobCreateResponse struct {
 	Headers401 *PortalJobCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalJobCreateResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *PortalJobCreateResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *PortalJobCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -29701,6 +30412,11 @@ func (r PortalJobCreateResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
 }
 
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r PortalJobCreateResponse) GetApplicationproblemJSON409() *KeyConflict {
+	return r.ApplicationproblemJSON409
+}
+
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r PortalJobCreateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
 	return r.ApplicationproblemJSON413
@@ -29712,7 +30428,7 @@ func (r PortalJobCreateResponse) GetApplicationproblemJSON415() *UnsupportedMedi
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r PortalJobCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+func (r PortalJobCreateResponse) GetApplicationproblemJSON422() *UnprocessableContentOnce {
 	return r.ApplicationproblemJSON422
 }
 
@@ -31021,8 +31737,9 @@ func (r PortalPublishingListResponse) ContentType() string {
 
 // PortalPublishingCreateResponse201Headers the declared response headers of an HTTP 201 response for PortalPublishingCreate
 type PortalPublishingCreateResponse201Headers struct {
-	ETag     string
-	Location string
+	ETag               string
+	IdempotentReplayed *bool
+	Location           string
 }
 
 // PortalPublishingCreateResponse401Headers the declared response headers of an HTTP 401 response for PortalPublishingCreate
@@ -31033,6 +31750,11 @@ type PortalPublishingCreateResponse401Headers struct {
 // PortalPublishingCreateResponse403Headers the declared response headers of an HTTP 403 response for PortalPublishingCreate
 type PortalPublishingCreateResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// PortalPublishingCreateResponse409Headers the declared response headers of an HTTP 409 response for PortalPublishingCreate
+type PortalPublishingCreateResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // PortalPublishingCreateResponse429Headers the declared response headers of an HTTP 429 response for PortalPublishingCreate
@@ -31056,12 +31778,14 @@ type PortalPublishingCreateResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *KeyConflict
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *ContentTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationproblemJSON422 *UnprocessableContent
+	ApplicationproblemJSON422 *UnprocessableContentOnce
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -31074,6 +31798,8 @@ type PortalPublishingCreateResponse struct {
 	Headers401 *PortalPublishingCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalPublishingCreateResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *PortalPublishingCreateResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *PortalPublishingCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -31100,6 +31826,11 @@ func (r PortalPublishingCreateResponse) GetApplicationproblemJSON403() *Forbidde
 	return r.ApplicationproblemJSON403
 }
 
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r PortalPublishingCreateResponse) GetApplicationproblemJSON409() *KeyConflict {
+	return r.ApplicationproblemJSON409
+}
+
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r PortalPublishingCreateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
 	return r.ApplicationproblemJSON413
@@ -31111,7 +31842,7 @@ func (r PortalPublishingCreateResponse) GetApplicationproblemJSON415() *Unsuppor
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r PortalPublishingCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+func (r PortalPublishingCreateResponse) GetApplicationproblemJSON422() *UnprocessableContentOnce {
 	return r.ApplicationproblemJSON422
 }
 
@@ -32041,6 +32772,16 @@ func (r PortalTermsAcceptanceListResponse) ContentType() string {
 	return ""
 }
 
+// PortalTermsAcceptanceCreateResponse200Headers the declared response headers of an HTTP 200 response for PortalTermsAcceptanceCreate
+type PortalTermsAcceptanceCreateResponse200Headers struct {
+	IdempotentReplayed *bool
+}
+
+// PortalTermsAcceptanceCreateResponse201Headers the declared response headers of an HTTP 201 response for PortalTermsAcceptanceCreate
+type PortalTermsAcceptanceCreateResponse201Headers struct {
+	IdempotentReplayed *bool
+}
+
 // PortalTermsAcceptanceCreateResponse401Headers the declared response headers of an HTTP 401 response for PortalTermsAcceptanceCreate
 type PortalTermsAcceptanceCreateResponse401Headers struct {
 	WWWAuthenticate string
@@ -32049,6 +32790,11 @@ type PortalTermsAcceptanceCreateResponse401Headers struct {
 // PortalTermsAcceptanceCreateResponse403Headers the declared response headers of an HTTP 403 response for PortalTermsAcceptanceCreate
 type PortalTermsAcceptanceCreateResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// PortalTermsAcceptanceCreateResponse409Headers the declared response headers of an HTTP 409 response for PortalTermsAcceptanceCreate
+type PortalTermsAcceptanceCreateResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // PortalTermsAcceptanceCreateResponse429Headers the declared response headers of an HTTP 429 response for PortalTermsAcceptanceCreate
@@ -32081,17 +32827,23 @@ type PortalTermsAcceptanceCreateResponse struct {
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationproblemJSON422 *UnprocessableContent
+	ApplicationproblemJSON422 *UnprocessableContentOnce
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PortalTermsAcceptanceCreateResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *PortalTermsAcceptanceCreateResponse201Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *PortalTermsAcceptanceCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalTermsAcceptanceCreateResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *PortalTermsAcceptanceCreateResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *PortalTermsAcceptanceCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -32139,7 +32891,7 @@ func (r PortalTermsAcceptanceCreateResponse) GetApplicationproblemJSON415() *Uns
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r PortalTermsAcceptanceCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+func (r PortalTermsAcceptanceCreateResponse) GetApplicationproblemJSON422() *UnprocessableContentOnce {
 	return r.ApplicationproblemJSON422
 }
 
@@ -32307,8 +33059,9 @@ func (r StaffListResponse) ContentType() string {
 
 // StaffCreateResponse201Headers the declared response headers of an HTTP 201 response for StaffCreate
 type StaffCreateResponse201Headers struct {
-	ETag     string
-	Location string
+	ETag               string
+	IdempotentReplayed *bool
+	Location           string
 }
 
 // StaffCreateResponse401Headers the declared response headers of an HTTP 401 response for StaffCreate
@@ -32319,6 +33072,11 @@ type StaffCreateResponse401Headers struct {
 // StaffCreateResponse403Headers the declared response headers of an HTTP 403 response for StaffCreate
 type StaffCreateResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// StaffCreateResponse409Headers the declared response headers of an HTTP 409 response for StaffCreate
+type StaffCreateResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // StaffCreateResponse429Headers the declared response headers of an HTTP 429 response for StaffCreate
@@ -32343,13 +33101,13 @@ type StaffCreateResponse struct {
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationproblemJSON409 *Conflict
+	ApplicationproblemJSON409 *ConflictOnce
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *ContentTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationproblemJSON422 *UnprocessableContent
+	ApplicationproblemJSON422 *UnprocessableContentOnce
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -32362,6 +33120,8 @@ type StaffCreateResponse struct {
 	Headers401 *StaffCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *StaffCreateResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *StaffCreateResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *StaffCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -32389,7 +33149,7 @@ func (r StaffCreateResponse) GetApplicationproblemJSON403() *Forbidden {
 }
 
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r StaffCreateResponse) GetApplicationproblemJSON409() *Conflict {
+func (r StaffCreateResponse) GetApplicationproblemJSON409() *ConflictOnce {
 	return r.ApplicationproblemJSON409
 }
 
@@ -32404,7 +33164,7 @@ func (r StaffCreateResponse) GetApplicationproblemJSON415() *UnsupportedMediaTyp
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r StaffCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+func (r StaffCreateResponse) GetApplicationproblemJSON422() *UnprocessableContentOnce {
 	return r.ApplicationproblemJSON422
 }
 
@@ -32989,7 +33749,8 @@ func (r TermsListResponse) ContentType() string {
 
 // TermsCreateResponse201Headers the declared response headers of an HTTP 201 response for TermsCreate
 type TermsCreateResponse201Headers struct {
-	Location string
+	IdempotentReplayed *bool
+	Location           string
 }
 
 // TermsCreateResponse401Headers the declared response headers of an HTTP 401 response for TermsCreate
@@ -33000,6 +33761,11 @@ type TermsCreateResponse401Headers struct {
 // TermsCreateResponse403Headers the declared response headers of an HTTP 403 response for TermsCreate
 type TermsCreateResponse403Headers struct {
 	WWWAuthenticate *string
+}
+
+// TermsCreateResponse409Headers the declared response headers of an HTTP 409 response for TermsCreate
+type TermsCreateResponse409Headers struct {
+	RetryAfter *int32
 }
 
 // TermsCreateResponse429Headers the declared response headers of an HTTP 429 response for TermsCreate
@@ -33023,12 +33789,14 @@ type TermsCreateResponse struct {
 	ApplicationproblemJSON401 *Unauthorized
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *KeyConflict
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *ContentTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedDocument
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationproblemJSON422 *UnprocessableContent
+	ApplicationproblemJSON422 *UnprocessableContentOnce
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -33041,6 +33809,8 @@ type TermsCreateResponse struct {
 	Headers401 *TermsCreateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *TermsCreateResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *TermsCreateResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *TermsCreateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -33067,6 +33837,11 @@ func (r TermsCreateResponse) GetApplicationproblemJSON403() *Forbidden {
 	return r.ApplicationproblemJSON403
 }
 
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r TermsCreateResponse) GetApplicationproblemJSON409() *KeyConflict {
+	return r.ApplicationproblemJSON409
+}
+
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r TermsCreateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
 	return r.ApplicationproblemJSON413
@@ -33078,7 +33853,7 @@ func (r TermsCreateResponse) GetApplicationproblemJSON415() *UnsupportedDocument
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r TermsCreateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+func (r TermsCreateResponse) GetApplicationproblemJSON422() *UnprocessableContentOnce {
 	return r.ApplicationproblemJSON422
 }
 
@@ -33803,8 +34578,8 @@ func (c *ClientWithResponses) CustomerListWithResponse(ctx context.Context, para
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/customers (the `CustomerCreate` operationId).
-func (c *ClientWithResponses) CustomerCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CustomerCreateResponse, error) {
-	rsp, err := c.CustomerCreateWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CustomerCreateWithBodyWithResponse(ctx context.Context, params *CustomerCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CustomerCreateResponse, error) {
+	rsp, err := c.CustomerCreateWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -33820,8 +34595,8 @@ func (c *ClientWithResponses) CustomerCreateWithBodyWithResponse(ctx context.Con
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/customers (the `CustomerCreate` operationId).
-func (c *ClientWithResponses) CustomerCreateWithResponse(ctx context.Context, body CustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*CustomerCreateResponse, error) {
-	rsp, err := c.CustomerCreate(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CustomerCreateWithResponse(ctx context.Context, params *CustomerCreateParams, body CustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*CustomerCreateResponse, error) {
+	rsp, err := c.CustomerCreate(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -34020,8 +34795,8 @@ func (c *ClientWithResponses) ActivationRequestListWithResponse(ctx context.Cont
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/customers/{customer_id}/activation-requests (the `ActivationRequestCreate` operationId).
-func (c *ClientWithResponses) ActivationRequestCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ActivationRequestCreateResponse, error) {
-	rsp, err := c.ActivationRequestCreateWithBody(ctx, customerId, contentType, body, reqEditors...)
+func (c *ClientWithResponses) ActivationRequestCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, params *ActivationRequestCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ActivationRequestCreateResponse, error) {
+	rsp, err := c.ActivationRequestCreateWithBody(ctx, customerId, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -34043,8 +34818,8 @@ func (c *ClientWithResponses) ActivationRequestCreateWithBodyWithResponse(ctx co
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/customers/{customer_id}/activation-requests (the `ActivationRequestCreate` operationId).
-func (c *ClientWithResponses) ActivationRequestCreateWithResponse(ctx context.Context, customerId CustomerId, body ActivationRequestCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*ActivationRequestCreateResponse, error) {
-	rsp, err := c.ActivationRequestCreate(ctx, customerId, body, reqEditors...)
+func (c *ClientWithResponses) ActivationRequestCreateWithResponse(ctx context.Context, customerId CustomerId, params *ActivationRequestCreateParams, body ActivationRequestCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*ActivationRequestCreateResponse, error) {
+	rsp, err := c.ActivationRequestCreate(ctx, customerId, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -34236,8 +35011,8 @@ func (c *ClientWithResponses) CustomerDomainListWithResponse(ctx context.Context
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/customers/{customer_id}/domains (the `DomainCreate` operationId).
-func (c *ClientWithResponses) DomainCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DomainCreateResponse, error) {
-	rsp, err := c.DomainCreateWithBody(ctx, customerId, contentType, body, reqEditors...)
+func (c *ClientWithResponses) DomainCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, params *DomainCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DomainCreateResponse, error) {
+	rsp, err := c.DomainCreateWithBody(ctx, customerId, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -34251,8 +35026,8 @@ func (c *ClientWithResponses) DomainCreateWithBodyWithResponse(ctx context.Conte
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/customers/{customer_id}/domains (the `DomainCreate` operationId).
-func (c *ClientWithResponses) DomainCreateWithResponse(ctx context.Context, customerId CustomerId, body DomainCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*DomainCreateResponse, error) {
-	rsp, err := c.DomainCreate(ctx, customerId, body, reqEditors...)
+func (c *ClientWithResponses) DomainCreateWithResponse(ctx context.Context, customerId CustomerId, params *DomainCreateParams, body DomainCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*DomainCreateResponse, error) {
+	rsp, err := c.DomainCreate(ctx, customerId, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -34352,8 +35127,8 @@ func (c *ClientWithResponses) CustomerIdentityListWithResponse(ctx context.Conte
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/customers/{customer_id}/identities (the `IdentityCreate` operationId).
-func (c *ClientWithResponses) IdentityCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IdentityCreateResponse, error) {
-	rsp, err := c.IdentityCreateWithBody(ctx, customerId, contentType, body, reqEditors...)
+func (c *ClientWithResponses) IdentityCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, params *IdentityCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IdentityCreateResponse, error) {
+	rsp, err := c.IdentityCreateWithBody(ctx, customerId, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -34370,8 +35145,8 @@ func (c *ClientWithResponses) IdentityCreateWithBodyWithResponse(ctx context.Con
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/customers/{customer_id}/identities (the `IdentityCreate` operationId).
-func (c *ClientWithResponses) IdentityCreateWithResponse(ctx context.Context, customerId CustomerId, body IdentityCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*IdentityCreateResponse, error) {
-	rsp, err := c.IdentityCreate(ctx, customerId, body, reqEditors...)
+func (c *ClientWithResponses) IdentityCreateWithResponse(ctx context.Context, customerId CustomerId, params *IdentityCreateParams, body IdentityCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*IdentityCreateResponse, error) {
+	rsp, err := c.IdentityCreate(ctx, customerId, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -34489,8 +35264,8 @@ func (c *ClientWithResponses) CustomerJobListWithResponse(ctx context.Context, c
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/customers/{customer_id}/jobs (the `JobCreate` operationId).
-func (c *ClientWithResponses) JobCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*JobCreateResponse, error) {
-	rsp, err := c.JobCreateWithBody(ctx, customerId, contentType, body, reqEditors...)
+func (c *ClientWithResponses) JobCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, params *JobCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*JobCreateResponse, error) {
+	rsp, err := c.JobCreateWithBody(ctx, customerId, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -34504,8 +35279,8 @@ func (c *ClientWithResponses) JobCreateWithBodyWithResponse(ctx context.Context,
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/customers/{customer_id}/jobs (the `JobCreate` operationId).
-func (c *ClientWithResponses) JobCreateWithResponse(ctx context.Context, customerId CustomerId, body JobCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*JobCreateResponse, error) {
-	rsp, err := c.JobCreate(ctx, customerId, body, reqEditors...)
+func (c *ClientWithResponses) JobCreateWithResponse(ctx context.Context, customerId CustomerId, params *JobCreateParams, body JobCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*JobCreateResponse, error) {
+	rsp, err := c.JobCreate(ctx, customerId, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -34532,8 +35307,8 @@ func (c *ClientWithResponses) NoteListWithResponse(ctx context.Context, customer
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/customers/{customer_id}/notes (the `NoteCreate` operationId).
-func (c *ClientWithResponses) NoteCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*NoteCreateResponse, error) {
-	rsp, err := c.NoteCreateWithBody(ctx, customerId, contentType, body, reqEditors...)
+func (c *ClientWithResponses) NoteCreateWithBodyWithResponse(ctx context.Context, customerId CustomerId, params *NoteCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*NoteCreateResponse, error) {
+	rsp, err := c.NoteCreateWithBody(ctx, customerId, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -34547,8 +35322,8 @@ func (c *ClientWithResponses) NoteCreateWithBodyWithResponse(ctx context.Context
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/customers/{customer_id}/notes (the `NoteCreate` operationId).
-func (c *ClientWithResponses) NoteCreateWithResponse(ctx context.Context, customerId CustomerId, body NoteCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*NoteCreateResponse, error) {
-	rsp, err := c.NoteCreate(ctx, customerId, body, reqEditors...)
+func (c *ClientWithResponses) NoteCreateWithResponse(ctx context.Context, customerId CustomerId, params *NoteCreateParams, body NoteCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*NoteCreateResponse, error) {
+	rsp, err := c.NoteCreate(ctx, customerId, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -35112,8 +35887,8 @@ func (c *ClientWithResponses) ManagedCustomerListWithResponse(ctx context.Contex
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/portal/customers (the `ManagedCustomerCreate` operationId).
-func (c *ClientWithResponses) ManagedCustomerCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ManagedCustomerCreateResponse, error) {
-	rsp, err := c.ManagedCustomerCreateWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) ManagedCustomerCreateWithBodyWithResponse(ctx context.Context, params *ManagedCustomerCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ManagedCustomerCreateResponse, error) {
+	rsp, err := c.ManagedCustomerCreateWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -35128,8 +35903,8 @@ func (c *ClientWithResponses) ManagedCustomerCreateWithBodyWithResponse(ctx cont
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/portal/customers (the `ManagedCustomerCreate` operationId).
-func (c *ClientWithResponses) ManagedCustomerCreateWithResponse(ctx context.Context, body ManagedCustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*ManagedCustomerCreateResponse, error) {
-	rsp, err := c.ManagedCustomerCreate(ctx, body, reqEditors...)
+func (c *ClientWithResponses) ManagedCustomerCreateWithResponse(ctx context.Context, params *ManagedCustomerCreateParams, body ManagedCustomerCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*ManagedCustomerCreateResponse, error) {
+	rsp, err := c.ManagedCustomerCreate(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -35191,8 +35966,8 @@ func (c *ClientWithResponses) ManagedCustomerUpdateWithResponse(ctx context.Cont
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/portal/customers/{customer_id}/activation-requests (the `ManagedActivationRequestCreate` operationId).
-func (c *ClientWithResponses) ManagedActivationRequestCreateWithResponse(ctx context.Context, customerId CustomerId, reqEditors ...RequestEditorFn) (*ManagedActivationRequestCreateResponse, error) {
-	rsp, err := c.ManagedActivationRequestCreate(ctx, customerId, reqEditors...)
+func (c *ClientWithResponses) ManagedActivationRequestCreateWithResponse(ctx context.Context, customerId CustomerId, params *ManagedActivationRequestCreateParams, reqEditors ...RequestEditorFn) (*ManagedActivationRequestCreateResponse, error) {
+	rsp, err := c.ManagedActivationRequestCreate(ctx, customerId, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -35266,8 +36041,8 @@ func (c *ClientWithResponses) PortalJobListWithResponse(ctx context.Context, par
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/portal/jobs (the `PortalJobCreate` operationId).
-func (c *ClientWithResponses) PortalJobCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalJobCreateResponse, error) {
-	rsp, err := c.PortalJobCreateWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) PortalJobCreateWithBodyWithResponse(ctx context.Context, params *PortalJobCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalJobCreateResponse, error) {
+	rsp, err := c.PortalJobCreateWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -35281,8 +36056,8 @@ func (c *ClientWithResponses) PortalJobCreateWithBodyWithResponse(ctx context.Co
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/portal/jobs (the `PortalJobCreate` operationId).
-func (c *ClientWithResponses) PortalJobCreateWithResponse(ctx context.Context, body PortalJobCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalJobCreateResponse, error) {
-	rsp, err := c.PortalJobCreate(ctx, body, reqEditors...)
+func (c *ClientWithResponses) PortalJobCreateWithResponse(ctx context.Context, params *PortalJobCreateParams, body PortalJobCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalJobCreateResponse, error) {
+	rsp, err := c.PortalJobCreate(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -35484,8 +36259,8 @@ func (c *ClientWithResponses) PortalPublishingListWithResponse(ctx context.Conte
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/portal/publishings (the `PortalPublishingCreate` operationId).
-func (c *ClientWithResponses) PortalPublishingCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalPublishingCreateResponse, error) {
-	rsp, err := c.PortalPublishingCreateWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) PortalPublishingCreateWithBodyWithResponse(ctx context.Context, params *PortalPublishingCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalPublishingCreateResponse, error) {
+	rsp, err := c.PortalPublishingCreateWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -35500,8 +36275,8 @@ func (c *ClientWithResponses) PortalPublishingCreateWithBodyWithResponse(ctx con
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/portal/publishings (the `PortalPublishingCreate` operationId).
-func (c *ClientWithResponses) PortalPublishingCreateWithResponse(ctx context.Context, body PortalPublishingCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalPublishingCreateResponse, error) {
-	rsp, err := c.PortalPublishingCreate(ctx, body, reqEditors...)
+func (c *ClientWithResponses) PortalPublishingCreateWithResponse(ctx context.Context, params *PortalPublishingCreateParams, body PortalPublishingCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalPublishingCreateResponse, error) {
+	rsp, err := c.PortalPublishingCreate(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -35637,8 +36412,8 @@ func (c *ClientWithResponses) PortalTermsAcceptanceListWithResponse(ctx context.
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/portal/terms-acceptances (the `PortalTermsAcceptanceCreate` operationId).
-func (c *ClientWithResponses) PortalTermsAcceptanceCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalTermsAcceptanceCreateResponse, error) {
-	rsp, err := c.PortalTermsAcceptanceCreateWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) PortalTermsAcceptanceCreateWithBodyWithResponse(ctx context.Context, params *PortalTermsAcceptanceCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PortalTermsAcceptanceCreateResponse, error) {
+	rsp, err := c.PortalTermsAcceptanceCreateWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -35653,8 +36428,8 @@ func (c *ClientWithResponses) PortalTermsAcceptanceCreateWithBodyWithResponse(ct
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/portal/terms-acceptances (the `PortalTermsAcceptanceCreate` operationId).
-func (c *ClientWithResponses) PortalTermsAcceptanceCreateWithResponse(ctx context.Context, body PortalTermsAcceptanceCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalTermsAcceptanceCreateResponse, error) {
-	rsp, err := c.PortalTermsAcceptanceCreate(ctx, body, reqEditors...)
+func (c *ClientWithResponses) PortalTermsAcceptanceCreateWithResponse(ctx context.Context, params *PortalTermsAcceptanceCreateParams, body PortalTermsAcceptanceCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*PortalTermsAcceptanceCreateResponse, error) {
+	rsp, err := c.PortalTermsAcceptanceCreate(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -35679,8 +36454,8 @@ func (c *ClientWithResponses) StaffListWithResponse(ctx context.Context, params 
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/staff (the `StaffCreate` operationId).
-func (c *ClientWithResponses) StaffCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StaffCreateResponse, error) {
-	rsp, err := c.StaffCreateWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) StaffCreateWithBodyWithResponse(ctx context.Context, params *StaffCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StaffCreateResponse, error) {
+	rsp, err := c.StaffCreateWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -35692,8 +36467,8 @@ func (c *ClientWithResponses) StaffCreateWithBodyWithResponse(ctx context.Contex
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/staff (the `StaffCreate` operationId).
-func (c *ClientWithResponses) StaffCreateWithResponse(ctx context.Context, body StaffCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*StaffCreateResponse, error) {
-	rsp, err := c.StaffCreate(ctx, body, reqEditors...)
+func (c *ClientWithResponses) StaffCreateWithResponse(ctx context.Context, params *StaffCreateParams, body StaffCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*StaffCreateResponse, error) {
+	rsp, err := c.StaffCreate(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -36576,6 +37351,13 @@ func ParseBackupRestoreResponse(rsp *http.Response) (*BackupRestoreResponse, err
 	switch {
 	case rsp.StatusCode == 201:
 		var headers BackupRestoreResponse201Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -36604,6 +37386,16 @@ func ParseBackupRestoreResponse(rsp *http.Response) (*BackupRestoreResponse, err
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers BackupRestoreResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers BackupRestoreResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -36793,7 +37585,7 @@ func ParseCustomerCreateResponse(rsp *http.Response) (*CustomerCreateResponse, e
 		response.ApplicationproblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest Conflict
+		var dest ConflictOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -36814,7 +37606,7 @@ func ParseCustomerCreateResponse(rsp *http.Response) (*CustomerCreateResponse, e
 		response.ApplicationproblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest UnprocessableContent
+		var dest UnprocessableContentOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -36853,6 +37645,13 @@ func ParseCustomerCreateResponse(rsp *http.Response) (*CustomerCreateResponse, e
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -36881,6 +37680,16 @@ func ParseCustomerCreateResponse(rsp *http.Response) (*CustomerCreateResponse, e
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers CustomerCreateResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers CustomerCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -37076,6 +37885,13 @@ func ParseCustomerBulkDeleteResponse(rsp *http.Response) (*CustomerBulkDeleteRes
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest KeyConflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37091,7 +37907,7 @@ func ParseCustomerBulkDeleteResponse(rsp *http.Response) (*CustomerBulkDeleteRes
 		response.ApplicationproblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest UnprocessableContent
+		var dest UnprocessableContentOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -37137,6 +37953,13 @@ func ParseCustomerBulkDeleteResponse(rsp *http.Response) (*CustomerBulkDeleteRes
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -37165,6 +37988,16 @@ func ParseCustomerBulkDeleteResponse(rsp *http.Response) (*CustomerBulkDeleteRes
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers CustomerBulkDeleteResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers CustomerBulkDeleteResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -37232,6 +38065,13 @@ func ParseCustomerImportResponse(rsp *http.Response) (*CustomerImportResponse, e
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest KeyConflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest FileTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37247,7 +38087,7 @@ func ParseCustomerImportResponse(rsp *http.Response) (*CustomerImportResponse, e
 		response.ApplicationproblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest UnprocessableContent
+		var dest UnprocessableContentOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -37286,6 +38126,13 @@ func ParseCustomerImportResponse(rsp *http.Response) (*CustomerImportResponse, e
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -37314,6 +38161,16 @@ func ParseCustomerImportResponse(rsp *http.Response) (*CustomerImportResponse, e
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers CustomerImportResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers CustomerImportResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -37835,7 +38692,7 @@ func ParseCustomerActivateResponse(rsp *http.Response) (*CustomerActivateRespons
 		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest ActionNotAllowed
+		var dest ActionNotAllowedOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -37847,6 +38704,13 @@ func ParseCustomerActivateResponse(rsp *http.Response) (*CustomerActivateRespons
 			return nil, err
 		}
 		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest KeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -37881,6 +38745,13 @@ func ParseCustomerActivateResponse(rsp *http.Response) (*CustomerActivateRespons
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 401:
 		var headers CustomerActivateResponse401Headers
@@ -37902,6 +38773,16 @@ func ParseCustomerActivateResponse(rsp *http.Response) (*CustomerActivateRespons
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers CustomerActivateResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers CustomerActivateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -38105,7 +38986,7 @@ func ParseActivationRequestCreateResponse(rsp *http.Response) (*ActivationReques
 		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest ActionNotAllowed
+		var dest ActionNotAllowedOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -38126,7 +39007,7 @@ func ParseActivationRequestCreateResponse(rsp *http.Response) (*ActivationReques
 		response.ApplicationproblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest UnprocessableContent
+		var dest UnprocessableContentOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -38165,6 +39046,13 @@ func ParseActivationRequestCreateResponse(rsp *http.Response) (*ActivationReques
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -38193,6 +39081,16 @@ func ParseActivationRequestCreateResponse(rsp *http.Response) (*ActivationReques
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers ActivationRequestCreateResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers ActivationRequestCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -38717,7 +39615,7 @@ func ParseActivationRequestMarkSentResponse(rsp *http.Response) (*ActivationRequ
 		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest RequestState
+		var dest RequestStateOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -38729,6 +39627,13 @@ func ParseActivationRequestMarkSentResponse(rsp *http.Response) (*ActivationRequ
 			return nil, err
 		}
 		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest KeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -38763,6 +39668,13 @@ func ParseActivationRequestMarkSentResponse(rsp *http.Response) (*ActivationRequ
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 401:
 		var headers ActivationRequestMarkSentResponse401Headers
@@ -38784,6 +39696,16 @@ func ParseActivationRequestMarkSentResponse(rsp *http.Response) (*ActivationRequ
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers ActivationRequestMarkSentResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers ActivationRequestMarkSentResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -38859,7 +39781,7 @@ func ParseActivationRequestSendResponse(rsp *http.Response) (*ActivationRequestS
 		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest RequestState
+		var dest RequestStateOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -38871,6 +39793,13 @@ func ParseActivationRequestSendResponse(rsp *http.Response) (*ActivationRequestS
 			return nil, err
 		}
 		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest KeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -38905,6 +39834,13 @@ func ParseActivationRequestSendResponse(rsp *http.Response) (*ActivationRequestS
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		response.Headers202 = &headers
 	case rsp.StatusCode == 401:
 		var headers ActivationRequestSendResponse401Headers
@@ -38926,6 +39862,16 @@ func ParseActivationRequestSendResponse(rsp *http.Response) (*ActivationRequestS
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers ActivationRequestSendResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers ActivationRequestSendResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -39250,7 +40196,7 @@ func ParseCustomerDeactivateResponse(rsp *http.Response) (*CustomerDeactivateRes
 		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest ActionNotAllowed
+		var dest ActionNotAllowedOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -39262,6 +40208,13 @@ func ParseCustomerDeactivateResponse(rsp *http.Response) (*CustomerDeactivateRes
 			return nil, err
 		}
 		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest KeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -39296,6 +40249,13 @@ func ParseCustomerDeactivateResponse(rsp *http.Response) (*CustomerDeactivateRes
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 401:
 		var headers CustomerDeactivateResponse401Headers
@@ -39317,6 +40277,16 @@ func ParseCustomerDeactivateResponse(rsp *http.Response) (*CustomerDeactivateRes
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers CustomerDeactivateResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers CustomerDeactivateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -39638,7 +40608,7 @@ func ParseDomainCreateResponse(rsp *http.Response) (*DomainCreateResponse, error
 		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest Conflict
+		var dest ConflictOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -39659,7 +40629,7 @@ func ParseDomainCreateResponse(rsp *http.Response) (*DomainCreateResponse, error
 		response.ApplicationproblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest UnprocessableContent
+		var dest UnprocessableContentOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -39698,6 +40668,13 @@ func ParseDomainCreateResponse(rsp *http.Response) (*DomainCreateResponse, error
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -39726,6 +40703,16 @@ func ParseDomainCreateResponse(rsp *http.Response) (*DomainCreateResponse, error
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers DomainCreateResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers DomainCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -39928,6 +40915,13 @@ func ParseDomainImportResponse(rsp *http.Response) (*DomainImportResponse, error
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest KeyConflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest FileTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -39943,7 +40937,7 @@ func ParseDomainImportResponse(rsp *http.Response) (*DomainImportResponse, error
 		response.ApplicationproblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest UnprocessableContent
+		var dest UnprocessableContentOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -39982,6 +40976,13 @@ func ParseDomainImportResponse(rsp *http.Response) (*DomainImportResponse, error
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -40010,6 +41011,16 @@ func ParseDomainImportResponse(rsp *http.Response) (*DomainImportResponse, error
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers DomainImportResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers DomainImportResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -40469,7 +41480,7 @@ func ParseIdentityCreateResponse(rsp *http.Response) (*IdentityCreateResponse, e
 		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest Conflict
+		var dest ConflictOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -40490,7 +41501,7 @@ func ParseIdentityCreateResponse(rsp *http.Response) (*IdentityCreateResponse, e
 		response.ApplicationproblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest UnprocessableContent
+		var dest UnprocessableContentOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -40529,6 +41540,13 @@ func ParseIdentityCreateResponse(rsp *http.Response) (*IdentityCreateResponse, e
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -40557,6 +41575,16 @@ func ParseIdentityCreateResponse(rsp *http.Response) (*IdentityCreateResponse, e
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers IdentityCreateResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers IdentityCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -41369,7 +42397,7 @@ func ParseJobCreateResponse(rsp *http.Response) (*JobCreateResponse, error) {
 		response.ApplicationproblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest UnprocessableContent
+		var dest UnprocessableContentOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -41408,6 +42436,13 @@ func ParseJobCreateResponse(rsp *http.Response) (*JobCreateResponse, error) {
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -41436,6 +42471,16 @@ func ParseJobCreateResponse(rsp *http.Response) (*JobCreateResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers JobCreateResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers JobCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -41638,6 +42683,13 @@ func ParseNoteCreateResponse(rsp *http.Response) (*NoteCreateResponse, error) {
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest KeyConflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -41653,7 +42705,7 @@ func ParseNoteCreateResponse(rsp *http.Response) (*NoteCreateResponse, error) {
 		response.ApplicationproblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest UnprocessableContent
+		var dest UnprocessableContentOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -41683,6 +42735,16 @@ func ParseNoteCreateResponse(rsp *http.Response) (*NoteCreateResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 201:
+		var headers NoteCreateResponse201Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		response.Headers201 = &headers
 	case rsp.StatusCode == 401:
 		var headers NoteCreateResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -41703,6 +42765,16 @@ func ParseNoteCreateResponse(rsp *http.Response) (*NoteCreateResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers NoteCreateResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers NoteCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -44956,6 +46028,13 @@ func ParseOperationCancelResponse(rsp *http.Response) (*OperationCancelResponse,
 		}
 		response.ApplicationproblemJSON412 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest KeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -44989,6 +46068,13 @@ func ParseOperationCancelResponse(rsp *http.Response) (*OperationCancelResponse,
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 401:
 		var headers OperationCancelResponse401Headers
@@ -45010,6 +46096,16 @@ func ParseOperationCancelResponse(rsp *http.Response) (*OperationCancelResponse,
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers OperationCancelResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers OperationCancelResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -45630,7 +46726,7 @@ func ParseManagedCustomerCreateResponse(rsp *http.Response) (*ManagedCustomerCre
 		response.ApplicationproblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest Conflict
+		var dest ConflictOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -45651,7 +46747,7 @@ func ParseManagedCustomerCreateResponse(rsp *http.Response) (*ManagedCustomerCre
 		response.ApplicationproblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest UnprocessableContent
+		var dest UnprocessableContentOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -45690,6 +46786,13 @@ func ParseManagedCustomerCreateResponse(rsp *http.Response) (*ManagedCustomerCre
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -45718,6 +46821,16 @@ func ParseManagedCustomerCreateResponse(rsp *http.Response) (*ManagedCustomerCre
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers ManagedCustomerCreateResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers ManagedCustomerCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -46090,11 +47203,18 @@ func ParseManagedActivationRequestCreateResponse(rsp *http.Response) (*ManagedAc
 		response.ApplicationproblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest ActionNotAllowed
+		var dest ActionNotAllowedOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest KeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -46120,6 +47240,16 @@ func ParseManagedActivationRequestCreateResponse(rsp *http.Response) (*ManagedAc
 	}
 
 	switch {
+	case rsp.StatusCode == 202:
+		var headers ManagedActivationRequestCreateResponse202Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		response.Headers202 = &headers
 	case rsp.StatusCode == 401:
 		var headers ManagedActivationRequestCreateResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -46140,6 +47270,16 @@ func ParseManagedActivationRequestCreateResponse(rsp *http.Response) (*ManagedAc
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers ManagedActivationRequestCreateResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers ManagedActivationRequestCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -46698,6 +47838,13 @@ func ParsePortalJobCreateResponse(rsp *http.Response) (*PortalJobCreateResponse,
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest KeyConflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -46713,7 +47860,7 @@ func ParsePortalJobCreateResponse(rsp *http.Response) (*PortalJobCreateResponse,
 		response.ApplicationproblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest UnprocessableContent
+		var dest UnprocessableContentOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -46752,6 +47899,13 @@ func ParsePortalJobCreateResponse(rsp *http.Response) (*PortalJobCreateResponse,
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -46780,6 +47934,16 @@ func ParsePortalJobCreateResponse(rsp *http.Response) (*PortalJobCreateResponse,
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers PortalJobCreateResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers PortalJobCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -48211,6 +49375,13 @@ func ParsePortalPublishingCreateResponse(rsp *http.Response) (*PortalPublishingC
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest KeyConflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -48226,7 +49397,7 @@ func ParsePortalPublishingCreateResponse(rsp *http.Response) (*PortalPublishingC
 		response.ApplicationproblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest UnprocessableContent
+		var dest UnprocessableContentOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -48265,6 +49436,13 @@ func ParsePortalPublishingCreateResponse(rsp *http.Response) (*PortalPublishingC
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -48293,6 +49471,16 @@ func ParsePortalPublishingCreateResponse(rsp *http.Response) (*PortalPublishingC
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers PortalPublishingCreateResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers PortalPublishingCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -49298,7 +50486,7 @@ func ParsePortalTermsAcceptanceCreateResponse(rsp *http.Response) (*PortalTermsA
 		response.ApplicationproblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest UnprocessableContent
+		var dest UnprocessableContentOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -49328,6 +50516,26 @@ func ParsePortalTermsAcceptanceCreateResponse(rsp *http.Response) (*PortalTermsA
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers PortalTermsAcceptanceCreateResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers PortalTermsAcceptanceCreateResponse201Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		response.Headers201 = &headers
 	case rsp.StatusCode == 401:
 		var headers PortalTermsAcceptanceCreateResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -49348,6 +50556,16 @@ func ParsePortalTermsAcceptanceCreateResponse(rsp *http.Response) (*PortalTermsA
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers PortalTermsAcceptanceCreateResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers PortalTermsAcceptanceCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -49537,7 +50755,7 @@ func ParseStaffCreateResponse(rsp *http.Response) (*StaffCreateResponse, error) 
 		response.ApplicationproblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest Conflict
+		var dest ConflictOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -49558,7 +50776,7 @@ func ParseStaffCreateResponse(rsp *http.Response) (*StaffCreateResponse, error) 
 		response.ApplicationproblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest UnprocessableContent
+		var dest UnprocessableContentOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -49597,6 +50815,13 @@ func ParseStaffCreateResponse(rsp *http.Response) (*StaffCreateResponse, error) 
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -49625,6 +50850,16 @@ func ParseStaffCreateResponse(rsp *http.Response) (*StaffCreateResponse, error) 
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers StaffCreateResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers StaffCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -50245,6 +51480,13 @@ func ParseTermsCreateResponse(rsp *http.Response) (*TermsCreateResponse, error) 
 		}
 		response.ApplicationproblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest KeyConflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -50260,7 +51502,7 @@ func ParseTermsCreateResponse(rsp *http.Response) (*TermsCreateResponse, error) 
 		response.ApplicationproblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest UnprocessableContent
+		var dest UnprocessableContentOnce
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -50292,6 +51534,13 @@ func ParseTermsCreateResponse(rsp *http.Response) (*TermsCreateResponse, error) 
 	switch {
 	case rsp.StatusCode == 201:
 		var headers TermsCreateResponse201Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -50320,6 +51569,16 @@ func ParseTermsCreateResponse(rsp *http.Response) (*TermsCreateResponse, error) 
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers TermsCreateResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers TermsCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {

@@ -126,6 +126,14 @@ type Event struct {
 	RestoredAt   *time.Time
 }
 
+type IdempotencyKey struct {
+	ID        []byte
+	Request   []byte
+	Answer    []byte
+	Subjects  []uuid.UUID
+	ExpiresAt time.Time
+}
+
 type Identity struct {
 	ID           uuid.UUID
 	CustomerID   uuid.UUID

@@ -3695,6 +3695,9 @@ type FileIfNoneMatch = string
 // FileName defines model for FileName.
 type FileName = string
 
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
 // IdentityId defines model for IdentityId.
 type IdentityId = openapi_types.UUID
 
@@ -3747,6 +3750,10 @@ type TermsId = openapi_types.UUID
 // new members may appear.
 type ActionNotAllowed = Problem
 
+// ActionNotAllowedOnce What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type ActionNotAllowedOnce = Problem
+
 // ArchiveInvalid What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type ArchiveInvalid = Problem
@@ -3766,6 +3773,10 @@ type ConfirmationRequired = Problem
 // Conflict What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type Conflict = Problem
+
+// ConflictOnce What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type ConflictOnce = Problem
 
 // ContentTooLarge What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -3807,6 +3818,14 @@ type JobFileTooLarge = Problem
 // new members may appear.
 type JobNotAllowed = Problem
 
+// KeyConflict What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type KeyConflict = Problem
+
+// KeyReused What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type KeyReused = Problem
+
 // LinkSpent What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type LinkSpent = Problem
@@ -3846,6 +3865,10 @@ type PublishingNotAllowed = Problem
 // new members may appear.
 type RequestState = Problem
 
+// RequestStateOnce What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type RequestStateOnce = Problem
+
 // RestoreBlocked What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type RestoreBlocked = Problem
@@ -3869,6 +3892,10 @@ type Unauthorized = Problem
 // UnprocessableContent What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type UnprocessableContent = Problem
+
+// UnprocessableContentOnce What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type UnprocessableContentOnce = Problem
 
 // UnsupportedArchive What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -9999,6 +10026,15 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 type ActionNotAllowedApplicationProblemPlusJSONResponse Problem
 
+type ActionNotAllowedOnceResponseHeaders struct {
+	RetryAfter *int32
+}
+type ActionNotAllowedOnceApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers ActionNotAllowedOnceResponseHeaders
+}
+
 type ArchiveInvalidApplicationProblemPlusJSONResponse Problem
 
 type ArchiveTooLargeApplicationProblemPlusJSONResponse Problem
@@ -10009,9 +10045,25 @@ type ConfirmationRequiredApplicationProblemPlusJSONResponse Problem
 
 type ConflictApplicationProblemPlusJSONResponse Problem
 
+type ConflictOnceResponseHeaders struct {
+	RetryAfter *int32
+}
+type ConflictOnceApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers ConflictOnceResponseHeaders
+}
+
 type ContentTooLargeApplicationProblemPlusJSONResponse Problem
 
-type CustomerNotActiveApplicationProblemPlusJSONResponse Problem
+type CustomerNotActiveResponseHeaders struct {
+	RetryAfter *int32
+}
+type CustomerNotActiveApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers CustomerNotActiveResponseHeaders
+}
 
 type DeletionBlockedApplicationProblemPlusJSONResponse Problem
 
@@ -10035,6 +10087,17 @@ type InternalServerErrorApplicationProblemPlusJSONResponse Problem
 type JobFileTooLargeApplicationProblemPlusJSONResponse Problem
 
 type JobNotAllowedApplicationProblemPlusJSONResponse Problem
+
+type KeyConflictResponseHeaders struct {
+	RetryAfter *int32
+}
+type KeyConflictApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers KeyConflictResponseHeaders
+}
+
+type KeyReusedApplicationProblemPlusJSONResponse Problem
 
 type LinkSpentApplicationProblemPlusJSONResponse Problem
 
@@ -10081,7 +10144,23 @@ type RangeNotSatisfiableTextResponse string
 
 type RequestStateApplicationProblemPlusJSONResponse Problem
 
-type RestoreBlockedApplicationProblemPlusJSONResponse Problem
+type RequestStateOnceResponseHeaders struct {
+	RetryAfter *int32
+}
+type RequestStateOnceApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers RequestStateOnceResponseHeaders
+}
+
+type RestoreBlockedResponseHeaders struct {
+	RetryAfter *int32
+}
+type RestoreBlockedApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers RestoreBlockedResponseHeaders
+}
 
 type ServiceUnavailableResponseHeaders struct {
 	RetryAfter *int32
@@ -10092,7 +10171,14 @@ type ServiceUnavailableApplicationProblemPlusJSONResponse struct {
 	Headers ServiceUnavailableResponseHeaders
 }
 
-type TermsNotCurrentApplicationProblemPlusJSONResponse Problem
+type TermsNotCurrentResponseHeaders struct {
+	RetryAfter *int32
+}
+type TermsNotCurrentApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers TermsNotCurrentResponseHeaders
+}
 
 type TooManyRequestsResponseHeaders struct {
 	RetryAfter int32
@@ -10113,6 +10199,8 @@ type UnauthorizedApplicationProblemPlusJSONResponse struct {
 }
 
 type UnprocessableContentApplicationProblemPlusJSONResponse Problem
+
+type UnprocessableContentOnceApplicationProblemPlusJSONResponse Problem
 
 type UnsupportedArchiveApplicationProblemPlusJSONResponse Problem
 
@@ -11070,10 +11158,13 @@ type BackupRestore409ApplicationProblemPlusJSONResponse struct {
 func (response BackupRestore409ApplicationProblemPlusJSONResponse) VisitBackupRestoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11400,16 +11491,19 @@ func (response CustomerCreate403ApplicationProblemPlusJSONResponse) VisitCustome
 }
 
 type CustomerCreate409ApplicationProblemPlusJSONResponse struct {
-	ConflictApplicationProblemPlusJSONResponse
+	ConflictOnceApplicationProblemPlusJSONResponse
 }
 
 func (response CustomerCreate409ApplicationProblemPlusJSONResponse) VisitCustomerCreateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11448,7 +11542,7 @@ func (response CustomerCreate415ApplicationProblemPlusJSONResponse) VisitCustome
 }
 
 type CustomerCreate422ApplicationProblemPlusJSONResponse struct {
-	UnprocessableContentApplicationProblemPlusJSONResponse
+	UnprocessableContentOnceApplicationProblemPlusJSONResponse
 }
 
 func (response CustomerCreate422ApplicationProblemPlusJSONResponse) VisitCustomerCreateResponse(w http.ResponseWriter) error {
@@ -11800,6 +11894,25 @@ func (response CustomerBulkDelete403ApplicationProblemPlusJSONResponse) VisitCus
 	return err
 }
 
+type CustomerBulkDelete409ApplicationProblemPlusJSONResponse struct {
+	KeyConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerBulkDelete409ApplicationProblemPlusJSONResponse) VisitCustomerBulkDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CustomerBulkDelete413ApplicationProblemPlusJSONResponse struct {
 	ContentTooLargeApplicationProblemPlusJSONResponse
 }
@@ -11833,7 +11946,7 @@ func (response CustomerBulkDelete415ApplicationProblemPlusJSONResponse) VisitCus
 }
 
 type CustomerBulkDelete422ApplicationProblemPlusJSONResponse struct {
-	UnprocessableContentApplicationProblemPlusJSONResponse
+	UnprocessableContentOnceApplicationProblemPlusJSONResponse
 }
 
 func (response CustomerBulkDelete422ApplicationProblemPlusJSONResponse) VisitCustomerBulkDeleteResponse(w http.ResponseWriter) error {
@@ -12000,6 +12113,25 @@ func (response CustomerImport403ApplicationProblemPlusJSONResponse) VisitCustome
 	return err
 }
 
+type CustomerImport409ApplicationProblemPlusJSONResponse struct {
+	KeyConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerImport409ApplicationProblemPlusJSONResponse) VisitCustomerImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CustomerImport413ApplicationProblemPlusJSONResponse struct {
 	FileTooLargeApplicationProblemPlusJSONResponse
 }
@@ -12033,7 +12165,7 @@ func (response CustomerImport415ApplicationProblemPlusJSONResponse) VisitCustome
 }
 
 type CustomerImport422ApplicationProblemPlusJSONResponse struct {
-	UnprocessableContentApplicationProblemPlusJSONResponse
+	UnprocessableContentOnceApplicationProblemPlusJSONResponse
 }
 
 func (response CustomerImport422ApplicationProblemPlusJSONResponse) VisitCustomerImportResponse(w http.ResponseWriter) error {
@@ -12790,16 +12922,19 @@ func (response CustomerActivate404ApplicationProblemPlusJSONResponse) VisitCusto
 }
 
 type CustomerActivate409ApplicationProblemPlusJSONResponse struct {
-	ActionNotAllowedApplicationProblemPlusJSONResponse
+	ActionNotAllowedOnceApplicationProblemPlusJSONResponse
 }
 
 func (response CustomerActivate409ApplicationProblemPlusJSONResponse) VisitCustomerActivateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -12817,6 +12952,22 @@ func (response CustomerActivate412ApplicationProblemPlusJSONResponse) VisitCusto
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerActivate422ApplicationProblemPlusJSONResponse struct {
+	KeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerActivate422ApplicationProblemPlusJSONResponse) VisitCustomerActivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -13128,16 +13279,19 @@ func (response ActivationRequestCreate404ApplicationProblemPlusJSONResponse) Vis
 }
 
 type ActivationRequestCreate409ApplicationProblemPlusJSONResponse struct {
-	ActionNotAllowedApplicationProblemPlusJSONResponse
+	ActionNotAllowedOnceApplicationProblemPlusJSONResponse
 }
 
 func (response ActivationRequestCreate409ApplicationProblemPlusJSONResponse) VisitActivationRequestCreateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13176,7 +13330,7 @@ func (response ActivationRequestCreate415ApplicationProblemPlusJSONResponse) Vis
 }
 
 type ActivationRequestCreate422ApplicationProblemPlusJSONResponse struct {
-	UnprocessableContentApplicationProblemPlusJSONResponse
+	UnprocessableContentOnceApplicationProblemPlusJSONResponse
 }
 
 func (response ActivationRequestCreate422ApplicationProblemPlusJSONResponse) VisitActivationRequestCreateResponse(w http.ResponseWriter) error {
@@ -13935,16 +14089,19 @@ func (response ActivationRequestMarkSent404ApplicationProblemPlusJSONResponse) V
 }
 
 type ActivationRequestMarkSent409ApplicationProblemPlusJSONResponse struct {
-	RequestStateApplicationProblemPlusJSONResponse
+	RequestStateOnceApplicationProblemPlusJSONResponse
 }
 
 func (response ActivationRequestMarkSent409ApplicationProblemPlusJSONResponse) VisitActivationRequestMarkSentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13962,6 +14119,22 @@ func (response ActivationRequestMarkSent412ApplicationProblemPlusJSONResponse) V
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestMarkSent422ApplicationProblemPlusJSONResponse struct {
+	KeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestMarkSent422ApplicationProblemPlusJSONResponse) VisitActivationRequestMarkSentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -14119,16 +14292,19 @@ func (response ActivationRequestSend404ApplicationProblemPlusJSONResponse) Visit
 }
 
 type ActivationRequestSend409ApplicationProblemPlusJSONResponse struct {
-	RequestStateApplicationProblemPlusJSONResponse
+	RequestStateOnceApplicationProblemPlusJSONResponse
 }
 
 func (response ActivationRequestSend409ApplicationProblemPlusJSONResponse) VisitActivationRequestSendResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14146,6 +14322,22 @@ func (response ActivationRequestSend412ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestSend422ApplicationProblemPlusJSONResponse struct {
+	KeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestSend422ApplicationProblemPlusJSONResponse) VisitActivationRequestSendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -14609,16 +14801,19 @@ func (response CustomerDeactivate404ApplicationProblemPlusJSONResponse) VisitCus
 }
 
 type CustomerDeactivate409ApplicationProblemPlusJSONResponse struct {
-	ActionNotAllowedApplicationProblemPlusJSONResponse
+	ActionNotAllowedOnceApplicationProblemPlusJSONResponse
 }
 
 func (response CustomerDeactivate409ApplicationProblemPlusJSONResponse) VisitCustomerDeactivateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14636,6 +14831,22 @@ func (response CustomerDeactivate412ApplicationProblemPlusJSONResponse) VisitCus
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDeactivate422ApplicationProblemPlusJSONResponse struct {
+	KeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDeactivate422ApplicationProblemPlusJSONResponse) VisitCustomerDeactivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -15089,16 +15300,19 @@ func (response DomainCreate404ApplicationProblemPlusJSONResponse) VisitDomainCre
 }
 
 type DomainCreate409ApplicationProblemPlusJSONResponse struct {
-	ConflictApplicationProblemPlusJSONResponse
+	ConflictOnceApplicationProblemPlusJSONResponse
 }
 
 func (response DomainCreate409ApplicationProblemPlusJSONResponse) VisitDomainCreateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15137,7 +15351,7 @@ func (response DomainCreate415ApplicationProblemPlusJSONResponse) VisitDomainCre
 }
 
 type DomainCreate422ApplicationProblemPlusJSONResponse struct {
-	UnprocessableContentApplicationProblemPlusJSONResponse
+	UnprocessableContentOnceApplicationProblemPlusJSONResponse
 }
 
 func (response DomainCreate422ApplicationProblemPlusJSONResponse) VisitDomainCreateResponse(w http.ResponseWriter) error {
@@ -15510,6 +15724,25 @@ func (response DomainImport404ApplicationProblemPlusJSONResponse) VisitDomainImp
 	return err
 }
 
+type DomainImport409ApplicationProblemPlusJSONResponse struct {
+	KeyConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DomainImport409ApplicationProblemPlusJSONResponse) VisitDomainImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DomainImport413ApplicationProblemPlusJSONResponse struct {
 	FileTooLargeApplicationProblemPlusJSONResponse
 }
@@ -15543,7 +15776,7 @@ func (response DomainImport415ApplicationProblemPlusJSONResponse) VisitDomainImp
 }
 
 type DomainImport422ApplicationProblemPlusJSONResponse struct {
-	UnprocessableContentApplicationProblemPlusJSONResponse
+	UnprocessableContentOnceApplicationProblemPlusJSONResponse
 }
 
 func (response DomainImport422ApplicationProblemPlusJSONResponse) VisitDomainImportResponse(w http.ResponseWriter) error {
@@ -16187,16 +16420,19 @@ func (response IdentityCreate404ApplicationProblemPlusJSONResponse) VisitIdentit
 }
 
 type IdentityCreate409ApplicationProblemPlusJSONResponse struct {
-	ConflictApplicationProblemPlusJSONResponse
+	ConflictOnceApplicationProblemPlusJSONResponse
 }
 
 func (response IdentityCreate409ApplicationProblemPlusJSONResponse) VisitIdentityCreateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16235,7 +16471,7 @@ func (response IdentityCreate415ApplicationProblemPlusJSONResponse) VisitIdentit
 }
 
 type IdentityCreate422ApplicationProblemPlusJSONResponse struct {
-	UnprocessableContentApplicationProblemPlusJSONResponse
+	UnprocessableContentOnceApplicationProblemPlusJSONResponse
 }
 
 func (response IdentityCreate422ApplicationProblemPlusJSONResponse) VisitIdentityCreateResponse(w http.ResponseWriter) error {
@@ -17343,10 +17579,13 @@ type JobCreate409ApplicationProblemPlusJSONResponse struct {
 func (response JobCreate409ApplicationProblemPlusJSONResponse) VisitJobCreateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17385,7 +17624,7 @@ func (response JobCreate415ApplicationProblemPlusJSONResponse) VisitJobCreateRes
 }
 
 type JobCreate422ApplicationProblemPlusJSONResponse struct {
-	UnprocessableContentApplicationProblemPlusJSONResponse
+	UnprocessableContentOnceApplicationProblemPlusJSONResponse
 }
 
 func (response JobCreate422ApplicationProblemPlusJSONResponse) VisitJobCreateResponse(w http.ResponseWriter) error {
@@ -17696,6 +17935,25 @@ func (response NoteCreate404ApplicationProblemPlusJSONResponse) VisitNoteCreateR
 	return err
 }
 
+type NoteCreate409ApplicationProblemPlusJSONResponse struct {
+	KeyConflictApplicationProblemPlusJSONResponse
+}
+
+func (response NoteCreate409ApplicationProblemPlusJSONResponse) VisitNoteCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type NoteCreate413ApplicationProblemPlusJSONResponse struct {
 	ContentTooLargeApplicationProblemPlusJSONResponse
 }
@@ -17729,7 +17987,7 @@ func (response NoteCreate415ApplicationProblemPlusJSONResponse) VisitNoteCreateR
 }
 
 type NoteCreate422ApplicationProblemPlusJSONResponse struct {
-	UnprocessableContentApplicationProblemPlusJSONResponse
+	UnprocessableContentOnceApplicationProblemPlusJSONResponse
 }
 
 func (response NoteCreate422ApplicationProblemPlusJSONResponse) VisitNoteCreateResponse(w http.ResponseWriter) error {
@@ -21911,15 +22169,25 @@ func (response OperationCancel404ApplicationProblemPlusJSONResponse) VisitOperat
 	return err
 }
 
-type OperationCancel409ApplicationProblemPlusJSONResponse Problem
+type OperationCancel409ResponseHeaders struct {
+	RetryAfter *int32
+}
+
+type OperationCancel409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OperationCancel409ResponseHeaders
+}
 
 func (response OperationCancel409ApplicationProblemPlusJSONResponse) VisitOperationCancelResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -21937,6 +22205,22 @@ func (response OperationCancel412ApplicationProblemPlusJSONResponse) VisitOperat
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OperationCancel422ApplicationProblemPlusJSONResponse struct {
+	KeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response OperationCancel422ApplicationProblemPlusJSONResponse) VisitOperationCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -22839,16 +23123,19 @@ func (response ManagedCustomerCreate403ApplicationProblemPlusJSONResponse) Visit
 }
 
 type ManagedCustomerCreate409ApplicationProblemPlusJSONResponse struct {
-	ConflictApplicationProblemPlusJSONResponse
+	ConflictOnceApplicationProblemPlusJSONResponse
 }
 
 func (response ManagedCustomerCreate409ApplicationProblemPlusJSONResponse) VisitManagedCustomerCreateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22887,7 +23174,7 @@ func (response ManagedCustomerCreate415ApplicationProblemPlusJSONResponse) Visit
 }
 
 type ManagedCustomerCreate422ApplicationProblemPlusJSONResponse struct {
-	UnprocessableContentApplicationProblemPlusJSONResponse
+	UnprocessableContentOnceApplicationProblemPlusJSONResponse
 }
 
 func (response ManagedCustomerCreate422ApplicationProblemPlusJSONResponse) VisitManagedCustomerCreateResponse(w http.ResponseWriter) error {
@@ -23420,17 +23707,36 @@ func (response ManagedActivationRequestCreate404ApplicationProblemPlusJSONRespon
 }
 
 type ManagedActivationRequestCreate409ApplicationProblemPlusJSONResponse struct {
-	ActionNotAllowedApplicationProblemPlusJSONResponse
+	ActionNotAllowedOnceApplicationProblemPlusJSONResponse
 }
 
 func (response ManagedActivationRequestCreate409ApplicationProblemPlusJSONResponse) VisitManagedActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedActivationRequestCreate422ApplicationProblemPlusJSONResponse struct {
+	KeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedActivationRequestCreate422ApplicationProblemPlusJSONResponse) VisitManagedActivationRequestCreateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -24232,6 +24538,25 @@ func (response PortalJobCreate403ApplicationProblemPlusJSONResponse) VisitPortal
 	return err
 }
 
+type PortalJobCreate409ApplicationProblemPlusJSONResponse struct {
+	KeyConflictApplicationProblemPlusJSONResponse
+}
+
+func (response PortalJobCreate409ApplicationProblemPlusJSONResponse) VisitPortalJobCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PortalJobCreate413ApplicationProblemPlusJSONResponse struct {
 	ContentTooLargeApplicationProblemPlusJSONResponse
 }
@@ -24265,7 +24590,7 @@ func (response PortalJobCreate415ApplicationProblemPlusJSONResponse) VisitPortal
 }
 
 type PortalJobCreate422ApplicationProblemPlusJSONResponse struct {
-	UnprocessableContentApplicationProblemPlusJSONResponse
+	UnprocessableContentOnceApplicationProblemPlusJSONResponse
 }
 
 func (response PortalJobCreate422ApplicationProblemPlusJSONResponse) VisitPortalJobCreateResponse(w http.ResponseWriter) error {
@@ -26210,6 +26535,25 @@ func (response PortalPublishingCreate403ApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type PortalPublishingCreate409ApplicationProblemPlusJSONResponse struct {
+	KeyConflictApplicationProblemPlusJSONResponse
+}
+
+func (response PortalPublishingCreate409ApplicationProblemPlusJSONResponse) VisitPortalPublishingCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PortalPublishingCreate413ApplicationProblemPlusJSONResponse struct {
 	ContentTooLargeApplicationProblemPlusJSONResponse
 }
@@ -26243,7 +26587,7 @@ func (response PortalPublishingCreate415ApplicationProblemPlusJSONResponse) Visi
 }
 
 type PortalPublishingCreate422ApplicationProblemPlusJSONResponse struct {
-	UnprocessableContentApplicationProblemPlusJSONResponse
+	UnprocessableContentOnceApplicationProblemPlusJSONResponse
 }
 
 func (response PortalPublishingCreate422ApplicationProblemPlusJSONResponse) VisitPortalPublishingCreateResponse(w http.ResponseWriter) error {
@@ -27510,10 +27854,13 @@ type PortalTermsAcceptanceCreate409ApplicationProblemPlusJSONResponse struct {
 func (response PortalTermsAcceptanceCreate409ApplicationProblemPlusJSONResponse) VisitPortalTermsAcceptanceCreateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27552,7 +27899,7 @@ func (response PortalTermsAcceptanceCreate415ApplicationProblemPlusJSONResponse)
 }
 
 type PortalTermsAcceptanceCreate422ApplicationProblemPlusJSONResponse struct {
-	UnprocessableContentApplicationProblemPlusJSONResponse
+	UnprocessableContentOnceApplicationProblemPlusJSONResponse
 }
 
 func (response PortalTermsAcceptanceCreate422ApplicationProblemPlusJSONResponse) VisitPortalTermsAcceptanceCreateResponse(w http.ResponseWriter) error {
@@ -27840,16 +28187,19 @@ func (response StaffCreate403ApplicationProblemPlusJSONResponse) VisitStaffCreat
 }
 
 type StaffCreate409ApplicationProblemPlusJSONResponse struct {
-	ConflictApplicationProblemPlusJSONResponse
+	ConflictOnceApplicationProblemPlusJSONResponse
 }
 
 func (response StaffCreate409ApplicationProblemPlusJSONResponse) VisitStaffCreateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27888,7 +28238,7 @@ func (response StaffCreate415ApplicationProblemPlusJSONResponse) VisitStaffCreat
 }
 
 type StaffCreate422ApplicationProblemPlusJSONResponse struct {
-	UnprocessableContentApplicationProblemPlusJSONResponse
+	UnprocessableContentOnceApplicationProblemPlusJSONResponse
 }
 
 func (response StaffCreate422ApplicationProblemPlusJSONResponse) VisitStaffCreateResponse(w http.ResponseWriter) error {
@@ -28735,6 +29085,25 @@ func (response TermsCreate403ApplicationProblemPlusJSONResponse) VisitTermsCreat
 	return err
 }
 
+type TermsCreate409ApplicationProblemPlusJSONResponse struct {
+	KeyConflictApplicationProblemPlusJSONResponse
+}
+
+func (response TermsCreate409ApplicationProblemPlusJSONResponse) VisitTermsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type TermsCreate413ApplicationProblemPlusJSONResponse struct {
 	ContentTooLargeApplicationProblemPlusJSONResponse
 }
@@ -28768,7 +29137,7 @@ func (response TermsCreate415ApplicationProblemPlusJSONResponse) VisitTermsCreat
 }
 
 type TermsCreate422ApplicationProblemPlusJSONResponse struct {
-	UnprocessableContentApplicationProblemPlusJSONResponse
+	UnprocessableContentOnceApplicationProblemPlusJSONResponse
 }
 
 func (response TermsCreate422ApplicationProblemPlusJSONResponse) VisitTermsCreateResponse(w http.ResponseWriter) error {

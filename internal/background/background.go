@@ -11,6 +11,7 @@ import (
 	"github.com/clientele-api/clientele/internal/blobs"
 	"github.com/clientele-api/clientele/internal/cleanup"
 	"github.com/clientele-api/clientele/internal/contract"
+	"github.com/clientele-api/clientele/internal/idempotency"
 	"github.com/clientele-api/clientele/internal/imports"
 	"github.com/clientele-api/clientele/internal/mail"
 	"github.com/clientele-api/clientele/internal/messages"
@@ -63,6 +64,7 @@ func New(options Options) (Work, error) {
 		func(ctx context.Context) error { return throttle.Sweep(ctx, options.DB) },
 		func(ctx context.Context) error { return activation.Sweep(ctx, options.DB) },
 		func(ctx context.Context) error { return operations.Sweep(ctx, options.DB) },
+		func(ctx context.Context) error { return idempotency.Sweep(ctx, options.DB) },
 		func(ctx context.Context) error {
 			_, err := options.Blobs.Sweep(ctx)
 			return err

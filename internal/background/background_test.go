@@ -23,11 +23,13 @@ func TestTheProgramSweeps(t *testing.T) {
 	}
 	other := s.Staff(t, access.Viewer)
 	admin.Must(t, 204, "DELETE", "/v1/staff/"+other.ID.String(), nil)
+	admin.Must(t, 201, "POST", "/v1/customers", apitest.Fields{"name": "Once"}, apitest.Header("Idempotency-Key", "a"))
 	require.Equal(t, 1, count("sessions"))
 	require.Equal(t, 1, count("token_revocations"))
+	require.Equal(t, 1, count("idempotency_keys"))
 	s.Clock.Advance(365 * 24 * time.Hour)
 	require.Zero(t, count("river_job"), "nobody works yet")
 	s.Work(t)
-	require.Eventually(t, func() bool { return count("sessions")+count("token_revocations") == 0 },
+	require.Eventually(t, func() bool { return count("sessions")+count("token_revocations")+count("idempotency_keys") == 0 },
 		20*time.Second, 20*time.Millisecond)
 }

@@ -32,6 +32,10 @@ type Source struct {
 type RestoreOptions struct {
 	DryRun bool // whether only the plan is made
 	Renew  bool // whether everything gets new ids, or those that it had
+
+	// Change says how the change is made, once all of the archive is there. Done is told of it before it is committed.
+	Change func() (postgres.Change, error)
+	Done   func(Restored)
 }
 
 // Restored is what became of an archive.
@@ -43,7 +47,7 @@ type Restored struct {
 // Restore receives an archive and restores the customer that it is of, or makes the plan of that. All of it comes back or
 // nothing: files are stored first, where nothing refers to them, and then all rows are written in one transaction. A refusal
 // for what is here already is about the plan.
-func (s *Service) Restore(ctx context.Context, change postgres.Change, source Source, options RestoreOptions) (Restored, error) {
+func (s *Service) Restore(ctx context.Context, source Source, options RestoreOptions) (Restored, error) {
 	if media, _, err := mime.ParseMediaType(source.ContentType); err != nil || !mediaTypes[media] {
 		return Restored{}, &fault.Error{
 			Kind: fault.UnsupportedMedia, Code: "unsupported_media_type", Detail: "The operation takes application/zip.",
@@ -78,7 +82,7 @@ func (s *Service) Restore(ctx context.Context, change postgres.Change, source So
 	if len(c.plan.Blockers) > 0 {
 		return Restored{}, blocked(c.plan)
 	}
-	return s.restore(ctx, change, c)
+	return s.restore(ctx, options, c)
 }
 
 func blocked(plan Plan) error {
@@ -95,7 +99,7 @@ func blocked(plan Plan) error {
 }
 
 // restore writes what was checked.
-func (s *Service) restore(ctx context.Context, change postgres.Change, c *checking) (Restored, error) {
+func (s *Service) restore(ctx context.Context, options RestoreOptions, c *checking) (Restored, error) {
 	stored := storedFiles{}
 	err := c.eachFile(func(file jobFile) error {
 		received, err := c.storeFile(ctx, s.Blobs, file)
@@ -105,17 +109,24 @@ func (s *Service) restore(ctx context.Context, change postgres.Change, c *checki
 	if err != nil {
 		return Restored{}, err
 	}
+	change, err := options.Change()
+	if err != nil {
+		return Restored{}, err
+	}
 	restored := Restored{Plan: c.plan}
 	err = s.DB.Change(ctx, change, func(tx *postgres.Tx) error {
 		w := writing{checking: c, ctx: ctx, tx: tx, files: stored}
 		customer, err := w.all()
-		restored.Customer = &customer
-		return taken(err)
+		if err != nil {
+			return taken(err)
+		}
+		restored.Customer, restored.Status = &customer, customer.Status
+		options.Done(restored)
+		return nil
 	})
 	if err != nil {
 		return Restored{}, err
 	}
-	restored.Status = restored.Customer.Status
 	return restored, nil
 }
 

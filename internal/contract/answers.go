@@ -1,5 +1,11 @@
 package contract
 
+import (
+	"slices"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
 // IsPublic tells whether anybody may call the operation.
 func (o *Operation) IsPublic() bool { return len(o.Requirements) == 0 }
 
@@ -11,6 +17,13 @@ func (o *Operation) IsFile() bool { return o.downloads || o.Streams() }
 
 // IsExpensive tells whether a caller may have only some of these requests under way at once.
 func (o *Operation) IsExpensive() bool { return o.operation.Extensions["x-expensive"] == true }
+
+// TakesKey tells whether the operation happens once for a key that is sent with it.
+func (o *Operation) TakesKey() bool {
+	return slices.ContainsFunc(o.parameters, func(parameter *openapi3.Parameter) bool {
+		return parameter.In == openapi3.ParameterInHeader && parameter.Name == "Idempotency-Key"
+	})
+}
 
 // IsBeforeTerms tells whether customers' people may call the operation before they have accepted the terms.
 func (o *Operation) IsBeforeTerms() bool { return o.operation.Extensions["x-before-terms"] == true }

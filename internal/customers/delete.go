@@ -13,6 +13,7 @@ import (
 	"github.com/clientele-api/clientele/internal/etag"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/idempotency"
 	"github.com/clientele-api/clientele/internal/jobstates"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/secrets"
@@ -170,6 +171,9 @@ func erase(ctx context.Context, tx *postgres.Tx, gone ...db.Customer) error {
 		return err
 	}
 	if err := db.New().EventEraseCustomers(ctx, tx, ids); err != nil {
+		return err
+	}
+	if err := idempotency.Erase(ctx, tx, ids...); err != nil {
 		return err
 	}
 	return events.AppendAll(ctx, tx, deletions)

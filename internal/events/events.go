@@ -108,6 +108,10 @@ func (e Event) row(tx *postgres.Tx) (db.EventCopyParams, error) {
 		Version: e.Version, CustomerID: e.CustomerID, ActorKind: tx.Actor.Kind, ActorID: tx.Actor.ID,
 		ActorName: tx.Actor.Name, At: tx.Now, Data: data,
 	}
+	tx.About(e.ResourceID)
+	if e.CustomerID != nil && *e.CustomerID != e.ResourceID {
+		tx.About(*e.CustomerID)
+	}
 	if tx.RequestID != "" {
 		row.RequestID = &tx.RequestID
 	}

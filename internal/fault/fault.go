@@ -38,7 +38,7 @@ type Error struct {
 	Detail     string        // for people; safe to show
 	Fields     []Field       // every fault of the request's parts
 	About      any           // what it is about, in the terms of the resource: a plan, a version, missing scopes
-	RetryAfter time.Duration // for TooManyRequests and Unavailable
+	RetryAfter time.Duration // for TooManyRequests and Unavailable, and a Conflict that passes by itself
 	Cause      error         // for the log
 }
 

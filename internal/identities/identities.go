@@ -14,6 +14,7 @@ import (
 	"github.com/clientele-api/clientele/internal/etag"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/idempotency"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/publishings"
@@ -351,6 +352,9 @@ func erase(ctx context.Context, tx *postgres.Tx, login db.Identity) error {
 		return err
 	}
 	if err := db.New().EventEraseActor(ctx, tx, &login.CustomerID, &login.ID); err != nil {
+		return err
+	}
+	if err := idempotency.Erase(ctx, tx, append(requests, login.ID)...); err != nil {
 		return err
 	}
 	return events.Append(ctx, tx, events.Event{

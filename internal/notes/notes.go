@@ -8,6 +8,7 @@ import (
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/events"
+	"github.com/clientele-api/clientele/internal/idempotency"
 	"github.com/clientele-api/clientele/internal/paging"
 	"github.com/clientele-api/clientele/internal/postgres"
 )
@@ -38,6 +39,9 @@ func Delete(ctx context.Context, tx *postgres.Tx, customerID, id uuid.UUID) erro
 		return err
 	}
 	if err := db.New().EventEraseResource(ctx, tx, &customerID, events.Note, id); err != nil {
+		return err
+	}
+	if err := idempotency.Erase(ctx, tx, id); err != nil {
 		return err
 	}
 	return events.Append(ctx, tx, events.Event{

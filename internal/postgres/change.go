@@ -20,14 +20,18 @@ type Actor struct {
 	Name string
 }
 
-// begin opens a transaction and tells the database who acts in it, in one round trip: it guards by that what is for its
-// owner alone to write. Kinds are words of the program's own, and an id is an id.
-func (a Actor) begin() string {
-	id := ""
-	if a.ID != nil {
-		id = " " + a.ID.String()
+// told is what the database is told of who acts in a transaction: it guards by that what is for its owner alone to write.
+func (a Actor) told() string {
+	if a.ID == nil {
+		return a.Kind
 	}
-	return "begin; set local clientele.actor = '" + strings.ReplaceAll(a.Kind, "'", "''") + id + "'"
+	return a.Kind + " " + a.ID.String()
+}
+
+// begin opens a transaction and tells the database who acts in it, in one round trip. Kinds are words of the program's
+// own, and an id is an id.
+func (a Actor) begin() string {
+	return "begin; set local clientele.actor = '" + strings.ReplaceAll(a.told(), "'", "''") + "'"
 }
 
 // Change says who changes something, and on which request.
@@ -37,19 +41,14 @@ type Change struct {
 	Once      Once   // nil for a change that may happen again when it is asked for again
 }
 
-// Once makes a change happen once however often it is asked for. It claims a key before the change and stores the answer
-// after it, both in the change's own transaction, so that key, effect and answer are there together or not at all.
-type Once interface {
-	Claim(ctx context.Context, tx *Tx) error
-	Store(ctx context.Context, tx *Tx) error
-}
-
 // Tx is an open transaction, with who changes what in it and when. Functions that write take one and never begin one.
 type Tx struct {
 	pgx.Tx
 	Actor     Actor
 	RequestID string
 	Now       time.Time // the same for all that is written in it
+
+	subjects *[]uuid.UUID // whom and what it is about; nil where nobody asks
 }
 
 // Savepoint runs the closure so that, when it fails, only what it did itself is undone, and the transaction goes on.
@@ -70,8 +69,7 @@ func (t *Tx) Savepoint(ctx context.Context, do func(tx *Tx) error) error {
 }
 
 // Change opens a transaction, runs the closure in it and commits. When the closure fails, nothing has happened. The
-// closure is run again, in a new transaction, when PostgreSQL broke the first one off for a deadlock or a failed
-// serialization; it must have no effect outside the transaction. Errors of the database come back as faults.
+// closure is run again, in a new transaction, when PostgreSQL broke the first one off (mayRetry); it must have no effect outside the transaction. Errors of the database come back as faults.
 func (d *DB) Change(ctx context.Context, change Change, do func(tx *Tx) error) error {
 	const attempts = 5
 	for attempt := 1; ; attempt++ {
@@ -87,7 +85,10 @@ func (d *DB) Change(ctx context.Context, change Change, do func(tx *Tx) error) e
 	}
 }
 
-func (d *DB) changeOnce(ctx context.Context, change Change, do func(tx *Tx) error) (err error) {
+func (d *DB) changeOnce(ctx context.Context, change Change, do func(tx *Tx) error) error {
+	if change.Once != nil {
+		return d.changeByKey(ctx, change, do)
+	}
 	pgxTx, err := d.BeginTx(ctx, pgx.TxOptions{BeginQuery: change.Actor.begin()})
 	if err != nil {
 		return fmt.Errorf("beginning a transaction: %w", err)
@@ -99,7 +100,7 @@ func (d *DB) changeOnce(ctx context.Context, change Change, do func(tx *Tx) erro
 		_ = pgxTx.Rollback(cleanUp)
 	}()
 	tx := &Tx{Tx: pgxTx, Actor: change.Actor, RequestID: change.RequestID, Now: d.Now()}
-	if err := once(ctx, tx, change.Once, do); err != nil {
+	if err := do(tx); err != nil {
 		return err
 	}
 	if err := pgxTx.Commit(ctx); err != nil {
@@ -108,22 +109,12 @@ func (d *DB) changeOnce(ctx context.Context, change Change, do func(tx *Tx) erro
 	return nil
 }
 
-func once(ctx context.Context, tx *Tx, key Once, do func(tx *Tx) error) error {
-	if key == nil {
-		return do(tx)
-	}
-	if err := key.Claim(ctx, tx); err != nil {
-		return err
-	}
-	if err := do(tx); err != nil {
-		return err
-	}
-	return key.Store(ctx, tx)
-}
-
+// mayRetry tells whether the change may be made when it is run again: after a deadlock, a failed serialization, or when the
+// answer to the same request was committed just while its key was claimed.
 func mayRetry(err error) bool {
 	var pgErr *pgconn.PgError
-	return errors.As(err, &pgErr) && (pgErr.Code == "40P01" || pgErr.Code == "40001")
+	return errors.As(err, &pgErr) &&
+		(pgErr.Code == "40P01" || pgErr.Code == "40001" || pgErr.ConstraintName == "idempotency_keys_pkey")
 }
 
 // Snapshot runs the closure in a read-only transaction that sees one moment of the database.

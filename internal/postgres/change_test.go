@@ -126,32 +126,6 @@ func TestChangeOfACallerThatGoesAway(t *testing.T) {
 	require.Zero(t, value(t, database, "a"))
 }
 
-// raising is a Once that leaves a trace of each step.
-type raising struct{ claim, store string }
-
-func (r raising) Claim(ctx context.Context, tx *postgres.Tx) error {
-	_, err := tx.Exec(ctx, raise, r.claim)
-	return err
-}
-
-func (r raising) Store(ctx context.Context, tx *postgres.Tx) error {
-	_, err := tx.Exec(ctx, raise, r.store)
-	return err
-}
-
-func TestChangeOnceCommitsKeyEffectAndAnswerTogether(t *testing.T) {
-	t.Parallel()
-	database := open(t)
-	change := postgres.Change{Once: raising{claim: "a", store: "b"}}
-	require.NoError(t, database.Change(t.Context(), change, func(*postgres.Tx) error { return nil }))
-	require.Equal(t, 1, value(t, database, "a"))
-	require.Equal(t, 1, value(t, database, "b"))
-	broken := errors.New("broken off")
-	require.ErrorIs(t, database.Change(t.Context(), change, func(*postgres.Tx) error { return broken }), broken)
-	require.Equal(t, 1, value(t, database, "a"))
-	require.Equal(t, 1, value(t, database, "b"))
-}
-
 func TestSnapshotSeesOneMomentAndWritesNothing(t *testing.T) {
 	t.Parallel()
 	database := open(t)

@@ -89,6 +89,16 @@ func start(t *testing.T, dir string, variables ...string) *process {
 	return p
 }
 
+// local gives the address of a program that calls itself by its public URL.
+func (p *process) local(t *testing.T) (address string) {
+	t.Helper()
+	require.Eventually(t, func() bool { // the log comes by another way than the ready line
+		address = regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(p.log.String())
+		return address != ""
+	}, 10*time.Second, 10*time.Millisecond)
+	return address
+}
+
 func (p *process) end(how syscall.Signal) {
 	_ = p.Process.Signal(how)
 	_ = p.Wait()
@@ -106,7 +116,7 @@ func run(t *testing.T, dir string, stdin string, args ...string) (output string,
 	return string(combined), cmd.ProcessState.ExitCode()
 }
 
-func signIn(t *testing.T, base, email, password string) *client.ClientWithResponses {
+func tokenOf(t *testing.T, base, email, password string) string {
 	t.Helper()
 	response, err := http.PostForm(base+"/oauth/token", url.Values{
 		"grant_type": {"password"}, "client_id": {"staff"}, "username": {email}, "password": {password},
@@ -118,9 +128,15 @@ func signIn(t *testing.T, base, email, password string) *client.ClientWithRespon
 	require.Equal(t, 200, response.StatusCode, string(body))
 	var token client.TokenResponse
 	require.NoError(t, json.Unmarshal(body, &token))
+	return token.AccessToken
+}
+
+func signIn(t *testing.T, base, email, password string) *client.ClientWithResponses {
+	t.Helper()
+	token := tokenOf(t, base, email, password)
 	signedIn, err := client.NewClientWithResponses(base, client.WithRequestEditorFn(
 		func(_ context.Context, r *http.Request) error {
-			r.Header.Set("Authorization", "Bearer "+token.AccessToken)
+			r.Header.Set("Authorization", "Bearer "+token)
 			return nil
 		}))
 	require.NoError(t, err)
@@ -137,7 +153,7 @@ func TestFromAnEmptyFolder(t *testing.T) {
 	found := login.FindStringSubmatch(p.ready)
 	require.Len(t, found, 3, p.ready)
 	admin := signIn(t, p.url, found[1], found[2])
-	created, err := admin.CustomerCreateWithResponse(t.Context(), client.CustomerCreate{Name: "Stays"})
+	created, err := admin.CustomerCreateWithResponse(t.Context(), nil, client.CustomerCreate{Name: "Stays"})
 	require.NoError(t, err)
 	require.Equal(t, 201, created.StatusCode(), string(created.Body))
 	require.NotContains(t, p.log.String(), found[2], "the password is not in the log")
@@ -201,16 +217,11 @@ func TestReplicasOnOneDatabaseStartTogether(t *testing.T) {
 	group.Wait()
 	for i, p := range processes {
 		require.NotRegexp(t, login, p.ready, "the password was given")
-		var local string
-		require.Eventually(t, func() bool { // the log comes by another way than the ready line
-			local = regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(p.log.String())
-			return local != ""
-		}, 10*time.Second, 10*time.Millisecond)
 		// A token of one is good for all: they share keys and the public URL.
-		admin := signIn(t, "http://"+local, "root@example.com", "four words are better")
+		admin := signIn(t, "http://"+p.local(t), "root@example.com", "four words are better")
 		_, err := admin.MeGetWithResponse(t.Context())
 		require.NoError(t, err)
-		created, err := admin.CustomerCreateWithResponse(t.Context(), client.CustomerCreate{Name: "n"})
+		created, err := admin.CustomerCreateWithResponse(t.Context(), nil, client.CustomerCreate{Name: "n"})
 		require.NoError(t, err)
 		require.Equal(t, 201, created.StatusCode(), "replica %d: %s", i, created.Body)
 	}

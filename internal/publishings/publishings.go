@@ -21,6 +21,7 @@ import (
 	"github.com/clientele-api/clientele/internal/etag"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/idempotency"
 	"github.com/clientele-api/clientele/internal/mergepatch"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/textfold"
@@ -214,6 +215,9 @@ func Delete(
 		return err
 	}
 	if err := db.New().PublishingDelete(ctx, tx, id, caller.ID); err != nil {
+		return err
+	}
+	if err := idempotency.Erase(ctx, tx, id); err != nil {
 		return err
 	}
 	return record(ctx, tx, "deleted", &row.Publishing, nil)

@@ -3,12 +3,8 @@ package throttle
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/postgres"
@@ -75,9 +71,9 @@ func (g *Guard) count(ctx context.Context, rules []rule, of subject) (counted, e
 		params.ExceptKnowns = append(params.ExceptKnowns, rule.exceptKnown)
 	}
 	var rows []db.AttemptCountRaiseRow
-	err := g.atOnce(ctx, func(pipeline *pipeline) (err error) {
-		if err = db.New().AttemptCountLock(ctx, pipeline, now, params.Keys); err == nil {
-			rows, err = db.New().AttemptCountRaise(ctx, pipeline, params)
+	err := g.atOnce(ctx, func(batch *postgres.Batch) (err error) {
+		if err = db.New().AttemptCountLock(ctx, batch, now, params.Keys); err == nil {
+			rows, err = db.New().AttemptCountRaise(ctx, batch, params)
 		}
 		return err
 	})
@@ -92,67 +88,14 @@ func (g *Guard) count(ctx context.Context, rules []rule, of subject) (counted, e
 
 // atOnce runs statements in one round trip and one transaction, planned to find rows by their keys. At most the last of
 // them may be a query.
-func (g *Guard) atOnce(ctx context.Context, do func(pipeline *pipeline) error) error {
-	pipeline := &pipeline{pool: g.db}
-	err := db.New().AttemptCountPlan(ctx, pipeline)
+func (g *Guard) atOnce(ctx context.Context, do func(batch *postgres.Batch) error) error {
+	batch := postgres.NewBatch(g.db)
+	err := db.New().AttemptCountPlan(ctx, batch)
 	if err == nil {
-		err = do(pipeline)
+		err = do(batch)
 	}
-	if closeErr := pipeline.close(ctx); err == nil {
+	if closeErr := batch.Close(ctx); err == nil {
 		err = closeErr
 	}
 	return postgres.Translate(err)
-}
-
-// pipeline sends the statements that are executed on it together, with the query that follows or when it is closed.
-// PostgreSQL makes one transaction of them, in which each sees what the one before it has waited for.
-type pipeline struct {
-	pool    *postgres.DB
-	batch   pgx.Batch
-	results pgx.BatchResults
-}
-
-// Exec puts off a statement. Its error shows later.
-func (p *pipeline) Exec(_ context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	p.batch.Queue(sql, args...)
-	return pgconn.CommandTag{}, nil
-}
-
-// Query sends all.
-func (p *pipeline) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	if err := p.send(ctx, sql, args); err != nil {
-		return nil, err
-	}
-	return p.results.Query()
-}
-
-// QueryRow sends all, too.
-func (p *pipeline) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	_ = p.send(ctx, sql, args) // the row has the error as well
-	return p.results.QueryRow()
-}
-
-// CopyFrom is refused: rows that are copied cannot be sent together with statements.
-func (p *pipeline) CopyFrom(context.Context, pgx.Identifier, []string, pgx.CopyFromSource) (int64, error) {
-	return 0, errors.ErrUnsupported
-}
-
-func (p *pipeline) send(ctx context.Context, sql string, args []any) error {
-	before := p.batch.Len()
-	p.batch.Queue(sql, args...)
-	p.results = p.pool.SendBatch(ctx, &p.batch)
-	for range before {
-		if _, err := p.results.Exec(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// close sends what was not sent and gives the connection back. Only without an error is the transaction committed.
-func (p *pipeline) close(ctx context.Context) error {
-	if p.results == nil {
-		p.results = p.pool.SendBatch(ctx, &p.batch)
-	}
-	return p.results.Close()
 }

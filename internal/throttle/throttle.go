@@ -68,34 +68,34 @@ func (g *Guard) Attempt(ctx context.Context, realm Realm, login, address string)
 // longer counted elsewhere, and the address is known for the login from now on.
 func (a *Attempt) Succeeded(ctx context.Context) error {
 	g := a.guard
-	return a.noted(ctx, func(ctx context.Context, pipeline *pipeline) error {
-		if err := a.takeBack(ctx, pipeline, g.key(guesses[0], a.subject)); err != nil {
+	return a.noted(ctx, func(ctx context.Context, batch *postgres.Batch) error {
+		if err := a.takeBack(ctx, batch, g.key(guesses[0], a.subject)); err != nil {
 			return err
 		}
-		return db.New().KnownAddressUpsert(ctx, pipeline, g.knownKey(a.subject), g.db.Now().Add(knownMemory))
+		return db.New().KnownAddressUpsert(ctx, batch, g.knownKey(a.subject), g.db.Now().Add(knownMemory))
 	})
 }
 
 // Forget takes the attempt back: what was to be judged was not, for a reason of ours, such as a database that is away.
 func (a *Attempt) Forget(ctx context.Context) error {
-	return a.noted(ctx, func(ctx context.Context, pipeline *pipeline) error {
-		return a.takeBack(ctx, pipeline, nil)
+	return a.noted(ctx, func(ctx context.Context, batch *postgres.Batch) error {
+		return a.takeBack(ctx, batch, nil)
 	})
 }
 
-func (a *Attempt) takeBack(ctx context.Context, pipeline *pipeline, cleared []byte) error {
+func (a *Attempt) takeBack(ctx context.Context, batch *postgres.Batch, cleared []byte) error {
 	var keys [][]byte
 	for key := range a.counted.freeAt {
 		keys = append(keys, []byte(key))
 	}
-	return db.New().AttemptCountTakeBack(ctx, pipeline, cleared, a.counted.at, keys)
+	return db.New().AttemptCountTakeBack(ctx, batch, cleared, a.counted.at, keys)
 }
 
 // noted notes how the attempt ended. A caller who hangs up does not keep it from that.
-func (a *Attempt) noted(ctx context.Context, do func(ctx context.Context, pipeline *pipeline) error) error {
+func (a *Attempt) noted(ctx context.Context, do func(ctx context.Context, batch *postgres.Batch) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	err := a.guard.atOnce(ctx, func(pipeline *pipeline) error { return do(ctx, pipeline) })
+	err := a.guard.atOnce(ctx, func(batch *postgres.Batch) error { return do(ctx, batch) })
 	if err != nil {
 		return fmt.Errorf("noting how an attempt ended: %w", err)
 	}
