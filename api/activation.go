@@ -18,7 +18,7 @@ import (
 // ActivationRequestList lists a customer's activation requests, without what they say.
 func (s *Server) ActivationRequestList(ctx context.Context, request openapi.ActivationRequestListRequestObject) (openapi.ActivationRequestListResponseObject, error) {
 	params := request.Params
-	page, err := activation.List(ctx, s.db, request.CustomerId, FromAPIPage(params.Limit, params.Cursor, params.IncludeTotal))
+	page, err := activation.List(ctx, s.db, reachOf(ctx), request.CustomerId, FromAPIPage(params.Limit, params.Cursor, params.IncludeTotal))
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (s *Server) ActivationRequestCreate(ctx context.Context, request openapi.Ac
 
 // ActivationRequestGet reads an activation request, as JSON or as an unsent mail.
 func (s *Server) ActivationRequestGet(ctx context.Context, request openapi.ActivationRequestGetRequestObject) (openapi.ActivationRequestGetResponseObject, error) {
-	found, err := db.New().ActivationRequestGetOfCustomer(ctx, s.db, request.ActivationRequestId, request.CustomerId)
+	found, err := db.New().ActivationRequestGetOfCustomer(ctx, s.db, request.ActivationRequestId, request.CustomerId, reachOf(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,18 @@ func (s *Server) authenticate(c echo.Context) (*access.Principal, error) {
 	if errors.Is(err, tokens.ErrInvalid) {
 		return nil, fault.InvalidToken(err)
 	}
-	return caller, err
+	if err != nil {
+		return nil, err
+	}
+	if address := requestOf(c.Request().Context()).address; !caller.MayComeFrom(address) {
+		return nil, &fault.Error{
+			Kind: fault.Forbidden, Code: "network_not_allowed", Detail: "The API client may not be used from the address " + address + ".",
+		}
+	}
+	if caller.Kind == access.KindAPIClient {
+		s.clients.Used(c.Request().Context(), caller.ID)
+	}
+	return caller, nil
 }
 
 // lacking is what a refusal is about: the scopes that would let the caller in.

@@ -36,7 +36,7 @@ func (s *Server) PortalBackupGet(ctx context.Context, _ openapi.PortalBackupGetR
 // CustomerBackupList lists the backups that were taken of a customer.
 func (s *Server) CustomerBackupList(ctx context.Context, request openapi.CustomerBackupListRequestObject) (openapi.CustomerBackupListResponseObject, error) {
 	params := request.Params
-	page, err := backups.List(ctx, s.db, request.CustomerId, FromAPIPage(params.Limit, params.Cursor, params.IncludeTotal))
+	page, err := backups.List(ctx, s.db, reachOf(ctx), request.CustomerId, FromAPIPage(params.Limit, params.Cursor, params.IncludeTotal))
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ type archiveAnswer struct {
 func (s *Server) backup(ctx context.Context, customerID uuid.UUID) (*archiveAnswer, error) {
 	answer := &archiveAnswer{request: requestOf(ctx)}
 	if answer.request.head { // which takes nothing, and leaves no record
-		customer, err := db.New().CustomerGet(ctx, s.db, customerID)
+		customer, err := db.New().CustomerGet(ctx, s.db, customerID, reachOf(ctx))
 		answer.name = s.archiveName(customer.Name)
 		return answer, err
 	}

@@ -20,7 +20,7 @@ func (s *Server) CustomerList(ctx context.Context, request openapi.CustomerListR
 	if params.Sort != nil {
 		sort = *params.Sort
 	}
-	page, err := customers.List(ctx, s.db, FromAPICustomerFilter(params, deepObject(ctx, "properties"), s.db.Now()), string(sort),
+	page, err := customers.List(ctx, s.db, s.customerFilter(ctx, params), string(sort),
 		FromAPIPage(params.Limit, params.Cursor, params.IncludeTotal))
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func (s *Server) CustomerCreate(ctx context.Context, request openapi.CustomerCre
 
 // CustomerGet reads a customer.
 func (s *Server) CustomerGet(ctx context.Context, request openapi.CustomerGetRequestObject) (openapi.CustomerGetResponseObject, error) {
-	customer, err := customers.Get(ctx, s.db, request.CustomerId)
+	customer, err := customers.Get(ctx, s.db, reachOf(ctx), request.CustomerId)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (s *Server) CustomerDeactivate(ctx context.Context, request openapi.Custome
 func (s *Server) CustomerDelete(ctx context.Context, request openapi.CustomerDeleteRequestObject) (openapi.CustomerDeleteResponseObject, error) {
 	versions := etag.IfMatch(request.Params.IfMatch)
 	if isSet(request.Params.DryRun) {
-		plan, err := customers.PlanDeletion(ctx, s.db, s.keyring, request.CustomerId, versions)
+		plan, err := customers.PlanDeletion(ctx, s.db, s.keyring, reachOf(ctx), request.CustomerId, versions)
 		if err != nil {
 			return nil, err
 		}
@@ -140,7 +140,7 @@ func (s *Server) CustomerDelete(ctx context.Context, request openapi.CustomerDel
 
 // CustomerDeletionPlanGet says what deleting a customer would do.
 func (s *Server) CustomerDeletionPlanGet(ctx context.Context, request openapi.CustomerDeletionPlanGetRequestObject) (openapi.CustomerDeletionPlanGetResponseObject, error) {
-	plan, err := customers.PlanDeletion(ctx, s.db, s.keyring, request.CustomerId, etag.Versions{})
+	plan, err := customers.PlanDeletion(ctx, s.db, s.keyring, reachOf(ctx), request.CustomerId, etag.Versions{})
 	if err != nil {
 		return nil, err
 	}
@@ -196,6 +196,7 @@ func toAPIDeletionCounts(counts customers.Counts) openapi.DeletionCounts {
 	return openapi.DeletionCounts{
 		Identities: counts.Identities, Sessions: counts.Sessions, Jobs: toAPIJobCounts(counts.Jobs), Files: counts.Files,
 		Bytes: counts.Bytes, Domains: counts.Domains, Publishings: counts.Publishings, Notes: counts.Notes,
+		ApiClients: counts.APIClients,
 	}
 }
 
@@ -204,6 +205,13 @@ func toAPIJobCounts(counts map[string]int64) openapi.JobCounts {
 		New: counts[jobstates.New], Incoming: counts[jobstates.Incoming], Processing: counts[jobstates.Processing],
 		Completed: counts[jobstates.Completed],
 	}
+}
+
+// customerFilter gives which of the customers within reach are meant.
+func (s *Server) customerFilter(ctx context.Context, params openapi.CustomerListParams) customers.Filter {
+	filter := FromAPICustomerFilter(params, deepObject(ctx, "properties"), s.db.Now())
+	filter.Reach = reachOf(ctx)
+	return filter
 }
 
 // FromAPICustomerFilter gives which customers are meant.

@@ -20,7 +20,7 @@ const defaultDomainOrder = "host"
 func (s *Server) DomainList(ctx context.Context, request openapi.DomainListRequestObject) (openapi.DomainListResponseObject, error) {
 	params := request.Params
 	filter := domains.Filter{
-		Query: orEmpty(params.Q), CustomerID: params.CustomerId, Host: params.Host, Scheme: (*string)(params.Scheme),
+		Query: orEmpty(params.Q), CustomerID: params.CustomerId, Host: params.Host, Scheme: (*string)(params.Scheme), Reach: reachOf(ctx),
 		SSLExpiresBefore: params.SslExpiresBefore, TLSProtocol: (*string)(params.TlsProtocol),
 	}
 	page, err := domains.List(ctx, s.db, filter, orDefault((*string)(params.Sort), defaultDomainOrder),
@@ -37,7 +37,7 @@ func (s *Server) DomainList(ctx context.Context, request openapi.DomainListReque
 func (s *Server) CustomerDomainList(ctx context.Context, request openapi.CustomerDomainListRequestObject) (openapi.CustomerDomainListResponseObject, error) {
 	params := request.Params
 	filter := domains.Filter{
-		Query: orEmpty(params.Q), Host: params.Host, Scheme: (*string)(params.Scheme),
+		Query: orEmpty(params.Q), Host: params.Host, Scheme: (*string)(params.Scheme), Reach: reachOf(ctx),
 		SSLExpiresBefore: params.SslExpiresBefore, TLSProtocol: (*string)(params.TlsProtocol),
 	}
 	page, err := domains.ListOfCustomer(ctx, s.db, request.CustomerId, filter, orDefault((*string)(params.Sort), defaultDomainOrder),
@@ -86,7 +86,7 @@ func (s *Server) DomainCreate(ctx context.Context, request openapi.DomainCreateR
 
 // DomainGet reads a domain.
 func (s *Server) DomainGet(ctx context.Context, request openapi.DomainGetRequestObject) (openapi.DomainGetResponseObject, error) {
-	domain, err := db.New().DomainGet(ctx, s.db, request.DomainId)
+	domain, err := db.New().DomainGet(ctx, s.db, request.DomainId, reachOf(ctx))
 	if err != nil {
 		return nil, err
 	}

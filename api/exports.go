@@ -27,7 +27,7 @@ func (s *Server) CustomerExport(ctx context.Context, request openapi.CustomerExp
 	if err != nil {
 		return nil, err
 	}
-	filter := FromAPICustomerFilter(listParams(request.Params), deepObject(ctx, "properties"), s.db.Now())
+	filter := s.customerFilter(ctx, listParams(request.Params))
 	sort := orDefault((*string)(request.Params.Sort), string(openapi.CustomerListParamsSortMinusCreatedAt))
 	return beginExport(ctx, s, exportOf[customers.Customer]{
 		table: table, show: func(c *customers.Customer) any { return ToAPICustomer(*c) }, bom: request.Params.Bom,
@@ -42,7 +42,7 @@ func (s *Server) CustomerExport(ctx context.Context, request openapi.CustomerExp
 func (s *Server) DomainExport(ctx context.Context, request openapi.DomainExportRequestObject) (openapi.DomainExportResponseObject, error) {
 	params := request.Params
 	return s.domainExport(ctx, domains.Filter{
-		Query: orEmpty(params.Q), CustomerID: params.CustomerId, Host: params.Host, Scheme: (*string)(params.Scheme),
+		Query: orEmpty(params.Q), CustomerID: params.CustomerId, Host: params.Host, Scheme: (*string)(params.Scheme), Reach: reachOf(ctx),
 		SSLExpiresBefore: params.SslExpiresBefore, TLSProtocol: (*string)(params.TlsProtocol),
 	}, (*string)(params.Sort), params.Bom, nil)
 }
@@ -53,7 +53,7 @@ func (s *Server) CustomerDomainExport(ctx context.Context, request openapi.Custo
 	return s.domainExport(ctx, domains.Filter{
 		Query: orEmpty(params.Q), Host: params.Host, Scheme: (*string)(params.Scheme),
 		SSLExpiresBefore: params.SslExpiresBefore, TLSProtocol: (*string)(params.TlsProtocol),
-		Descendants: params.IncludeDescendants != nil && *params.IncludeDescendants,
+		Descendants: params.IncludeDescendants != nil && *params.IncludeDescendants, Reach: reachOf(ctx),
 	}, (*string)(params.Sort), params.Bom, &request.CustomerId)
 }
 
@@ -79,7 +79,7 @@ func (s *Server) domainExport(ctx context.Context, filter domains.Filter, sort *
 			title := "domains"
 			if of != nil {
 				filter.CustomerID = of
-				customer, err := exportedCustomer(ctx, snapshot, *of, filter.ManagedBy)
+				customer, err := exportedCustomer(ctx, snapshot, *of, filter)
 				if err != nil {
 					return "", nil, err
 				}
@@ -91,12 +91,12 @@ func (s *Server) domainExport(ctx context.Context, filter domains.Filter, sort *
 	})
 }
 
-// exportedCustomer reads whose domains are exported: a customer that is there and that the login manages, where one is given.
-func exportedCustomer(ctx context.Context, snapshot *exports.Snapshot, id uuid.UUID, manager *uuid.UUID) (db.Customer, error) {
-	if manager == nil {
-		return db.New().CustomerGet(ctx, snapshot, id)
+// exportedCustomer reads whose domains are exported: a customer that is within the filter's reach, or that its manager manages.
+func exportedCustomer(ctx context.Context, snapshot *exports.Snapshot, id uuid.UUID, filter domains.Filter) (db.Customer, error) {
+	if filter.ManagedBy == nil {
+		return db.New().CustomerGet(ctx, snapshot, id, filter.Reach)
 	}
-	row, err := db.New().CustomerGetManaged(ctx, snapshot, id, *manager)
+	row, err := db.New().CustomerGetManaged(ctx, snapshot, id, *filter.ManagedBy)
 	return row.Customer, err
 }
 

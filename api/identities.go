@@ -19,7 +19,7 @@ func (s *Server) IdentityList(ctx context.Context, request openapi.IdentityListR
 	}
 	filter := identities.Filter{
 		Query: orEmpty(params.Q), CustomerID: params.CustomerId, Email: params.Email, Role: (*string)(params.Role),
-		Status: (*string)(params.Status),
+		Status: (*string)(params.Status), Reach: reachOf(ctx),
 	}
 	page, err := identities.List(ctx, s.db, filter, string(sort), FromAPIPage(params.Limit, params.Cursor, params.IncludeTotal))
 	if err != nil {
@@ -33,7 +33,7 @@ func (s *Server) IdentityList(ctx context.Context, request openapi.IdentityListR
 // CustomerIdentityList lists the logins of a customer.
 func (s *Server) CustomerIdentityList(ctx context.Context, request openapi.CustomerIdentityListRequestObject) (openapi.CustomerIdentityListResponseObject, error) {
 	params := request.Params
-	page, err := identities.ListOfCustomer(ctx, s.db, request.CustomerId,
+	page, err := identities.ListOfCustomer(ctx, s.db, reachOf(ctx), request.CustomerId,
 		FromAPIPage(params.Limit, params.Cursor, params.IncludeTotal))
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (s *Server) hashed(ctx context.Context, password *string) (*string, error) 
 
 // IdentityGet reads a login.
 func (s *Server) IdentityGet(ctx context.Context, request openapi.IdentityGetRequestObject) (openapi.IdentityGetResponseObject, error) {
-	identity, err := identities.Get(ctx, s.db, request.CustomerId, request.IdentityId)
+	identity, err := identities.Get(ctx, s.db, reachOf(ctx), request.CustomerId, request.IdentityId)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/bulk"
+	"github.com/clientele-api/clientele/internal/customers"
 	"github.com/clientele-api/clientele/internal/etag"
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/imports"
@@ -96,7 +97,7 @@ func (s *Server) customerThere(ctx context.Context, id *uuid.UUID) error {
 	if id == nil {
 		return nil
 	}
-	_, err := db.New().CustomerFind(ctx, s.db, *id)
+	_, err := db.New().CustomerFind(ctx, s.db, *id, reachOf(ctx))
 	return err
 }
 
@@ -104,8 +105,7 @@ func lockCustomer(ctx context.Context, tx *postgres.Tx, id *uuid.UUID) error {
 	if id == nil {
 		return nil
 	}
-	_, err := db.New().CustomerLockForKeyShare(ctx, tx, *id)
-	return err
+	return customers.LockForKeyShare(ctx, tx, *id)
 }
 
 // importParams are the parameters that both imports have.

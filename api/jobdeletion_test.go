@@ -152,7 +152,7 @@ func TestDeletionBesideJobs(t *testing.T) {
 		// The deletion comes first. It is made to wait after it has the lock, and the other behind it.
 		me := portalUser(t, s, "member")
 		job := jobIn(t, admin, me, "incoming")
-		plan, err := customers.PlanDeletion(t.Context(), s.DB, s.Keyring, me.CustomerID, etag.Versions{})
+		plan, err := customers.PlanDeletion(t.Context(), s.DB, s.Keyring, nil, me.CustomerID, etag.Versions{})
 		require.NoError(t, err)
 		var runs int
 		var deleteErr error
@@ -190,9 +190,9 @@ func besides(t *testing.T, tx *postgres.Tx, name string, me *apitest.Caller, job
 		if err = tx.QueryRow(t.Context(), "SELECT blob_key FROM job_files WHERE job_id = $1", job.Id).Scan(&blob.Key); err != nil {
 			return err
 		}
-		_, err = jobs.PutFile(t.Context(), tx, jobs.Staff(), job.Id, etag.Tags{}, jobs.Received{Kind: jobs.Support, Blob: blob})
+		_, err = jobs.PutFile(t.Context(), tx, jobs.Staff(nil), job.Id, etag.Tags{}, jobs.Received{Kind: jobs.Support, Blob: blob})
 	case "a job that is deleted":
-		err = jobs.Delete(t.Context(), tx, jobs.Staff(), job.Id, etag.Versions{})
+		err = jobs.Delete(t.Context(), tx, jobs.Staff(nil), job.Id, etag.Versions{})
 	default:
 		_, err = jobs.Submit(t.Context(), tx, me.CustomerID, jobs.Submission{Name: "late"})
 	}

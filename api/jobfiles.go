@@ -20,7 +20,7 @@ import (
 // JobFilePut puts a file of a job into its place.
 func (s *Server) JobFilePut(ctx context.Context, request openapi.JobFilePutRequestObject) (openapi.JobFilePutResponseObject, error) {
 	params := request.Params
-	stored, err := s.putJobFile(ctx, jobs.Staff(), request.JobId, etag.IfMatchTags(params.IfMatch), jobs.Upload{
+	stored, err := s.putJobFile(ctx, jobs.Staff(reachOf(ctx)), request.JobId, etag.IfMatchTags(params.IfMatch), jobs.Upload{
 		Kind: string(request.Kind), Content: request.Body, ContentType: request.ContentType,
 		Disposition: orEmpty(params.ContentDisposition), Digest: orEmpty(params.ReprDigest),
 	})
@@ -80,13 +80,13 @@ func (s *Server) putJobFile(
 func (s *Server) JobFileDelete(ctx context.Context, request openapi.JobFileDeleteRequestObject) (openapi.JobFileDeleteResponseObject, error) {
 	tags := etag.IfMatchTags(request.Params.IfMatch)
 	return change(ctx, s, func(tx *postgres.Tx) (openapi.JobFileDeleteResponseObject, error) {
-		return openapi.JobFileDelete204Response{}, jobs.DeleteFile(ctx, tx, jobs.Staff(), request.JobId, string(request.Kind), tags)
+		return openapi.JobFileDelete204Response{}, jobs.DeleteFile(ctx, tx, jobs.Staff(reachOf(ctx)), request.JobId, string(request.Kind), tags)
 	})
 }
 
 // JobFileGet downloads a file of a job.
 func (s *Server) JobFileGet(ctx context.Context, request openapi.JobFileGetRequestObject) (openapi.JobFileGetResponseObject, error) {
-	return s.jobFile(ctx, jobs.Staff(), request.JobId, request.Kind)
+	return s.jobFile(ctx, jobs.Staff(reachOf(ctx)), request.JobId, request.Kind)
 }
 
 // PortalJobFileGet downloads a file of a job of the caller's customer.

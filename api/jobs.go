@@ -17,7 +17,7 @@ const defaultJobOrder = "-created_at"
 func (s *Server) JobList(ctx context.Context, request openapi.JobListRequestObject) (openapi.JobListResponseObject, error) {
 	params := request.Params
 	filter := jobs.Filter{
-		Query: orEmpty(params.Q), Status: (*string)(params.Status), CustomerID: params.CustomerId,
+		Query: orEmpty(params.Q), Status: (*string)(params.Status), CustomerID: params.CustomerId, Reach: reachOf(ctx),
 		CreatedAfter: params.CreatedAfter, CreatedBefore: params.CreatedBefore,
 	}
 	page, err := jobs.List(ctx, s.db, filter, orDefault((*string)(params.Sort), defaultJobOrder),
@@ -35,7 +35,7 @@ func (s *Server) CustomerJobList(ctx context.Context, request openapi.CustomerJo
 	params := request.Params
 	filter := jobs.Filter{
 		Query: orEmpty(params.Q), Status: (*string)(params.Status), CreatedAfter: params.CreatedAfter,
-		CreatedBefore: params.CreatedBefore,
+		CreatedBefore: params.CreatedBefore, Reach: reachOf(ctx),
 	}
 	page, err := jobs.ListOfCustomer(ctx, s.db, request.CustomerId, filter, orDefault((*string)(params.Sort), defaultJobOrder),
 		FromAPIPage(params.Limit, params.Cursor, params.IncludeTotal))
@@ -66,7 +66,7 @@ func (s *Server) JobCreate(ctx context.Context, request openapi.JobCreateRequest
 
 // JobGet reads a job.
 func (s *Server) JobGet(ctx context.Context, request openapi.JobGetRequestObject) (openapi.JobGetResponseObject, error) {
-	job, err := jobs.Get(ctx, s.db, jobs.Staff(), request.JobId)
+	job, err := jobs.Get(ctx, s.db, jobs.Staff(reachOf(ctx)), request.JobId)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (s *Server) JobGet(ctx context.Context, request openapi.JobGetRequestObject
 func (s *Server) JobUpdate(ctx context.Context, request openapi.JobUpdateRequestObject) (openapi.JobUpdateResponseObject, error) {
 	versions, patch := etag.IfMatch(request.Params.IfMatch), FromAPIJobPatch(*request.Body)
 	return change(ctx, s, func(tx *postgres.Tx) (openapi.JobUpdateResponseObject, error) {
-		job, err := jobs.Update(ctx, tx, jobs.Staff(), request.JobId, versions, patch)
+		job, err := jobs.Update(ctx, tx, jobs.Staff(reachOf(ctx)), request.JobId, versions, patch)
 		if err != nil {
 			return nil, err
 		}
@@ -110,7 +110,7 @@ func (s *Server) JobStatusUpdate(ctx context.Context, request openapi.JobStatusU
 func (s *Server) JobDelete(ctx context.Context, request openapi.JobDeleteRequestObject) (openapi.JobDeleteResponseObject, error) {
 	versions := etag.IfMatch(request.Params.IfMatch)
 	return change(ctx, s, func(tx *postgres.Tx) (openapi.JobDeleteResponseObject, error) {
-		return openapi.JobDelete204Response{}, jobs.Delete(ctx, tx, jobs.Staff(), request.JobId, versions)
+		return openapi.JobDelete204Response{}, jobs.Delete(ctx, tx, jobs.Staff(reachOf(ctx)), request.JobId, versions)
 	})
 }
 

@@ -47,7 +47,7 @@ func TestManagingBesideItsEnd(t *testing.T) {
 			}
 		}, 403, 403},
 		"deleted": {func(f family) func(tx *postgres.Tx) error {
-			plan, err := customers.PlanDeletion(t.Context(), s.DB, s.Keyring, f.grandchild.Id, etag.Versions{})
+			plan, err := customers.PlanDeletion(t.Context(), s.DB, s.Keyring, nil, f.grandchild.Id, etag.Versions{})
 			require.NoError(t, err)
 			return func(tx *postgres.Tx) error {
 				return customers.Delete(t.Context(), tx, s.Keyring, f.grandchild.Id, etag.Versions{}, plan.Token)

@@ -156,6 +156,13 @@ var permissions = map[string]string{
 	"operationCancel":         "customers:write domains:write",
 	"operationRefusedRowList": "customers:write domains:write",
 
+	"apiClientList":         "api-clients:read",
+	"apiClientGet":          "api-clients:read",
+	"apiClientCreate":       "api-clients:write",
+	"apiClientUpdate":       "api-clients:write",
+	"apiClientRotateSecret": "api-clients:write",
+	"apiClientDelete":       "api-clients:write",
+
 	"staffList":   "staff:read",
 	"staffGet":    "staff:read",
 	"staffCreate": "staff:write",
@@ -175,6 +182,21 @@ var operatorScopes = append([]string{
 var administratorScopes = append([]string{
 	"terms:write", "backups:write", "webhooks:write", "staff:read", "staff:write", "api-clients:read", "api-clients:write",
 }, operatorScopes...)
+
+// peopleScopes are those that no program can have.
+var peopleScopes = []string{
+	"terms:write", "backups:write", "staff:read", "staff:write", "api-clients:read", "api-clients:write",
+}
+
+// clientScopes are those that a program can have.
+var clientScopes = slices.DeleteFunc(slices.Clone(administratorScopes), func(scope string) bool {
+	return slices.Contains(peopleScopes, scope)
+})
+
+// limitedScopes are those that a program can have which is limited to a customer.
+var limitedScopes = slices.DeleteFunc(slices.Clone(clientScopes), func(scope string) bool {
+	return strings.HasPrefix(scope, "webhooks:")
+})
 
 // knock is somebody at the door: a token, and what it opens.
 type knock struct {
@@ -200,6 +222,11 @@ func (k knock) answer(permission string) string {
 		return ""
 	case k.refusal != "":
 		return k.refusal
+	case k.kind == access.KindAPIClient && permission == anyCaller:
+		return ""
+	case k.kind == access.KindAPIClient && (!strings.Contains(permission, ":") || slices.Contains(peopleScopes, permission)):
+		return "wrong_kind_of_caller"
+	case k.kind == access.KindAPIClient:
 	case k.kind != "" && k.kind != access.KindIdentity:
 		return "wrong_kind_of_caller"
 	case permission == anyIdentity && k.kind == "", permission != anyIdentity && permission != anyCaller && k.kind != "":
@@ -220,8 +247,13 @@ func (k knock) answer(permission string) string {
 func knocks(t *testing.T, s *apitest.Server) []knock {
 	t.Helper()
 	admin := s.Staff(t, access.Administrator)
+	customer := admin.Customer(t, nil)
+	client := admin.APIClient(t, apitest.Fields{"scopes": limitedScopes, "customer_id": customer.Id})
 	issue := func(kind string, scopes ...string) string {
 		principal := &access.Principal{Kind: kind, ID: admin.ID, Name: "Test", SessionID: uuid.Must(uuid.NewV7()), Epoch: 1}
+		if kind == access.KindAPIClient {
+			principal.ID = client.ID
+		}
 		for _, scope := range scopes {
 			principal.Scopes = append(principal.Scopes, access.Scope(scope))
 		}
@@ -245,6 +277,13 @@ func knocks(t *testing.T, s *apitest.Server) []knock {
 		{name: "operator", token: signIn(t, s, s.Staff(t, access.Operator).Email).AccessToken, scopes: operatorScopes},
 		{name: "administrator", token: signIn(t, s, admin.Email).AccessToken, scopes: administratorScopes},
 		{name: "no scope", token: issue(access.KindStaff)},
+		{name: "client without a scope", kind: access.KindAPIClient, token: issue(access.KindAPIClient)},
+		{name: "client with all scopes there are", kind: access.KindAPIClient,
+			token: issue(access.KindAPIClient, administratorScopes...), scopes: administratorScopes},
+		{name: "limited client", kind: access.KindAPIClient, token: client.Granted(t, "").AccessToken, scopes: limitedScopes},
+	}
+	for _, scope := range clientScopes {
+		all = append(all, knock{name: "client:" + scope, kind: access.KindAPIClient, token: issue(access.KindAPIClient, scope), scopes: []string{scope}})
 	}
 	for _, scope := range administratorScopes {
 		all = append(all, knock{name: scope + " alone", token: issue(access.KindStaff, scope), scopes: []string{scope}})
@@ -347,10 +386,16 @@ func TestWhatIsOpenToAnybody(t *testing.T) {
 
 func TestScopesOfTheContract(t *testing.T) {
 	t.Parallel()
-	known := map[string][]string{access.KindStaff: administratorScopes, access.KindIdentity: {"portal"}}
+	known := map[string][]string{
+		access.KindStaff: administratorScopes, access.KindIdentity: {"portal"}, access.KindAPIClient: clientScopes,
+	}
 	for scheme, scopes := range known {
-		offered := document().Components.SecuritySchemes[scheme].Value.Flows.Password.Scopes
-		require.ElementsMatch(t, scopes, slices.Collect(maps.Keys(offered)))
+		flows := document().Components.SecuritySchemes[scheme].Value.Flows
+		offered := flows.Password
+		if offered == nil {
+			offered = flows.ClientCredentials
+		}
+		require.ElementsMatch(t, scopes, slices.Collect(maps.Keys(offered.Scopes)))
 	}
 	for _, operation := range apitest.Contract().Operations() {
 		for _, requirement := range operation.Requirements {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/apiclients"
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/identities"
 	"github.com/clientele-api/clientele/internal/passwords"
@@ -21,13 +22,20 @@ func (s *Server) MeGet(ctx context.Context, _ openapi.MeGetRequestObject) (opena
 		Kind: caller.Kind, Id: caller.ID, SessionId: &caller.SessionID, TokenExpiresAt: caller.ExpiresAt,
 		Scopes: convert(caller.Scopes, func(s access.Scope) string { return string(s) }),
 	}
-	if caller.Kind == access.KindIdentity {
-		identity, err := identities.Get(ctx, s.db, caller.CustomerID, caller.ID)
+	switch caller.Kind {
+	case access.KindIdentity:
+		identity, err := identities.Get(ctx, s.db, nil, caller.CustomerID, caller.ID)
 		if err != nil {
 			return nil, gone(err)
 		}
 		me.Name, me.Email, me.Role, me.CustomerId = identity.Name, &identity.Email, &identity.Role, &identity.CustomerID
-	} else {
+	case access.KindAPIClient:
+		client, err := apiclients.Get(ctx, s.db, caller.ID)
+		if err != nil {
+			return nil, gone(err)
+		}
+		me.Name, me.CustomerId = client.Name, client.CustomerID
+	default:
 		account, err := staff.Get(ctx, s.db, caller.ID)
 		if err != nil {
 			return nil, gone(err)

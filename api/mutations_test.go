@@ -79,6 +79,7 @@ func aimAt(t *testing.T, s *apitest.Server, admin *apitest.Caller, operation *co
 		"identity_id":           admin.Identity(t, customer.Id, nil).Id.String(),
 		"session_id":            uuid.NewString(), // its owner is somebody else
 		"staff_id":              s.Staff(t, access.Viewer).ID.String(),
+		"api_client_id":         admin.APIClient(t, nil).ID.String(),
 	}
 	item := document().Paths.Value(operation.Path)
 	aimed := target{Operation: operation, operation: item.GetOperation(operation.Method)}
@@ -280,6 +281,8 @@ func wrongStrings(schema *openapi3.Schema) (values []string) {
 		values = append(values, "nobody", "@example.com", "a@b@c", "Ada <ada@example.com>", "a b@example.com", "ada@example.com\n")
 	case "cursor":
 		values = append(values, "!", "e30", "bnVsbA", "W10", "eyJsIjoiIiwicCI6bnVsbH0")
+	case "network":
+		values = append(values, "here", "10.0.0.0/33", "10.0.0", "10.0.0.0/08", "::ffff:10.0.0.0/104", "fe80::1%eth0", " 10.0.0.0/8")
 	case "line":
 		values = append(values, " ", "two\nlines", "tab\there", "\u0085")
 	case "new-password":

@@ -12,7 +12,7 @@ import (
 // NoteList lists the notes about a customer.
 func (s *Server) NoteList(ctx context.Context, request openapi.NoteListRequestObject) (openapi.NoteListResponseObject, error) {
 	params := request.Params
-	page, err := notes.List(ctx, s.db, request.CustomerId, FromAPIPage(params.Limit, params.Cursor, params.IncludeTotal))
+	page, err := notes.List(ctx, s.db, reachOf(ctx), request.CustomerId, FromAPIPage(params.Limit, params.Cursor, params.IncludeTotal))
 	if err != nil {
 		return nil, err
 	}

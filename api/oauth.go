@@ -6,6 +6,7 @@ import (
 
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/apiclients"
 	"github.com/clientele-api/clientele/internal/sessions"
 	"github.com/clientele-api/clientele/internal/tokens"
 )
@@ -25,7 +26,7 @@ func (s *Server) TokenCreate(ctx context.Context, request openapi.TokenCreateReq
 	return openapi.TokenCreate200JSONResponse{
 		Body: openapi.TokenResponse{
 			AccessToken: grant.AccessToken, TokenType: openapi.TokenResponseTokenTypeBearer,
-			ExpiresIn: int32(tokens.Lifetime.Seconds()), RefreshToken: grant.RefreshToken,
+			ExpiresIn: int32(grant.Expires.Seconds()), RefreshToken: grant.RefreshToken,
 			RefreshTokenExpiresIn: int32(grant.RefreshExpires.Seconds()), Scope: tokens.JoinScopes(grant.Scopes),
 		},
 		Headers: openapi.TokenCreate200ResponseHeaders{CacheControl: noStore},
@@ -33,12 +34,15 @@ func (s *Server) TokenCreate(ctx context.Context, request openapi.TokenCreateReq
 }
 
 func (s *Server) grant(ctx context.Context, body openapi.TokenRequest) (sessions.Grant, error) {
-	client, known := knownClient(ctx, body.ClientId)
+	client, known := saidClient(ctx, body.ClientId, body.ClientSecret)
 	if !known {
-		return sessions.Grant{}, errUnknownClient
+		return sessions.Grant{}, apiclients.ErrUnknown()
 	}
 	if name := repeated(ctx); name != "" {
 		return sessions.Grant{}, invalidRequest("The parameter " + name + " is there more than once.")
+	}
+	if !sessions.IsClient(client.ID) {
+		return s.clientGrant(ctx, client, body)
 	}
 	// A parameter without a value counts as absent (RFC 6749, section 3.2).
 	scope, username, password, refresh := orEmpty(body.Scope), orEmpty(body.Username), orEmpty(body.Password), orEmpty(body.RefreshToken)
@@ -48,25 +52,53 @@ func (s *Server) grant(ctx context.Context, body openapi.TokenRequest) (sessions
 			return sessions.Grant{}, invalidRequest("The parameters username and password are needed.")
 		}
 		return s.sessions.SignIn(ctx, sessions.SignIn{
-			Client: client, Email: username, Password: password, Scope: scope,
+			Client: client.ID, Email: username, Password: password, Scope: scope,
 			UserAgent: requestOf(ctx).http.UserAgent(), Address: requestOf(ctx).address,
 		})
 	case "refresh_token":
 		if refresh == "" {
 			return sessions.Grant{}, invalidRequest("The parameter refresh_token is needed.")
 		}
-		return s.sessions.Refresh(ctx, client, refresh, scope)
-	case "":
-		return sessions.Grant{}, invalidRequest("The parameter grant_type is needed.")
+		return s.sessions.Refresh(ctx, client.ID, refresh, scope)
+	case clientCredentials:
+		return sessions.Grant{}, unauthorizedClient("People sign in through " + client.ID + "; programs have a client of their own.")
 	}
-	return sessions.Grant{}, &sessions.Error{
-		Code: "unsupported_grant_type", Description: "The grant types are password and refresh_token.",
+	return sessions.Grant{}, noGrantType(body.GrantType)
+}
+
+// clientGrant gives a program a token. Who it is is judged first, as RFC 6749, section 5.2, has it.
+func (s *Server) clientGrant(ctx context.Context, client apiclients.Credentials, body openapi.TokenRequest) (sessions.Grant, error) {
+	if body.GrantType == clientCredentials {
+		return s.clients.Grant(ctx, client, orEmpty(body.Scope))
 	}
+	if _, err := s.clients.Authenticate(ctx, client); err != nil {
+		return sessions.Grant{}, err
+	}
+	switch body.GrantType {
+	case "password", "refresh_token":
+		return sessions.Grant{}, unauthorizedClient("An API client gets tokens with grant_type=client_credentials.")
+	}
+	return sessions.Grant{}, noGrantType(body.GrantType)
+}
+
+const clientCredentials = "client_credentials"
+
+func noGrantType(said string) error {
+	if said == "" {
+		return invalidRequest("The parameter grant_type is needed.")
+	}
+	return &sessions.Error{
+		Code: "unsupported_grant_type", Description: "The grant types are password, refresh_token and client_credentials.",
+	}
+}
+
+func unauthorizedClient(description string) error {
+	return &sessions.Error{Code: "unauthorized_client", Description: description}
 }
 
 func refusedGrant(refused *sessions.Error) openapi.TokenCreateResponseObject {
 	body := openapi.OAuthError{Error: refused.Code, ErrorDescription: refused.Description}
-	if refused.Code == errUnknownClient.Code {
+	if refused.Code == invalidClient {
 		return openapi.TokenCreate401JSONResponse{
 			Body: body,
 			Headers: openapi.TokenCreate401ResponseHeaders{
@@ -81,53 +113,67 @@ func refusedGrant(refused *sessions.Error) openapi.TokenCreateResponseObject {
 
 // TokenRevoke ends the session of a token.
 func (s *Server) TokenRevoke(ctx context.Context, request openapi.TokenRevokeRequestObject) (openapi.TokenRevokeResponseObject, error) {
-	if _, known := knownClient(ctx, request.Body.ClientId); !known {
+	err := s.revoke(ctx, *request.Body)
+	var refused *sessions.Error
+	if !errors.As(err, &refused) {
+		return openapi.TokenRevoke200JSONResponse{}, err
+	}
+	body := openapi.OAuthError{Error: refused.Code, ErrorDescription: refused.Description}
+	if refused.Code == invalidClient {
 		return openapi.TokenRevoke401JSONResponse{
-			Body:    openapi.OAuthError{Error: errUnknownClient.Code, ErrorDescription: errUnknownClient.Description},
-			Headers: openapi.TokenRevoke401ResponseHeaders{WWWAuthenticate: basicChallenge},
+			Body: body, Headers: openapi.TokenRevoke401ResponseHeaders{WWWAuthenticate: basicChallenge},
 		}, nil
 	}
-	if name := repeated(ctx); name != "" {
-		return openapi.TokenRevoke400JSONResponse{
-			Error: "invalid_request", ErrorDescription: "The parameter " + name + " is there more than once.",
-		}, nil
-	}
-	if request.Body.Token == "" {
-		return openapi.TokenRevoke400JSONResponse{
-			Error: "invalid_request", ErrorDescription: "The parameter token is missing.",
-		}, nil
-	}
-	if err := s.sessions.Revoke(ctx, request.Body.Token); err != nil {
-		return nil, err
-	}
-	return openapi.TokenRevoke200JSONResponse{}, nil
+	return openapi.TokenRevoke400JSONResponse(body), nil
 }
 
-const basicChallenge = `Basic realm="clientele"`
+func (s *Server) revoke(ctx context.Context, body openapi.RevocationRequest) error {
+	client, known := saidClient(ctx, body.ClientId, body.ClientSecret)
+	if !known {
+		return apiclients.ErrUnknown()
+	}
+	if name := repeated(ctx); name != "" {
+		return invalidRequest("The parameter " + name + " is there more than once.")
+	}
+	if body.Token == "" {
+		return invalidRequest("The parameter token is missing.")
+	}
+	if sessions.IsClient(client.ID) {
+		return s.sessions.Revoke(ctx, body.Token)
+	}
+	found, err := s.clients.Authenticate(ctx, client)
+	if err != nil {
+		return err
+	}
+	return s.sessions.RevokeOfClient(ctx, found.ID, body.Token)
+}
 
-var errUnknownClient = &sessions.Error{Code: "invalid_client", Description: "The client is unknown; staff signs in with client_id=staff, customers with client_id=portal."}
+const (
+	basicChallenge = `Basic realm="clientele"`
+	invalidClient  = "invalid_client" // the code that is answered with 401
+)
 
 func invalidRequest(description string) error {
 	return &sessions.Error{Code: "invalid_request", Description: description}
 }
 
-// knownClient lets the public clients through, named in the form or as the user of HTTP Basic without a password, and
-// tells which it is.
-func knownClient(ctx context.Context, formClient *string) (string, bool) {
-	client := orEmpty(formClient)
+// saidClient gives the client that a caller says to be, in the form or by HTTP Basic, and its secret. It is not known when
+// the two contradict each other, nor when a public client comes with a secret, which it has not.
+func saidClient(ctx context.Context, formID, formSecret *string) (client apiclients.Credentials, known bool) {
+	client = apiclients.Credentials{ID: orEmpty(formID), Secret: orEmpty(formSecret), Address: requestOf(ctx).address}
 	if user, password, found := requestOf(ctx).http.BasicAuth(); found {
-		if password != "" || client != "" && client != user {
-			return "", false
+		if client.ID != "" && client.ID != user || client.Secret != "" && client.Secret != password {
+			return client, false
 		}
-		client = user
+		client.ID, client.Secret = user, password
 	}
-	return client, sessions.IsClient(client)
+	return client, client.ID != "" && (!sessions.IsClient(client.ID) || client.Secret == "")
 }
 
 // formParameters are the parameters of RFC 6749 and RFC 7009 that are known here. Others are ignored, however often
 // they are there.
 var formParameters = []string{
-	"grant_type", "client_id", "username", "password", "refresh_token", "scope", "token", "token_type_hint",
+	"grant_type", "client_id", "client_secret", "username", "password", "refresh_token", "scope", "token", "token_type_hint",
 }
 
 // repeated names a parameter that is there more than once, which RFC 6749, section 3.2, refuses; "" for none.
@@ -165,11 +211,16 @@ func (s *Server) AuthorizationServerMetadataGet(
 		JwksUri:                                issuer + "/.well-known/jwks.json",
 		ScopesSupported:                        convert(access.Scopes(), func(s access.Scope) string { return string(s) }),
 		ResponseTypesSupported:                 []string{},
-		GrantTypesSupported:                    []string{"password", "refresh_token"},
-		TokenEndpointAuthMethodsSupported:      []string{"none"},
-		RevocationEndpointAuthMethodsSupported: []string{"none"},
+		GrantTypesSupported:                    []string{"password", "refresh_token", clientCredentials},
+		TokenEndpointAuthMethodsSupported:      clientAuthentication(),
+		RevocationEndpointAuthMethodsSupported: clientAuthentication(),
 		ServiceDocumentation:                   issuer + "/docs",
 	}, nil
+}
+
+// clientAuthentication gives how clients say who they are, as RFC 8414 names it: public ones not at all.
+func clientAuthentication() []string {
+	return []string{"none", "client_secret_basic", "client_secret_post"}
 }
 
 // JwksGet gives the keys that access tokens are signed with.

@@ -23,6 +23,7 @@ import (
 // CustomerBulkDelete plans the deletion of many customers, or begins with it once it is confirmed.
 func (s *Server) CustomerBulkDelete(ctx context.Context, request openapi.CustomerBulkDeleteRequestObject) (openapi.CustomerBulkDeleteResponseObject, error) {
 	selection := FromAPICustomerBulkDelete(*request.Body)
+	selection.Filter.Reach = reachOf(ctx)
 	if isSet(request.Params.DryRun) {
 		plan, err := s.cleanup.Plan(ctx, selection)
 		if err != nil {

@@ -44,7 +44,7 @@ func (s *Server) PortalProfileUpdate(ctx context.Context, request openapi.Portal
 // change.
 func (s *Server) PortalPasswordUpdate(ctx context.Context, request openapi.PortalPasswordUpdateRequestObject) (openapi.PortalPasswordUpdateResponseObject, error) {
 	caller := callerOf(ctx)
-	identity, err := identities.Get(ctx, s.db, caller.CustomerID, caller.ID)
+	identity, err := identities.Get(ctx, s.db, nil, caller.CustomerID, caller.ID)
 	if err != nil {
 		return nil, gone(err)
 	}

@@ -99,7 +99,7 @@ func (s *Server) CustomerPublishingList(ctx context.Context, request openapi.Cus
 	filter := publishings.Filter{
 		Query: orEmpty(params.Q), Kind: params.Kind, State: (*string)(params.State), IdentityID: params.IdentityId,
 	}
-	page, err := publishings.ListOfCustomer(ctx, s.db, request.CustomerId, filter,
+	page, err := publishings.ListOfCustomer(ctx, s.db, reachOf(ctx), request.CustomerId, filter,
 		orDefault((*string)(params.Sort), defaultPublishingOrder), FromAPIPage(params.Limit, params.Cursor, params.IncludeTotal))
 	if err != nil {
 		return nil, err

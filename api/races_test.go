@@ -102,7 +102,7 @@ func TestPasswordBesideDeletion(t *testing.T) {
 	t.Parallel()
 	s := apitest.New(t)
 	me := portalUser(t, s, "member")
-	plan, err := customers.PlanDeletion(t.Context(), s.DB, s.Keyring, me.CustomerID, etag.Versions{})
+	plan, err := customers.PlanDeletion(t.Context(), s.DB, s.Keyring, nil, me.CustomerID, etag.Versions{})
 	require.NoError(t, err)
 	var session uuid.UUID
 	require.NoError(t, s.DB.QueryRow(t.Context(), "SELECT id FROM sessions WHERE identity_id = $1", me.ID).Scan(&session))
@@ -223,7 +223,7 @@ func TestWritingBesideTheDeletionOfACustomer(t *testing.T) {
 	at := ownPublishings + "/" + me.Publishing(t, nil).Id.String()
 	answers := make([]*apitest.Response, 3)
 	holding(t, s, func(tx *postgres.Tx) error {
-		if _, err := db.New().CustomerGetForUpdate(t.Context(), tx, me.CustomerID); err != nil {
+		if _, err := db.New().CustomerGetForUpdate(t.Context(), tx, me.CustomerID, nil); err != nil {
 			return err
 		}
 		return db.New().CustomerDeleteAll(t.Context(), tx, []uuid.UUID{me.CustomerID})

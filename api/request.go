@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/google/uuid"
+
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/contract"
 	"github.com/clientele-api/clientele/internal/idempotency"
@@ -45,7 +47,10 @@ func callerOf(ctx context.Context) *access.Principal {
 	return caller
 }
 
-// change says who changes something on this request.
+// reachOf gives the customer that the caller is limited to, with those below it, for the queries to go by; nil for no limit.
+func reachOf(ctx context.Context) *uuid.UUID { return callerOf(ctx).Reach() }
+
+// change says who changes something on this request, and how far that one reaches.
 func (r *request) change() postgres.Change {
 	if r.caller == nil && r.operation != nil && r.operation.IsPublic() {
 		// Who it is the rules find out, by what was sent.
@@ -56,5 +61,6 @@ func (r *request) change() postgres.Change {
 	}
 	return postgres.Change{
 		RequestID: r.id, Actor: postgres.Actor{Kind: r.caller.Kind, ID: &r.caller.ID, Name: r.caller.Name},
+		Reach: r.caller.Reach(),
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/activation"
+	"github.com/clientele-api/clientele/internal/apiclients"
 	"github.com/clientele-api/clientele/internal/backups"
 	"github.com/clientele-api/clientele/internal/blobs"
 	"github.com/clientele-api/clientele/internal/cleanup"
@@ -65,6 +66,7 @@ type Server struct {
 	keeper        *idempotency.Keeper
 	activation    *activation.Service
 	operations    *operations.Service
+	clients       *apiclients.Service
 	cleanup       *cleanup.Service
 	blobs         *blobs.Store
 	exports       *exports.Snapshots
@@ -92,6 +94,7 @@ func New(options Options) (http.Handler, error) {
 	s.cleanup = cleanup.New(options.DB, options.Keyring, options.Operations)
 	s.guard = throttle.New(options.DB, options.Keyring)
 	s.keeper = idempotency.NewKeeper(options.DB, options.Keyring)
+	s.clients = apiclients.New(options.DB, options.Authority, s.guard, options.Log)
 	s.sessions = sessions.New(options.DB, options.Authority, options.Hasher, s.guard)
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true

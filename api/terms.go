@@ -127,7 +127,7 @@ func (s *Server) document(ctx context.Context, of db.Terms) (*termsDocument, err
 // CustomerTermsAcceptanceList lists what a customer has accepted.
 func (s *Server) CustomerTermsAcceptanceList(ctx context.Context, request openapi.CustomerTermsAcceptanceListRequestObject) (openapi.CustomerTermsAcceptanceListResponseObject, error) {
 	params := request.Params
-	page, err := terms.ListAcceptances(ctx, s.db, request.CustomerId, FromAPIPage(params.Limit, params.Cursor, params.IncludeTotal))
+	page, err := terms.ListAcceptances(ctx, s.db, reachOf(ctx), request.CustomerId, FromAPIPage(params.Limit, params.Cursor, params.IncludeTotal))
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,9 @@
 SELECT * FROM activation_requests WHERE id = $1;
 
 -- name: ActivationRequestGetOfCustomer :one
-SELECT * FROM activation_requests WHERE id = $1 AND customer_id = $2;
+SELECT * FROM activation_requests
+WHERE id = @id AND customer_id = @customer_id
+    AND (sqlc.narg(reach)::uuid IS NULL OR reaches(sqlc.narg(reach)::uuid, customer_id));
 
 -- name: ActivationRequestGetForUpdate :one
 SELECT * FROM activation_requests WHERE id = $1 AND customer_id = $2 FOR UPDATE;

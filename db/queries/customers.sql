@@ -1,8 +1,12 @@
+-- Where a query takes a reach, that is the customer that the caller is limited to, with those below it: what lies elsewhere
+-- is not there. Null is no limit.
+
 -- name: CustomerGet :one
-SELECT * FROM customers WHERE id = $1;
+SELECT * FROM customers WHERE id = @id AND (sqlc.narg(reach)::uuid IS NULL OR reaches(sqlc.narg(reach)::uuid, id));
 
 -- name: CustomerGetForNoKeyUpdate :one
-SELECT * FROM customers WHERE id = $1 FOR NO KEY UPDATE;
+SELECT * FROM customers WHERE id = @id AND (sqlc.narg(reach)::uuid IS NULL OR reaches(sqlc.narg(reach)::uuid, id))
+FOR NO KEY UPDATE;
 
 -- name: CustomerGetForShareByIdentity :one
 -- For whatever depends on the customer's status and does not change it.
@@ -11,14 +15,17 @@ WHERE customers.id = (SELECT identities.customer_id FROM identities WHERE identi
 
 -- name: CustomerGetForShare :one
 -- As above, for whoever knows the customer.
-SELECT * FROM customers WHERE id = $1 FOR SHARE;
+SELECT * FROM customers WHERE id = @id AND (sqlc.narg(reach)::uuid IS NULL OR reaches(sqlc.narg(reach)::uuid, id))
+FOR SHARE;
 
 -- name: CustomerGetForUpdate :one
-SELECT * FROM customers WHERE id = $1 FOR UPDATE;
+SELECT * FROM customers WHERE id = @id AND (sqlc.narg(reach)::uuid IS NULL OR reaches(sqlc.narg(reach)::uuid, id))
+FOR UPDATE;
 
 -- name: CustomerLockForKeyShare :one
 -- For whoever adds something that belongs to the customer.
-SELECT id FROM customers WHERE id = $1 FOR KEY SHARE;
+SELECT id FROM customers WHERE id = @id AND (sqlc.narg(reach)::uuid IS NULL OR reaches(sqlc.narg(reach)::uuid, id))
+FOR KEY SHARE;
 
 -- name: CustomerInsert :one
 INSERT INTO customers (id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id,
@@ -63,7 +70,7 @@ SELECT pg_advisory_xact_lock(4119251);
 
 -- name: CustomerFind :one
 -- No row when there is no such customer.
-SELECT id FROM customers WHERE id = $1;
+SELECT id FROM customers WHERE id = @id AND (sqlc.narg(reach)::uuid IS NULL OR reaches(sqlc.narg(reach)::uuid, id));
 
 -- name: CustomerGetWithActivity :one
 -- With its acceptance of the current terms, null where there is none.
@@ -74,7 +81,7 @@ LEFT JOIN customer_activity ON customer_activity.customer_id = customers.id
 LEFT JOIN terms_acceptances ON terms_acceptances.customer_id = customers.id AND terms_acceptances.is_first
     AND terms_acceptances.terms_id = (SELECT newest.id FROM terms newest ORDER BY newest.version DESC LIMIT 1)
 LEFT JOIN terms ON terms.id = terms_acceptances.terms_id
-WHERE customers.id = $1;
+WHERE customers.id = @id AND (sqlc.narg(reach)::uuid IS NULL OR reaches(sqlc.narg(reach)::uuid, customers.id));
 
 -- name: CustomerSetStatus :one
 UPDATE customers SET status = @status, invited_at = @invited_at, updated_at = @updated_at, version = version + 1
@@ -93,25 +100,44 @@ INSERT INTO customers (id, name, email, phone, company, address, comments, modul
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19);
 
 -- name: CustomerFindByKeys :many
--- Those that have one of the ids or of the external ids.
-SELECT id, external_id, parent_id FROM customers WHERE id = ANY (@ids::uuid[])
-UNION
-SELECT id, external_id, parent_id FROM customers WHERE external_id = ANY (@external_ids::text[]);
+-- Those that have one of the ids or of the external ids, and whether they are within reach.
+SELECT found.id, found.external_id, found.parent_id,
+    (sqlc.narg(reach)::uuid IS NULL OR reaches(sqlc.narg(reach)::uuid, found.id))::boolean AS reached
+FROM (
+    SELECT id, external_id, parent_id FROM customers WHERE id = ANY (@ids::uuid[])
+    UNION
+    SELECT id, external_id, parent_id FROM customers WHERE external_id = ANY (@external_ids::text[])
+) AS found;
 
 -- name: CustomerListForNoKeyUpdate :many
-SELECT * FROM customers WHERE id = ANY (@ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
+SELECT * FROM customers
+WHERE id = ANY (@ids::uuid[]) AND (sqlc.narg(reach)::uuid IS NULL OR reaches(sqlc.narg(reach)::uuid, id))
+ORDER BY id FOR NO KEY UPDATE;
 
 -- name: CustomerListForUpdate :many
-SELECT * FROM customers WHERE id = ANY (@ids::uuid[]) ORDER BY id FOR UPDATE;
+SELECT * FROM customers
+WHERE id = ANY (@ids::uuid[]) AND (sqlc.narg(reach)::uuid IS NULL OR reaches(sqlc.narg(reach)::uuid, id))
+ORDER BY id FOR UPDATE;
 
 -- name: CustomerLevels :many
 -- On which level of the hierarchy each of the customers is, those at the top on the first.
 WITH RECURSIVE line AS (
-    SELECT customers.id AS start, customers.parent_id, 1 AS level FROM customers WHERE customers.id = ANY (@ids::uuid[])
+    SELECT customers.id AS start, customers.parent_id, 1 AS level FROM customers
+    WHERE customers.id = ANY (@ids::uuid[])
+        AND (sqlc.narg(reach)::uuid IS NULL OR reaches(sqlc.narg(reach)::uuid, customers.id))
     UNION ALL
     SELECT line.start, above.parent_id, line.level + 1 FROM customers above JOIN line ON above.id = line.parent_id
 )
 SELECT start AS id, max(level)::integer AS level FROM line GROUP BY start;
+
+-- name: CustomerLines :many
+-- Each of the customers with itself and all above it.
+WITH RECURSIVE line AS (
+    SELECT customers.id AS start, customers.id, customers.parent_id FROM customers WHERE customers.id = ANY (@ids::uuid[])
+    UNION ALL
+    SELECT line.start, above.id, above.parent_id FROM customers above JOIN line ON above.id = line.parent_id
+)
+SELECT start AS id, array_agg(line.id)::uuid[] AS line FROM line GROUP BY start;
 
 -- name: CustomerDeleteAll :exec
 DELETE FROM customers WHERE id = ANY (@ids::uuid[]);

@@ -1,8 +1,9 @@
 -- name: DomainGet :one
-SELECT * FROM domains WHERE id = $1;
+SELECT * FROM domains WHERE id = @id AND (sqlc.narg(reach)::uuid IS NULL OR reaches(sqlc.narg(reach)::uuid, customer_id));
 
 -- name: DomainGetForUpdate :one
-SELECT * FROM domains WHERE id = $1 FOR UPDATE;
+SELECT * FROM domains WHERE id = @id AND (sqlc.narg(reach)::uuid IS NULL OR reaches(sqlc.narg(reach)::uuid, customer_id))
+FOR UPDATE;
 
 -- name: DomainInsert :one
 INSERT INTO domains (id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection,

@@ -1,8 +1,15 @@
 -- name: EventInsert :exec
+-- With the customer and all above it as its ancestors, and those that it had besides.
+WITH RECURSIVE line AS (
+    SELECT customers.id, customers.parent_id FROM customers WHERE customers.id = sqlc.narg(customer_id)::uuid
+    UNION ALL
+    SELECT above.id, above.parent_id FROM customers above JOIN line ON above.id = line.parent_id
+)
 INSERT INTO events (id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name,
-    request_id, at, data)
-VALUES (@id, @type, @resource_kind, @resource_id, @version, @customer_id, @actor_kind, @actor_id, @actor_name,
-    @request_id, @at, @data);
+    request_id, at, data, ancestors)
+SELECT @id::uuid, @type::text, @resource_kind::text, @resource_id::uuid, @version::bigint, sqlc.narg(customer_id)::uuid,
+    @actor_kind::text, sqlc.narg(actor_id)::uuid, @actor_name::text, sqlc.narg(request_id)::text, @at::timestamptz,
+    sqlc.narg(data)::json, @ancestors::uuid[] || ARRAY(SELECT line.id FROM line);
 
 -- name: EventListByPosition :many
 SELECT * FROM events
@@ -10,9 +17,20 @@ WHERE position > @after_position::bigint AND resource_kind = ANY (@resource_kind
 ORDER BY position
 LIMIT @row_limit;
 
+-- name: EventListByPositionWithin :many
+-- Those alone that were of the customer, or of one below it. A query of its own, so that it has its own plans.
+SELECT * FROM events
+WHERE position > @after_position::bigint AND resource_kind = ANY (@resource_kinds::text[])
+    AND ancestors <> '{}' AND ancestors @> ARRAY[@reach::uuid]
+ORDER BY position
+LIMIT @row_limit;
+
 -- name: EventListByCustomer :many
 SELECT * FROM events
 WHERE customer_id = @customer_id AND sequence < @before_sequence AND resource_kind = ANY (@resource_kinds::text[])
+    AND (sqlc.narg(reach)::uuid IS NULL OR ancestors @> ARRAY[sqlc.narg(reach)::uuid]
+        AND (reaches(sqlc.narg(reach)::uuid, @customer_id)
+            OR NOT EXISTS (SELECT FROM customers WHERE customers.id = @customer_id)))
 ORDER BY sequence DESC
 LIMIT @row_limit;
 
@@ -59,8 +77,8 @@ WHERE events.sequence = unplaced.sequence;
 
 -- name: EventCopy :copyfrom
 INSERT INTO events (id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name,
-    request_id, at, data)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+    request_id, at, data, ancestors)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
 
 -- name: EventRestore :copyfrom
 INSERT INTO events (id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name,

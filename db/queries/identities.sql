@@ -4,7 +4,8 @@ SELECT * FROM identities WHERE id = $1 AND customer_id = $2;
 -- name: IdentityGetWithActivity :one
 SELECT sqlc.embed(identities), identity_activity.last_login_at
 FROM identities LEFT JOIN identity_activity ON identity_activity.identity_id = identities.id
-WHERE identities.id = $1 AND identities.customer_id = $2;
+WHERE identities.id = @id AND identities.customer_id = @customer_id
+    AND (sqlc.narg(reach)::uuid IS NULL OR reaches(sqlc.narg(reach)::uuid, identities.customer_id));
 
 -- name: IdentityGetByEmail :one
 -- With the status of its customer, which decides whether the person may sign in.

@@ -1,5 +1,7 @@
 -- name: JobFileGet :one
-SELECT * FROM job_files WHERE job_id = $1 AND kind = $2;
+SELECT job_files.* FROM job_files JOIN jobs ON jobs.id = job_files.job_id
+WHERE job_files.job_id = @job_id AND job_files.kind = @kind
+    AND (sqlc.narg(reach)::uuid IS NULL OR reaches(sqlc.narg(reach)::uuid, jobs.customer_id));
 
 -- name: JobFileGetByCustomer :one
 SELECT job_files.* FROM job_files JOIN jobs ON jobs.id = job_files.job_id

@@ -1,5 +1,5 @@
 -- name: JobGet :one
-SELECT * FROM jobs WHERE id = $1;
+SELECT * FROM jobs WHERE id = @id AND (sqlc.narg(reach)::uuid IS NULL OR reaches(sqlc.narg(reach)::uuid, customer_id));
 
 -- name: JobGetByCustomer :one
 SELECT * FROM jobs WHERE id = $1 AND customer_id = $2;
@@ -8,7 +8,9 @@ SELECT * FROM jobs WHERE id = $1 AND customer_id = $2;
 -- Its customer is locked before it, as everybody does: one that is being deleted takes the job along.
 WITH customer AS (
     SELECT customers.id FROM customers
-    WHERE customers.id = (SELECT jobs.customer_id FROM jobs WHERE jobs.id = @id) FOR KEY SHARE
+    WHERE customers.id = (SELECT jobs.customer_id FROM jobs WHERE jobs.id = @id)
+        AND (sqlc.narg(reach)::uuid IS NULL OR reaches(sqlc.narg(reach)::uuid, customers.id))
+    FOR KEY SHARE
 )
 SELECT jobs.* FROM jobs JOIN customer ON customer.id = jobs.customer_id WHERE jobs.id = @id FOR UPDATE OF jobs;
 

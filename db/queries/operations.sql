@@ -1,9 +1,9 @@
 -- name: OperationInsert :one
 -- No row when there is one that was started with the same key.
 INSERT INTO operations (id, kind, customer_id, dry_run, settings, spool_key, start_key, is_long, bytes_total, rows_total,
-    created_by_kind, created_by_id, created_by_name, request_id, created_at, updated_at)
+    created_by_kind, created_by_id, created_by_name, request_id, created_at, updated_at, reach)
 VALUES (@id, @kind, @customer_id, @dry_run, @settings, @spool_key, @start_key, @is_long, @bytes_total, @rows_total,
-    @created_by_kind, @created_by_id, @created_by_name, @request_id, @created_at, @created_at)
+    @created_by_kind, @created_by_id, @created_by_name, @request_id, @created_at, @created_at, @reach)
 ON CONFLICT ON CONSTRAINT operations_start_key DO NOTHING
 RETURNING *;
 
@@ -14,11 +14,14 @@ SELECT * FROM operations WHERE start_key = $1;
 SELECT * FROM operations WHERE id = $1;
 
 -- name: OperationGetVisible :one
--- Who may not know of a kind of operation finds none.
-SELECT * FROM operations WHERE id = @id AND kind = ANY (@kinds::text[]);
+-- Who may not know of a kind of operation finds none, nor who is limited to a customer one that goes further.
+SELECT * FROM operations WHERE id = @id AND kind = ANY (@kinds::text[])
+    AND (sqlc.narg(within)::uuid IS NULL OR reaches(sqlc.narg(within)::uuid, coalesce(customer_id, reach)));
 
 -- name: OperationGetVisibleForNoKeyUpdate :one
-SELECT * FROM operations WHERE id = @id AND kind = ANY (@kinds::text[]) FOR NO KEY UPDATE;
+SELECT * FROM operations WHERE id = @id AND kind = ANY (@kinds::text[])
+    AND (sqlc.narg(within)::uuid IS NULL OR reaches(sqlc.narg(within)::uuid, coalesce(customer_id, reach)))
+FOR NO KEY UPDATE;
 
 -- name: OperationTryLock :one
 -- Held by whoever does a step, until that is committed. It is no lock on the row, so that others may cancel meanwhile.

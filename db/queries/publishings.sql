@@ -12,7 +12,9 @@ WHERE publishings.id = @id AND publishings.identity_id = @identity_id::uuid
 FOR UPDATE OF publishings;
 
 -- name: PublishingGetByCustomer :one
-SELECT * FROM publishings WHERE id = $1 AND customer_id = $2;
+SELECT * FROM publishings
+WHERE id = @id AND customer_id = @customer_id
+    AND (sqlc.narg(reach)::uuid IS NULL OR reaches(sqlc.narg(reach)::uuid, customer_id));
 
 -- name: PublishingFind :one
 -- No row when the login has no such publishing.

@@ -52,6 +52,60 @@ func (e ActivationRequestState) Valid() bool {
 	}
 }
 
+// Defines values for ApiClientScope.
+const (
+	ApiClientScopeBackupsRead     ApiClientScope = "backups:read"
+	ApiClientScopeCustomersRead   ApiClientScope = "customers:read"
+	ApiClientScopeCustomersWrite  ApiClientScope = "customers:write"
+	ApiClientScopeDomainsRead     ApiClientScope = "domains:read"
+	ApiClientScopeDomainsWrite    ApiClientScope = "domains:write"
+	ApiClientScopeEventsRead      ApiClientScope = "events:read"
+	ApiClientScopeIdentitiesRead  ApiClientScope = "identities:read"
+	ApiClientScopeIdentitiesWrite ApiClientScope = "identities:write"
+	ApiClientScopeJobsRead        ApiClientScope = "jobs:read"
+	ApiClientScopeJobsWrite       ApiClientScope = "jobs:write"
+	ApiClientScopePublishingsRead ApiClientScope = "publishings:read"
+	ApiClientScopeTermsRead       ApiClientScope = "terms:read"
+	ApiClientScopeWebhooksRead    ApiClientScope = "webhooks:read"
+	ApiClientScopeWebhooksWrite   ApiClientScope = "webhooks:write"
+)
+
+// Valid indicates whether the value is a known member of the ApiClientScope enum.
+func (e ApiClientScope) Valid() bool {
+	switch e {
+	case ApiClientScopeBackupsRead:
+		return true
+	case ApiClientScopeCustomersRead:
+		return true
+	case ApiClientScopeCustomersWrite:
+		return true
+	case ApiClientScopeDomainsRead:
+		return true
+	case ApiClientScopeDomainsWrite:
+		return true
+	case ApiClientScopeEventsRead:
+		return true
+	case ApiClientScopeIdentitiesRead:
+		return true
+	case ApiClientScopeIdentitiesWrite:
+		return true
+	case ApiClientScopeJobsRead:
+		return true
+	case ApiClientScopeJobsWrite:
+		return true
+	case ApiClientScopePublishingsRead:
+		return true
+	case ApiClientScopeTermsRead:
+		return true
+	case ApiClientScopeWebhooksRead:
+		return true
+	case ApiClientScopeWebhooksWrite:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BackupDomainTlsProtocol.
 const (
 	BackupDomainTlsProtocolLessThannil BackupDomainTlsProtocol = "<nil>"
@@ -1512,11 +1566,131 @@ type Actor struct {
 	// Id Null for the program itself.
 	Id nullable.Nullable[openapi_types.UUID] `json:"id"`
 
-	// Kind `staff`, `identity`, or `system` for the program itself. New kinds may appear.
+	// Kind `staff`, `api_client`, `identity`, or `system` for the program itself. New kinds may appear.
 	Kind string `json:"kind"`
 
 	// Name Empty once the login is deleted.
 	Name string `json:"name"`
+}
+
+// ApiClient defines model for ApiClient.
+type ApiClient struct {
+	// AllowedNetworks From which addresses it may be used; empty for all.
+	AllowedNetworks []string `json:"allowed_networks"`
+
+	// ClientId What the program calls itself at `/oauth/token`.
+	ClientId  string    `json:"client_id"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// CustomerId The customer that it is limited to, with those below; null for one that is not limited.
+	CustomerId nullable.Nullable[openapi_types.UUID] `json:"customer_id"`
+
+	// ExpiresAt When it stops working; null for never.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
+	Id        openapi_types.UUID           `json:"id"`
+
+	// LastUsedAt When it was last used, to the minute. Does not raise `version`.
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+	Name       string                       `json:"name"`
+
+	// PreviousSecretExpiresAt Until when the secret before the last rotation works; null when only one does.
+	PreviousSecretExpiresAt nullable.Nullable[time.Time] `json:"previous_secret_expires_at"`
+	Scopes                  []ApiClientScope             `json:"scopes"`
+
+	// SecretChangedAt When it got the secret that it has.
+	SecretChangedAt time.Time `json:"secret_changed_at"`
+	UpdatedAt       time.Time `json:"updated_at"`
+	Version         int64     `json:"version"`
+}
+
+// ApiClientCreate defines model for ApiClientCreate.
+type ApiClientCreate struct {
+	// AllowedNetworks From which addresses it may be used: networks such as `203.0.113.0/24`, or single addresses. Empty or null for
+	// all. Behind proxies it is the address that those in `CLIENTELE_TRUSTED_PROXIES` name.
+	AllowedNetworks nullable.Nullable[[]string] `json:"allowed_networks,omitempty"`
+
+	// CustomerId Limits it to this customer and those below. A client that is limited cannot have the scopes of webhooks.
+	CustomerId nullable.Nullable[openapi_types.UUID] `json:"customer_id,omitempty"`
+
+	// ExpiresAt When it stops working. A moment that has passed ends it now.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
+
+	// Name One line of text.
+	Name   Name            `json:"name"`
+	Scopes ApiClientScopes `json:"scopes"`
+}
+
+// ApiClientPage defines model for ApiClientPage.
+type ApiClientPage struct {
+	Data []ApiClient `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// ApiClientPatch defines model for ApiClientPatch.
+type ApiClientPatch struct {
+	// AllowedNetworks From which addresses it may be used: networks such as `203.0.113.0/24`, or single addresses. Empty or null for
+	// all. Behind proxies it is the address that those in `CLIENTELE_TRUSTED_PROXIES` name.
+	AllowedNetworks nullable.Nullable[[]string] `json:"allowed_networks,omitempty"`
+
+	// CustomerId Limits it to this customer and those below. A client that is limited cannot have the scopes of webhooks.
+	CustomerId nullable.Nullable[openapi_types.UUID] `json:"customer_id,omitempty"`
+
+	// ExpiresAt When it stops working. A moment that has passed ends it now.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
+
+	// Name One line of text.
+	Name   *Name            `json:"name,omitempty"`
+	Scopes *ApiClientScopes `json:"scopes,omitempty"`
+}
+
+// ApiClientRotateSecret defines model for ApiClientRotateSecret.
+type ApiClientRotateSecret struct {
+	// OverlapSeconds How long the secret before goes on working, at most 30 days.
+	OverlapSeconds *int32 `json:"overlap_seconds,omitempty"`
+}
+
+// ApiClientScope What an API client may do. The other scopes are for administrators alone.
+type ApiClientScope string
+
+// ApiClientScopes defines model for ApiClientScopes.
+type ApiClientScopes = []ApiClientScope
+
+// ApiClientWithSecret defines model for ApiClientWithSecret.
+type ApiClientWithSecret struct {
+	// AllowedNetworks From which addresses it may be used; empty for all.
+	AllowedNetworks []string `json:"allowed_networks"`
+
+	// ClientId What the program calls itself at `/oauth/token`.
+	ClientId string `json:"client_id"`
+
+	// ClientSecret The secret. It is shown in this answer only.
+	ClientSecret string    `json:"client_secret"`
+	CreatedAt    time.Time `json:"created_at"`
+
+	// CustomerId The customer that it is limited to, with those below; null for one that is not limited.
+	CustomerId nullable.Nullable[openapi_types.UUID] `json:"customer_id"`
+
+	// ExpiresAt When it stops working; null for never.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
+	Id        openapi_types.UUID           `json:"id"`
+
+	// LastUsedAt When it was last used, to the minute. Does not raise `version`.
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at"`
+	Name       string                       `json:"name"`
+
+	// PreviousSecretExpiresAt Until when the secret before the last rotation works; null when only one does.
+	PreviousSecretExpiresAt nullable.Nullable[time.Time] `json:"previous_secret_expires_at"`
+	Scopes                  []ApiClientScope             `json:"scopes"`
+
+	// SecretChangedAt When it got the secret that it has.
+	SecretChangedAt time.Time `json:"secret_changed_at"`
+	UpdatedAt       time.Time `json:"updated_at"`
+	Version         int64     `json:"version"`
 }
 
 // AuthorizationServerMetadata defines model for AuthorizationServerMetadata.
@@ -2197,6 +2371,9 @@ type DeletionBlocker struct {
 
 // DeletionCounts How much would go with the customer. New kinds may appear.
 type DeletionCounts struct {
+	// ApiClients API clients that are limited to the customer.
+	ApiClients int64 `json:"api_clients"`
+
 	// Bytes How large these are together.
 	Bytes   int64 `json:"bytes"`
 	Domains int64 `json:"domains"`
@@ -2442,7 +2619,7 @@ type Event struct {
 	Actor Actor     `json:"actor"`
 	At    time.Time `json:"at"`
 
-	// CustomerId The customer that the resource belongs to.
+	// CustomerId The customer that the resource belongs to. Of an API client, the one that it is limited to.
 	CustomerId nullable.Nullable[openapi_types.UUID] `json:"customer_id"`
 
 	// Data What changed. Null once the data is erased, because the customer was deleted.
@@ -2465,8 +2642,8 @@ type Event struct {
 	// Type `customer.created|updated|deleted|activated|deactivated|identities_deleted`,
 	// `identity.created|updated|deleted`, `activation_request.created|updated|sent|used|revoked`,
 	// `domain.created|updated|deleted`, `job.created|updated|deleted|status_changed`, `publishing.created|updated|deleted` (without title and content),
-	// `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`, `backup.taken`,
-	// `customer.restored`. New types may appear.
+	// `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`,
+	// `api_client.created|updated|deleted` (without secrets), `backup.taken`, `customer.restored`. New types may appear.
 	Type string `json:"type"`
 
 	// Version The version that the change made.
@@ -2898,12 +3075,12 @@ type ManagedCustomerPage struct {
 
 // Me defines model for Me.
 type Me struct {
-	// CustomerId Of an identity, the customer that it belongs to.
+	// CustomerId Of an identity, the customer that it belongs to. Of an API client, the one that it is limited to.
 	CustomerId nullable.Nullable[openapi_types.UUID] `json:"customer_id"`
 	Email      nullable.Nullable[string]             `json:"email"`
 	Id         openapi_types.UUID                    `json:"id"`
 
-	// Kind `staff` or `identity`. New kinds may appear.
+	// Kind `staff`, `api_client` or `identity`. New kinds may appear.
 	Kind string `json:"kind"`
 	Name string `json:"name"`
 
@@ -3381,7 +3558,7 @@ type PublishingVisibility string
 type ResourceRef struct {
 	Id openapi_types.UUID `json:"id"`
 
-	// Kind `customer`, `identity`, `activation_request`, `domain`, `job`, `publishing`, `terms`, `note`, `staff`, `backup`. New kinds may appear.
+	// Kind `customer`, `identity`, `activation_request`, `domain`, `job`, `publishing`, `terms`, `note`, `staff`, `api_client`, `backup`. New kinds may appear.
 	Kind string `json:"kind"`
 }
 
@@ -3457,8 +3634,11 @@ type RestoredBackup struct {
 
 // RevocationRequest defines model for RevocationRequest.
 type RevocationRequest struct {
-	// ClientId `staff` or `portal`. May be sent as the user of HTTP Basic instead.
+	// ClientId `staff`, `portal`, or the `client_id` of an API client. May be sent as the user of HTTP Basic instead.
 	ClientId *string `json:"client_id,omitempty"`
+
+	// ClientSecret The secret of an API client. May be sent as the password of HTTP Basic instead.
+	ClientSecret *string `json:"client_secret,omitempty"`
 
 	// Token A refresh token or an access token.
 	Token string `json:"token"`
@@ -3643,10 +3823,13 @@ type TlsProtocol string
 
 // TokenRequest Parameters that are not listed are ignored, as RFC 6749 asks.
 type TokenRequest struct {
-	// ClientId `staff` or `portal`. May be sent as the user of HTTP Basic instead.
+	// ClientId `staff`, `portal`, or the `client_id` of an API client. May be sent as the user of HTTP Basic instead.
 	ClientId *string `json:"client_id,omitempty"`
 
-	// GrantType `password` or `refresh_token`.
+	// ClientSecret The secret of an API client. May be sent as the password of HTTP Basic instead.
+	ClientSecret *string `json:"client_secret,omitempty"`
+
+	// GrantType `password`, `refresh_token` or `client_credentials`.
 	GrantType string `json:"grant_type"`
 
 	// Password For `grant_type=password`.
@@ -3655,7 +3838,7 @@ type TokenRequest struct {
 	// RefreshToken For `grant_type=refresh_token`.
 	RefreshToken *string `json:"refresh_token,omitempty"`
 
-	// Scope Scopes, separated by spaces, when fewer are wanted than the role gives.
+	// Scope Scopes, separated by spaces, when fewer are wanted than the role gives or the API client has.
 	Scope *string `json:"scope,omitempty"`
 
 	// Username The email address of the login, for `grant_type=password`.
@@ -3670,11 +3853,11 @@ type TokenResponse struct {
 	// ExpiresIn Seconds until the access token expires.
 	ExpiresIn int32 `json:"expires_in"`
 
-	// RefreshToken What carries the session on, once.
-	RefreshToken string `json:"refresh_token"`
+	// RefreshToken What carries the session on, once. API clients get none.
+	RefreshToken string `json:"refresh_token,omitempty"`
 
 	// RefreshTokenExpiresIn Seconds until the refresh token expires.
-	RefreshTokenExpiresIn int32 `json:"refresh_token_expires_in"`
+	RefreshTokenExpiresIn int32 `json:"refresh_token_expires_in,omitempty"`
 
 	// Scope The scopes granted, separated by spaces.
 	Scope     string                 `json:"scope"`
@@ -3689,6 +3872,9 @@ type Total = int64
 
 // ActivationRequestId defines model for ActivationRequestId.
 type ActivationRequestId = openapi_types.UUID
+
+// ApiClientId defines model for ApiClientId.
+type ApiClientId = openapi_types.UUID
 
 // Atomic defines model for Atomic.
 type Atomic = bool
@@ -3941,6 +4127,59 @@ type UnsupportedMediaType = Problem
 // UnsupportedUpload What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type UnsupportedUpload = Problem
+
+// ApiClientListParams defines parameters for ApiClientList.
+type ApiClientListParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// ApiClientCreateParams defines parameters for ApiClientCreate.
+type ApiClientCreateParams struct {
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ApiClientDeleteParams defines parameters for ApiClientDelete.
+type ApiClientDeleteParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ApiClientGetParams defines parameters for ApiClientGet.
+type ApiClientGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// ApiClientUpdateParams defines parameters for ApiClientUpdate.
+type ApiClientUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ApiClientRotateSecretParams defines parameters for ApiClientRotateSecret.
+type ApiClientRotateSecretParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
 
 // BackupRestoreParams defines parameters for BackupRestore.
 type BackupRestoreParams struct {
@@ -5340,6 +5579,15 @@ type ActivationCreateJSONRequestBody = ActivationCreate
 // ActivationPreviewJSONRequestBody defines body for ActivationPreview for application/json ContentType.
 type ActivationPreviewJSONRequestBody = ActivationToken
 
+// ApiClientCreateJSONRequestBody defines body for ApiClientCreate for application/json ContentType.
+type ApiClientCreateJSONRequestBody = ApiClientCreate
+
+// ApiClientUpdateJSONRequestBody defines body for ApiClientUpdate for application/json ContentType.
+type ApiClientUpdateJSONRequestBody = ApiClientPatch
+
+// ApiClientRotateSecretJSONRequestBody defines body for ApiClientRotateSecret for application/json ContentType.
+type ApiClientRotateSecretJSONRequestBody = ApiClientRotateSecret
+
 // CustomerCreateJSONRequestBody defines body for CustomerCreate for application/json ContentType.
 type CustomerCreateJSONRequestBody = CustomerCreate
 
@@ -5880,6 +6128,9 @@ type ClientInterface interface {
 	// refresh tokens at once, its access tokens within a second on every replica. A token nobody knows is answered
 	// with 200 as well, since it is not valid afterwards either.
 	//
+	// An API client revokes the access tokens that it got itself, and says its secret for that; the tokens of another
+	// client are refused with `unauthorized_client`.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /oauth/revoke (the `TokenRevoke` operationId).
@@ -5891,6 +6142,9 @@ type ClientInterface interface {
 	// refresh tokens at once, its access tokens within a second on every replica. A token nobody knows is answered
 	// with 200 as well, since it is not valid afterwards either.
 	//
+	// An API client revokes the access tokens that it got itself, and says its secret for that; the tokens of another
+	// client are refused with `unauthorized_client`.
+	//
 	// Takes a body of the `application/x-www-form-urlencoded` content type.
 	//
 	// Corresponds with POST /oauth/revoke (the `TokenRevoke` operationId).
@@ -5899,14 +6153,19 @@ type ClientInterface interface {
 	// TokenCreateWithBody Get an access token
 	//
 	// The token endpoint of RFC 6749. `grant_type=password` signs somebody in, `grant_type=refresh_token` carries a
-	// session on. The client is named by `client_id`, in the form or as the user of HTTP Basic with an empty
-	// password; `staff`, for the operator's people, and `portal`, for the customers', are public clients without a
-	// secret.
+	// session on, `grant_type=client_credentials` gives a program a token. The client is named by `client_id`, in the
+	// form or as the user of HTTP Basic; `staff`, for the operator's people, and `portal`, for the customers', are
+	// public clients without a secret.
+	//
+	// An API client says its `client_id` and its secret, by HTTP Basic or in the form, and gets an access token without a
+	// refresh token: when it expires, the client asks again. The token lives for ten minutes and never longer than the
+	// client itself. `scope` asks for fewer scopes than the client has.
 	//
 	// A refresh token is used up by its first use and answered with its successor. It may be used once more within 30
 	// seconds while no successor has been used (two open tabs, a lost answer). Any other second use ends the session.
 	//
 	// An unknown login, a wrong password and a customer that is not `active` get the same answer after the same time.
+	// So do an unknown API client and a wrong secret.
 	// After several failures an attempt has to wait, 429 says how long; nobody is locked out for good.
 	//
 	// Takes any type of body and a specified content type.
@@ -5917,14 +6176,19 @@ type ClientInterface interface {
 	// TokenCreateWithFormdataBody Get an access token
 	//
 	// The token endpoint of RFC 6749. `grant_type=password` signs somebody in, `grant_type=refresh_token` carries a
-	// session on. The client is named by `client_id`, in the form or as the user of HTTP Basic with an empty
-	// password; `staff`, for the operator's people, and `portal`, for the customers', are public clients without a
-	// secret.
+	// session on, `grant_type=client_credentials` gives a program a token. The client is named by `client_id`, in the
+	// form or as the user of HTTP Basic; `staff`, for the operator's people, and `portal`, for the customers', are
+	// public clients without a secret.
+	//
+	// An API client says its `client_id` and its secret, by HTTP Basic or in the form, and gets an access token without a
+	// refresh token: when it expires, the client asks again. The token lives for ten minutes and never longer than the
+	// client itself. `scope` asks for fewer scopes than the client has.
 	//
 	// A refresh token is used up by its first use and answered with its successor. It may be used once more within 30
 	// seconds while no successor has been used (two open tabs, a lost answer). Any other second use ends the session.
 	//
 	// An unknown login, a wrong password and a customer that is not `active` get the same answer after the same time.
+	// So do an unknown API client and a wrong secret.
 	// After several failures an attempt has to wait, 429 says how long; nobody is locked out for good.
 	//
 	// Takes a body of the `application/x-www-form-urlencoded` content type.
@@ -5976,6 +6240,94 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/activations/preview (the `ActivationPreview` operationId).
 	ActivationPreview(ctx context.Context, body ActivationPreviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApiClientList List API clients
+	//
+	// Corresponds with GET /v1/api-clients (the `ApiClientList` operationId).
+	ApiClientList(ctx context.Context, params *ApiClientListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApiClientCreateWithBody Add an API client
+	//
+	// Makes credentials for a program. `client_secret` is in this answer and never shown again.
+	//
+	// With `customer_id` the client is limited: it sees that customer and those below it and nothing else, and what it
+	// creates must be there too. It goes when the customer is deleted.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/api-clients (the `ApiClientCreate` operationId).
+	ApiClientCreateWithBody(ctx context.Context, params *ApiClientCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApiClientCreate Add an API client
+	//
+	// Makes credentials for a program. `client_secret` is in this answer and never shown again.
+	//
+	// With `customer_id` the client is limited: it sees that customer and those below it and nothing else, and what it
+	// creates must be there too. It goes when the customer is deleted.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/api-clients (the `ApiClientCreate` operationId).
+	ApiClientCreate(ctx context.Context, params *ApiClientCreateParams, body ApiClientCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApiClientDelete Delete an API client
+	//
+	// Its secrets are worthless at once, its access tokens within a second on every replica. What it did stays in the
+	// change log.
+	//
+	// Corresponds with DELETE /v1/api-clients/{api_client_id} (the `ApiClientDelete` operationId).
+	ApiClientDelete(ctx context.Context, apiClientId ApiClientId, params *ApiClientDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApiClientGet Read an API client
+	//
+	// Corresponds with GET /v1/api-clients/{api_client_id} (the `ApiClientGet` operationId).
+	ApiClientGet(ctx context.Context, apiClientId ApiClientId, params *ApiClientGetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApiClientUpdateWithBody Change an API client
+	//
+	// Other scopes, another customer, another expiry or other networks take effect within a second on every replica: the
+	// access tokens that the client has are refused, and the next one it asks for goes by what is new. A name ends
+	// nothing. The lists are replaced as a whole.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/api-clients/{api_client_id} (the `ApiClientUpdate` operationId).
+	ApiClientUpdateWithBody(ctx context.Context, apiClientId ApiClientId, params *ApiClientUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApiClientUpdate Change an API client
+	//
+	// Other scopes, another customer, another expiry or other networks take effect within a second on every replica: the
+	// access tokens that the client has are refused, and the next one it asks for goes by what is new. A name ends
+	// nothing. The lists are replaced as a whole.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/api-clients/{api_client_id} (the `ApiClientUpdate` operationId).
+	ApiClientUpdate(ctx context.Context, apiClientId ApiClientId, params *ApiClientUpdateParams, body ApiClientUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApiClientRotateSecretWithBody Give an API client a new secret
+	//
+	// `client_secret` is in this answer and never shown again. The secret it had until now goes on working for
+	// `overlap_seconds`, so that programs can be given the new one in turn; `0` ends it at once. Never more than two
+	// secrets work: one from an earlier rotation ends with this one. Access tokens that were issued stay valid until they
+	// expire; to end those too, change or delete the client.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/api-clients/{api_client_id}/rotate-secret (the `ApiClientRotateSecret` operationId).
+	ApiClientRotateSecretWithBody(ctx context.Context, apiClientId ApiClientId, params *ApiClientRotateSecretParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApiClientRotateSecret Give an API client a new secret
+	//
+	// `client_secret` is in this answer and never shown again. The secret it had until now goes on working for
+	// `overlap_seconds`, so that programs can be given the new one in turn; `0` ends it at once. Never more than two
+	// secrets work: one from an earlier rotation ends with this one. Access tokens that were issued stay valid until they
+	// expire; to end those too, change or delete the client.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/api-clients/{api_client_id}/rotate-secret (the `ApiClientRotateSecret` operationId).
+	ApiClientRotateSecret(ctx context.Context, apiClientId ApiClientId, params *ApiClientRotateSecretParams, body ApiClientRotateSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// BackupRestoreWithBody Restore a customer from a backup
 	//
@@ -6524,6 +6876,9 @@ type ClientInterface interface {
 	//
 	// `next_cursor` is never null: it is where to go on from, now or next week. To mirror a resource, take a cursor
 	// with `from=now`, list the resource, then follow the feed from that cursor.
+	//
+	// An API client that is limited to a customer is shown what happened to that customer and to those below it, as the
+	// hierarchy was then. A move is shown on both sides.
 	//
 	// The feed has no total. `Link` names the next page only when this one is full; `next_cursor` is there always.
 	//
@@ -7196,6 +7551,9 @@ func (c *Client) HealthGet(ctx context.Context, reqEditors ...RequestEditorFn) (
 // refresh tokens at once, its access tokens within a second on every replica. A token nobody knows is answered
 // with 200 as well, since it is not valid afterwards either.
 //
+// An API client revokes the access tokens that it got itself, and says its secret for that; the tokens of another
+// client are refused with `unauthorized_client`.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /oauth/revoke (the `TokenRevoke` operationId).
@@ -7217,6 +7575,9 @@ func (c *Client) TokenRevokeWithBody(ctx context.Context, contentType string, bo
 // refresh tokens at once, its access tokens within a second on every replica. A token nobody knows is answered
 // with 200 as well, since it is not valid afterwards either.
 //
+// An API client revokes the access tokens that it got itself, and says its secret for that; the tokens of another
+// client are refused with `unauthorized_client`.
+//
 // Takes a body of the `application/x-www-form-urlencoded` content type.
 //
 // Corresponds with POST /oauth/revoke (the `TokenRevoke` operationId).
@@ -7235,14 +7596,19 @@ func (c *Client) TokenRevokeWithFormdataBody(ctx context.Context, body TokenRevo
 // TokenCreateWithBody Get an access token
 //
 // The token endpoint of RFC 6749. `grant_type=password` signs somebody in, `grant_type=refresh_token` carries a
-// session on. The client is named by `client_id`, in the form or as the user of HTTP Basic with an empty
-// password; `staff`, for the operator's people, and `portal`, for the customers', are public clients without a
-// secret.
+// session on, `grant_type=client_credentials` gives a program a token. The client is named by `client_id`, in the
+// form or as the user of HTTP Basic; `staff`, for the operator's people, and `portal`, for the customers', are
+// public clients without a secret.
+//
+// An API client says its `client_id` and its secret, by HTTP Basic or in the form, and gets an access token without a
+// refresh token: when it expires, the client asks again. The token lives for ten minutes and never longer than the
+// client itself. `scope` asks for fewer scopes than the client has.
 //
 // A refresh token is used up by its first use and answered with its successor. It may be used once more within 30
 // seconds while no successor has been used (two open tabs, a lost answer). Any other second use ends the session.
 //
 // An unknown login, a wrong password and a customer that is not `active` get the same answer after the same time.
+// So do an unknown API client and a wrong secret.
 // After several failures an attempt has to wait, 429 says how long; nobody is locked out for good.
 //
 // Takes any type of body and a specified content type.
@@ -7263,14 +7629,19 @@ func (c *Client) TokenCreateWithBody(ctx context.Context, contentType string, bo
 // TokenCreateWithFormdataBody Get an access token
 //
 // The token endpoint of RFC 6749. `grant_type=password` signs somebody in, `grant_type=refresh_token` carries a
-// session on. The client is named by `client_id`, in the form or as the user of HTTP Basic with an empty
-// password; `staff`, for the operator's people, and `portal`, for the customers', are public clients without a
-// secret.
+// session on, `grant_type=client_credentials` gives a program a token. The client is named by `client_id`, in the
+// form or as the user of HTTP Basic; `staff`, for the operator's people, and `portal`, for the customers', are
+// public clients without a secret.
+//
+// An API client says its `client_id` and its secret, by HTTP Basic or in the form, and gets an access token without a
+// refresh token: when it expires, the client asks again. The token lives for ten minutes and never longer than the
+// client itself. `scope` asks for fewer scopes than the client has.
 //
 // A refresh token is used up by its first use and answered with its successor. It may be used once more within 30
 // seconds while no successor has been used (two open tabs, a lost answer). Any other second use ends the session.
 //
 // An unknown login, a wrong password and a customer that is not `active` get the same answer after the same time.
+// So do an unknown API client and a wrong secret.
 // After several failures an attempt has to wait, 429 says how long; nobody is locked out for good.
 //
 // Takes a body of the `application/x-www-form-urlencoded` content type.
@@ -7373,6 +7744,184 @@ func (c *Client) ActivationPreviewWithBody(ctx context.Context, contentType stri
 // Corresponds with POST /v1/activations/preview (the `ActivationPreview` operationId).
 func (c *Client) ActivationPreview(ctx context.Context, body ActivationPreviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewActivationPreviewRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApiClientList List API clients
+//
+// Corresponds with GET /v1/api-clients (the `ApiClientList` operationId).
+func (c *Client) ApiClientList(ctx context.Context, params *ApiClientListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApiClientListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApiClientCreateWithBody Add an API client
+//
+// Makes credentials for a program. `client_secret` is in this answer and never shown again.
+//
+// With `customer_id` the client is limited: it sees that customer and those below it and nothing else, and what it
+// creates must be there too. It goes when the customer is deleted.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/api-clients (the `ApiClientCreate` operationId).
+func (c *Client) ApiClientCreateWithBody(ctx context.Context, params *ApiClientCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApiClientCreateRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApiClientCreate Add an API client
+//
+// Makes credentials for a program. `client_secret` is in this answer and never shown again.
+//
+// With `customer_id` the client is limited: it sees that customer and those below it and nothing else, and what it
+// creates must be there too. It goes when the customer is deleted.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/api-clients (the `ApiClientCreate` operationId).
+func (c *Client) ApiClientCreate(ctx context.Context, params *ApiClientCreateParams, body ApiClientCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApiClientCreateRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApiClientDelete Delete an API client
+//
+// Its secrets are worthless at once, its access tokens within a second on every replica. What it did stays in the
+// change log.
+//
+// Corresponds with DELETE /v1/api-clients/{api_client_id} (the `ApiClientDelete` operationId).
+func (c *Client) ApiClientDelete(ctx context.Context, apiClientId ApiClientId, params *ApiClientDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApiClientDeleteRequest(c.Server, apiClientId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApiClientGet Read an API client
+//
+// Corresponds with GET /v1/api-clients/{api_client_id} (the `ApiClientGet` operationId).
+func (c *Client) ApiClientGet(ctx context.Context, apiClientId ApiClientId, params *ApiClientGetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApiClientGetRequest(c.Server, apiClientId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApiClientUpdateWithBody Change an API client
+//
+// Other scopes, another customer, another expiry or other networks take effect within a second on every replica: the
+// access tokens that the client has are refused, and the next one it asks for goes by what is new. A name ends
+// nothing. The lists are replaced as a whole.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/api-clients/{api_client_id} (the `ApiClientUpdate` operationId).
+func (c *Client) ApiClientUpdateWithBody(ctx context.Context, apiClientId ApiClientId, params *ApiClientUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApiClientUpdateRequestWithBody(c.Server, apiClientId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApiClientUpdate Change an API client
+//
+// Other scopes, another customer, another expiry or other networks take effect within a second on every replica: the
+// access tokens that the client has are refused, and the next one it asks for goes by what is new. A name ends
+// nothing. The lists are replaced as a whole.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/api-clients/{api_client_id} (the `ApiClientUpdate` operationId).
+func (c *Client) ApiClientUpdate(ctx context.Context, apiClientId ApiClientId, params *ApiClientUpdateParams, body ApiClientUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApiClientUpdateRequest(c.Server, apiClientId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApiClientRotateSecretWithBody Give an API client a new secret
+//
+// `client_secret` is in this answer and never shown again. The secret it had until now goes on working for
+// `overlap_seconds`, so that programs can be given the new one in turn; `0` ends it at once. Never more than two
+// secrets work: one from an earlier rotation ends with this one. Access tokens that were issued stay valid until they
+// expire; to end those too, change or delete the client.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/api-clients/{api_client_id}/rotate-secret (the `ApiClientRotateSecret` operationId).
+func (c *Client) ApiClientRotateSecretWithBody(ctx context.Context, apiClientId ApiClientId, params *ApiClientRotateSecretParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApiClientRotateSecretRequestWithBody(c.Server, apiClientId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApiClientRotateSecret Give an API client a new secret
+//
+// `client_secret` is in this answer and never shown again. The secret it had until now goes on working for
+// `overlap_seconds`, so that programs can be given the new one in turn; `0` ends it at once. Never more than two
+// secrets work: one from an earlier rotation ends with this one. Access tokens that were issued stay valid until they
+// expire; to end those too, change or delete the client.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/api-clients/{api_client_id}/rotate-secret (the `ApiClientRotateSecret` operationId).
+func (c *Client) ApiClientRotateSecret(ctx context.Context, apiClientId ApiClientId, params *ApiClientRotateSecretParams, body ApiClientRotateSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApiClientRotateSecretRequest(c.Server, apiClientId, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8510,6 +9059,9 @@ func (c *Client) DomainUpdate(ctx context.Context, domainId DomainId, params *Do
 //
 // `next_cursor` is never null: it is where to go on from, now or next week. To mirror a resource, take a cursor
 // with `from=now`, list the resource, then follow the feed from that cursor.
+//
+// An API client that is limited to a customer is shown what happened to that customer and to those below it, as the
+// hierarchy was then. A move is shown on both sides.
 //
 // The feed has no total. `Link` names the next page only when this one is full; `next_cursor` is there always.
 //
@@ -10127,6 +10679,372 @@ func NewActivationPreviewRequestWithBody(server string, contentType string, body
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewApiClientListRequest constructs an http.Request for the ApiClientList method
+func NewApiClientListRequest(server string, params *ApiClientListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api-clients")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "cursor"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IncludeTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_total", *params.IncludeTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewApiClientCreateRequest calls the generic ApiClientCreate builder with application/json body
+func NewApiClientCreateRequest(server string, params *ApiClientCreateParams, body ApiClientCreateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApiClientCreateRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewApiClientCreateRequestWithBody constructs an http.Request for the ApiClientCreate method, with any body, and a specified content type
+func NewApiClientCreateRequestWithBody(server string, params *ApiClientCreateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api-clients")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewApiClientDeleteRequest constructs an http.Request for the ApiClientDelete method
+func NewApiClientDeleteRequest(server string, apiClientId ApiClientId, params *ApiClientDeleteParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "api_client_id", apiClientId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api-clients/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewApiClientGetRequest constructs an http.Request for the ApiClientGet method
+func NewApiClientGetRequest(server string, apiClientId ApiClientId, params *ApiClientGetParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "api_client_id", apiClientId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api-clients/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewApiClientUpdateRequest calls the generic ApiClientUpdate builder with application/json body
+func NewApiClientUpdateRequest(server string, apiClientId ApiClientId, params *ApiClientUpdateParams, body ApiClientUpdateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApiClientUpdateRequestWithBody(server, apiClientId, params, "application/json", bodyReader)
+}
+
+// NewApiClientUpdateRequestWithBody constructs an http.Request for the ApiClientUpdate method, with any body, and a specified content type
+func NewApiClientUpdateRequestWithBody(server string, apiClientId ApiClientId, params *ApiClientUpdateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "api_client_id", apiClientId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api-clients/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewApiClientRotateSecretRequest calls the generic ApiClientRotateSecret builder with application/json body
+func NewApiClientRotateSecretRequest(server string, apiClientId ApiClientId, params *ApiClientRotateSecretParams, body ApiClientRotateSecretJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApiClientRotateSecretRequestWithBody(server, apiClientId, params, "application/json", bodyReader)
+}
+
+// NewApiClientRotateSecretRequestWithBody constructs an http.Request for the ApiClientRotateSecret method, with any body, and a specified content type
+func NewApiClientRotateSecretRequestWithBody(server string, apiClientId ApiClientId, params *ApiClientRotateSecretParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "api_client_id", apiClientId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api-clients/%s/rotate-secret", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+	}
 
 	return req, nil
 }
@@ -18245,6 +19163,9 @@ type ClientWithResponsesInterface interface {
 	// refresh tokens at once, its access tokens within a second on every replica. A token nobody knows is answered
 	// with 200 as well, since it is not valid afterwards either.
 	//
+	// An API client revokes the access tokens that it got itself, and says its secret for that; the tokens of another
+	// client are refused with `unauthorized_client`.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /oauth/revoke (the `TokenRevoke` operationId).
@@ -18256,6 +19177,9 @@ type ClientWithResponsesInterface interface {
 	// refresh tokens at once, its access tokens within a second on every replica. A token nobody knows is answered
 	// with 200 as well, since it is not valid afterwards either.
 	//
+	// An API client revokes the access tokens that it got itself, and says its secret for that; the tokens of another
+	// client are refused with `unauthorized_client`.
+	//
 	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /oauth/revoke (the `TokenRevoke` operationId).
@@ -18264,14 +19188,19 @@ type ClientWithResponsesInterface interface {
 	// TokenCreateWithBodyWithResponse Get an access token
 	//
 	// The token endpoint of RFC 6749. `grant_type=password` signs somebody in, `grant_type=refresh_token` carries a
-	// session on. The client is named by `client_id`, in the form or as the user of HTTP Basic with an empty
-	// password; `staff`, for the operator's people, and `portal`, for the customers', are public clients without a
-	// secret.
+	// session on, `grant_type=client_credentials` gives a program a token. The client is named by `client_id`, in the
+	// form or as the user of HTTP Basic; `staff`, for the operator's people, and `portal`, for the customers', are
+	// public clients without a secret.
+	//
+	// An API client says its `client_id` and its secret, by HTTP Basic or in the form, and gets an access token without a
+	// refresh token: when it expires, the client asks again. The token lives for ten minutes and never longer than the
+	// client itself. `scope` asks for fewer scopes than the client has.
 	//
 	// A refresh token is used up by its first use and answered with its successor. It may be used once more within 30
 	// seconds while no successor has been used (two open tabs, a lost answer). Any other second use ends the session.
 	//
 	// An unknown login, a wrong password and a customer that is not `active` get the same answer after the same time.
+	// So do an unknown API client and a wrong secret.
 	// After several failures an attempt has to wait, 429 says how long; nobody is locked out for good.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -18282,14 +19211,19 @@ type ClientWithResponsesInterface interface {
 	// TokenCreateWithFormdataBodyWithResponse Get an access token
 	//
 	// The token endpoint of RFC 6749. `grant_type=password` signs somebody in, `grant_type=refresh_token` carries a
-	// session on. The client is named by `client_id`, in the form or as the user of HTTP Basic with an empty
-	// password; `staff`, for the operator's people, and `portal`, for the customers', are public clients without a
-	// secret.
+	// session on, `grant_type=client_credentials` gives a program a token. The client is named by `client_id`, in the
+	// form or as the user of HTTP Basic; `staff`, for the operator's people, and `portal`, for the customers', are
+	// public clients without a secret.
+	//
+	// An API client says its `client_id` and its secret, by HTTP Basic or in the form, and gets an access token without a
+	// refresh token: when it expires, the client asks again. The token lives for ten minutes and never longer than the
+	// client itself. `scope` asks for fewer scopes than the client has.
 	//
 	// A refresh token is used up by its first use and answered with its successor. It may be used once more within 30
 	// seconds while no successor has been used (two open tabs, a lost answer). Any other second use ends the session.
 	//
 	// An unknown login, a wrong password and a customer that is not `active` get the same answer after the same time.
+	// So do an unknown API client and a wrong secret.
 	// After several failures an attempt has to wait, 429 says how long; nobody is locked out for good.
 	//
 	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
@@ -18343,6 +19277,100 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/activations/preview (the `ActivationPreview` operationId).
 	ActivationPreviewWithResponse(ctx context.Context, body ActivationPreviewJSONRequestBody, reqEditors ...RequestEditorFn) (*ActivationPreviewResponse, error)
+
+	// ApiClientListWithResponse List API clients
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/api-clients (the `ApiClientList` operationId).
+	ApiClientListWithResponse(ctx context.Context, params *ApiClientListParams, reqEditors ...RequestEditorFn) (*ApiClientListResponse, error)
+
+	// ApiClientCreateWithBodyWithResponse Add an API client
+	//
+	// Makes credentials for a program. `client_secret` is in this answer and never shown again.
+	//
+	// With `customer_id` the client is limited: it sees that customer and those below it and nothing else, and what it
+	// creates must be there too. It goes when the customer is deleted.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/api-clients (the `ApiClientCreate` operationId).
+	ApiClientCreateWithBodyWithResponse(ctx context.Context, params *ApiClientCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApiClientCreateResponse, error)
+
+	// ApiClientCreateWithResponse Add an API client
+	//
+	// Makes credentials for a program. `client_secret` is in this answer and never shown again.
+	//
+	// With `customer_id` the client is limited: it sees that customer and those below it and nothing else, and what it
+	// creates must be there too. It goes when the customer is deleted.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/api-clients (the `ApiClientCreate` operationId).
+	ApiClientCreateWithResponse(ctx context.Context, params *ApiClientCreateParams, body ApiClientCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*ApiClientCreateResponse, error)
+
+	// ApiClientDeleteWithResponse Delete an API client
+	//
+	// Its secrets are worthless at once, its access tokens within a second on every replica. What it did stays in the
+	// change log.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/api-clients/{api_client_id} (the `ApiClientDelete` operationId).
+	ApiClientDeleteWithResponse(ctx context.Context, apiClientId ApiClientId, params *ApiClientDeleteParams, reqEditors ...RequestEditorFn) (*ApiClientDeleteResponse, error)
+
+	// ApiClientGetWithResponse Read an API client
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/api-clients/{api_client_id} (the `ApiClientGet` operationId).
+	ApiClientGetWithResponse(ctx context.Context, apiClientId ApiClientId, params *ApiClientGetParams, reqEditors ...RequestEditorFn) (*ApiClientGetResponse, error)
+
+	// ApiClientUpdateWithBodyWithResponse Change an API client
+	//
+	// Other scopes, another customer, another expiry or other networks take effect within a second on every replica: the
+	// access tokens that the client has are refused, and the next one it asks for goes by what is new. A name ends
+	// nothing. The lists are replaced as a whole.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/api-clients/{api_client_id} (the `ApiClientUpdate` operationId).
+	ApiClientUpdateWithBodyWithResponse(ctx context.Context, apiClientId ApiClientId, params *ApiClientUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApiClientUpdateResponse, error)
+
+	// ApiClientUpdateWithResponse Change an API client
+	//
+	// Other scopes, another customer, another expiry or other networks take effect within a second on every replica: the
+	// access tokens that the client has are refused, and the next one it asks for goes by what is new. A name ends
+	// nothing. The lists are replaced as a whole.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/api-clients/{api_client_id} (the `ApiClientUpdate` operationId).
+	ApiClientUpdateWithResponse(ctx context.Context, apiClientId ApiClientId, params *ApiClientUpdateParams, body ApiClientUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*ApiClientUpdateResponse, error)
+
+	// ApiClientRotateSecretWithBodyWithResponse Give an API client a new secret
+	//
+	// `client_secret` is in this answer and never shown again. The secret it had until now goes on working for
+	// `overlap_seconds`, so that programs can be given the new one in turn; `0` ends it at once. Never more than two
+	// secrets work: one from an earlier rotation ends with this one. Access tokens that were issued stay valid until they
+	// expire; to end those too, change or delete the client.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/api-clients/{api_client_id}/rotate-secret (the `ApiClientRotateSecret` operationId).
+	ApiClientRotateSecretWithBodyWithResponse(ctx context.Context, apiClientId ApiClientId, params *ApiClientRotateSecretParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApiClientRotateSecretResponse, error)
+
+	// ApiClientRotateSecretWithResponse Give an API client a new secret
+	//
+	// `client_secret` is in this answer and never shown again. The secret it had until now goes on working for
+	// `overlap_seconds`, so that programs can be given the new one in turn; `0` ends it at once. Never more than two
+	// secrets work: one from an earlier rotation ends with this one. Access tokens that were issued stay valid until they
+	// expire; to end those too, change or delete the client.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/api-clients/{api_client_id}/rotate-secret (the `ApiClientRotateSecret` operationId).
+	ApiClientRotateSecretWithResponse(ctx context.Context, apiClientId ApiClientId, params *ApiClientRotateSecretParams, body ApiClientRotateSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*ApiClientRotateSecretResponse, error)
 
 	// BackupRestoreWithBodyWithResponse Restore a customer from a backup
 	//
@@ -18953,6 +19981,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// `next_cursor` is never null: it is where to go on from, now or next week. To mirror a resource, take a cursor
 	// with `from=now`, list the resource, then follow the feed from that cursor.
+	//
+	// An API client that is limited to a customer is shown what happened to that customer and to those below it, as the
+	// hierarchy was then. A move is shown on both sides.
 	//
 	// The feed has no total. `Link` names the next page only when this one is full; `next_cursor` is there always.
 	//
@@ -19836,6 +20867,11 @@ type TokenRevokeResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// TokenRevokeResponse429Headers the declared response headers of an HTTP 429 response for TokenRevoke
+type TokenRevokeResponse429Headers struct {
+	RetryAfter int32
+}
+
 // TokenRevokeResponse503Headers the declared response headers of an HTTP 503 response for TokenRevoke
 type TokenRevokeResponse503Headers struct {
 	RetryAfter *int32
@@ -19854,12 +20890,16 @@ type TokenRevokeResponse struct {
 	JSON413 *OAuthContentTooLarge
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *OAuthUnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *OAuthTooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *OAuthServerError
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *OAuthUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *TokenRevokeResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *TokenRevokeResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *TokenRevokeResponse503Headers
 }
@@ -19887,6 +20927,11 @@ func (r TokenRevokeResponse) GetJSON413() *OAuthContentTooLarge {
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
 func (r TokenRevokeResponse) GetJSON415() *OAuthUnsupportedMediaType {
 	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r TokenRevokeResponse) GetJSON429() *OAuthTooManyRequests {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -20325,6 +21370,852 @@ func (r ActivationPreviewResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ActivationPreviewResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ApiClientListResponse200Headers the declared response headers of an HTTP 200 response for ApiClientList
+type ApiClientListResponse200Headers struct {
+	Link *string
+}
+
+// ApiClientListResponse401Headers the declared response headers of an HTTP 401 response for ApiClientList
+type ApiClientListResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ApiClientListResponse403Headers the declared response headers of an HTTP 403 response for ApiClientList
+type ApiClientListResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ApiClientListResponse429Headers the declared response headers of an HTTP 429 response for ApiClientList
+type ApiClientListResponse429Headers struct {
+	RetryAfter int32
+}
+
+// ApiClientListResponse503Headers the declared response headers of an HTTP 503 response for ApiClientList
+type ApiClientListResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ApiClientListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApiClientPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ApiClientListResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ApiClientListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ApiClientListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ApiClientListResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ApiClientListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApiClientListResponse) GetJSON200() *ApiClientPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApiClientListResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApiClientListResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApiClientListResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ApiClientListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ApiClientListResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ApiClientListResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ApiClientListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApiClientListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApiClientListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApiClientListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ApiClientCreateResponse201Headers the declared response headers of an HTTP 201 response for ApiClientCreate
+type ApiClientCreateResponse201Headers struct {
+	CacheControl       string
+	ETag               string
+	IdempotentReplayed *bool
+	Location           string
+}
+
+// ApiClientCreateResponse401Headers the declared response headers of an HTTP 401 response for ApiClientCreate
+type ApiClientCreateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ApiClientCreateResponse403Headers the declared response headers of an HTTP 403 response for ApiClientCreate
+type ApiClientCreateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ApiClientCreateResponse409Headers the declared response headers of an HTTP 409 response for ApiClientCreate
+type ApiClientCreateResponse409Headers struct {
+	RetryAfter *int32
+}
+
+// ApiClientCreateResponse429Headers the declared response headers of an HTTP 429 response for ApiClientCreate
+type ApiClientCreateResponse429Headers struct {
+	RetryAfter int32
+}
+
+// ApiClientCreateResponse503Headers the declared response headers of an HTTP 503 response for ApiClientCreate
+type ApiClientCreateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ApiClientCreateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *ApiClientWithSecret
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *KeyConflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContentOnce
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ApiClientCreateResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ApiClientCreateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ApiClientCreateResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *ApiClientCreateResponse409Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ApiClientCreateResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ApiClientCreateResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ApiClientCreateResponse) GetJSON201() *ApiClientWithSecret {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApiClientCreateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApiClientCreateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApiClientCreateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApiClientCreateResponse) GetApplicationproblemJSON409() *KeyConflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ApiClientCreateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ApiClientCreateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApiClientCreateResponse) GetApplicationproblemJSON422() *UnprocessableContentOnce {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ApiClientCreateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ApiClientCreateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ApiClientCreateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ApiClientCreateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApiClientCreateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApiClientCreateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApiClientCreateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ApiClientDeleteResponse401Headers the declared response headers of an HTTP 401 response for ApiClientDelete
+type ApiClientDeleteResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ApiClientDeleteResponse403Headers the declared response headers of an HTTP 403 response for ApiClientDelete
+type ApiClientDeleteResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ApiClientDeleteResponse429Headers the declared response headers of an HTTP 429 response for ApiClientDelete
+type ApiClientDeleteResponse429Headers struct {
+	RetryAfter int32
+}
+
+// ApiClientDeleteResponse503Headers the declared response headers of an HTTP 503 response for ApiClientDelete
+type ApiClientDeleteResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ApiClientDeleteResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ApiClientDeleteResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ApiClientDeleteResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ApiClientDeleteResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ApiClientDeleteResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApiClientDeleteResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApiClientDeleteResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApiClientDeleteResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApiClientDeleteResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ApiClientDeleteResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ApiClientDeleteResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ApiClientDeleteResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ApiClientDeleteResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ApiClientDeleteResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApiClientDeleteResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApiClientDeleteResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApiClientDeleteResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ApiClientGetResponse200Headers the declared response headers of an HTTP 200 response for ApiClientGet
+type ApiClientGetResponse200Headers struct {
+	ETag string
+}
+
+// ApiClientGetResponse304Headers the declared response headers of an HTTP 304 response for ApiClientGet
+type ApiClientGetResponse304Headers struct {
+	ETag string
+}
+
+// ApiClientGetResponse401Headers the declared response headers of an HTTP 401 response for ApiClientGet
+type ApiClientGetResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ApiClientGetResponse403Headers the declared response headers of an HTTP 403 response for ApiClientGet
+type ApiClientGetResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ApiClientGetResponse429Headers the declared response headers of an HTTP 429 response for ApiClientGet
+type ApiClientGetResponse429Headers struct {
+	RetryAfter int32
+}
+
+// ApiClientGetResponse503Headers the declared response headers of an HTTP 503 response for ApiClientGet
+type ApiClientGetResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ApiClientGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApiClient
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ApiClientGetResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *ApiClientGetResponse304Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ApiClientGetResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ApiClientGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ApiClientGetResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ApiClientGetResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApiClientGetResponse) GetJSON200() *ApiClient {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApiClientGetResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApiClientGetResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApiClientGetResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApiClientGetResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ApiClientGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ApiClientGetResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ApiClientGetResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ApiClientGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApiClientGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApiClientGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApiClientGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ApiClientUpdateResponse200Headers the declared response headers of an HTTP 200 response for ApiClientUpdate
+type ApiClientUpdateResponse200Headers struct {
+	ETag string
+}
+
+// ApiClientUpdateResponse401Headers the declared response headers of an HTTP 401 response for ApiClientUpdate
+type ApiClientUpdateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ApiClientUpdateResponse403Headers the declared response headers of an HTTP 403 response for ApiClientUpdate
+type ApiClientUpdateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ApiClientUpdateResponse429Headers the declared response headers of an HTTP 429 response for ApiClientUpdate
+type ApiClientUpdateResponse429Headers struct {
+	RetryAfter int32
+}
+
+// ApiClientUpdateResponse503Headers the declared response headers of an HTTP 503 response for ApiClientUpdate
+type ApiClientUpdateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ApiClientUpdateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApiClient
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ApiClientUpdateResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ApiClientUpdateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ApiClientUpdateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ApiClientUpdateResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ApiClientUpdateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApiClientUpdateResponse) GetJSON200() *ApiClient {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApiClientUpdateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApiClientUpdateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApiClientUpdateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApiClientUpdateResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ApiClientUpdateResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ApiClientUpdateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ApiClientUpdateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApiClientUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ApiClientUpdateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ApiClientUpdateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ApiClientUpdateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ApiClientUpdateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApiClientUpdateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApiClientUpdateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApiClientUpdateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ApiClientRotateSecretResponse200Headers the declared response headers of an HTTP 200 response for ApiClientRotateSecret
+type ApiClientRotateSecretResponse200Headers struct {
+	CacheControl       string
+	ETag               string
+	IdempotentReplayed *bool
+}
+
+// ApiClientRotateSecretResponse401Headers the declared response headers of an HTTP 401 response for ApiClientRotateSecret
+type ApiClientRotateSecretResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// ApiClientRotateSecretResponse403Headers the declared response headers of an HTTP 403 response for ApiClientRotateSecret
+type ApiClientRotateSecretResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ApiClientRotateSecretResponse409Headers the declared response headers of an HTTP 409 response for ApiClientRotateSecret
+type ApiClientRotateSecretResponse409Headers struct {
+	RetryAfter *int32
+}
+
+// ApiClientRotateSecretResponse429Headers the declared response headers of an HTTP 429 response for ApiClientRotateSecret
+type ApiClientRotateSecretResponse429Headers struct {
+	RetryAfter int32
+}
+
+// ApiClientRotateSecretResponse503Headers the declared response headers of an HTTP 503 response for ApiClientRotateSecret
+type ApiClientRotateSecretResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type ApiClientRotateSecretResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApiClientWithSecret
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *KeyConflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContentOnce
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ApiClientRotateSecretResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ApiClientRotateSecretResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ApiClientRotateSecretResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *ApiClientRotateSecretResponse409Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ApiClientRotateSecretResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ApiClientRotateSecretResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApiClientRotateSecretResponse) GetJSON200() *ApiClientWithSecret {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApiClientRotateSecretResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApiClientRotateSecretResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApiClientRotateSecretResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApiClientRotateSecretResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApiClientRotateSecretResponse) GetApplicationproblemJSON409() *KeyConflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ApiClientRotateSecretResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ApiClientRotateSecretResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ApiClientRotateSecretResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApiClientRotateSecretResponse) GetApplicationproblemJSON422() *UnprocessableContentOnce {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ApiClientRotateSecretResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ApiClientRotateSecretResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ApiClientRotateSecretResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ApiClientRotateSecretResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApiClientRotateSecretResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApiClientRotateSecretResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApiClientRotateSecretResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -34377,6 +36268,9 @@ func (c *ClientWithResponses) HealthGetWithResponse(ctx context.Context, reqEdit
 // refresh tokens at once, its access tokens within a second on every replica. A token nobody knows is answered
 // with 200 as well, since it is not valid afterwards either.
 //
+// An API client revokes the access tokens that it got itself, and says its secret for that; the tokens of another
+// client are refused with `unauthorized_client`.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /oauth/revoke (the `TokenRevoke` operationId).
@@ -34394,6 +36288,9 @@ func (c *ClientWithResponses) TokenRevokeWithBodyWithResponse(ctx context.Contex
 // refresh tokens at once, its access tokens within a second on every replica. A token nobody knows is answered
 // with 200 as well, since it is not valid afterwards either.
 //
+// An API client revokes the access tokens that it got itself, and says its secret for that; the tokens of another
+// client are refused with `unauthorized_client`.
+//
 // Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /oauth/revoke (the `TokenRevoke` operationId).
@@ -34408,14 +36305,19 @@ func (c *ClientWithResponses) TokenRevokeWithFormdataBodyWithResponse(ctx contex
 // TokenCreateWithBodyWithResponse Get an access token
 //
 // The token endpoint of RFC 6749. `grant_type=password` signs somebody in, `grant_type=refresh_token` carries a
-// session on. The client is named by `client_id`, in the form or as the user of HTTP Basic with an empty
-// password; `staff`, for the operator's people, and `portal`, for the customers', are public clients without a
-// secret.
+// session on, `grant_type=client_credentials` gives a program a token. The client is named by `client_id`, in the
+// form or as the user of HTTP Basic; `staff`, for the operator's people, and `portal`, for the customers', are
+// public clients without a secret.
+//
+// An API client says its `client_id` and its secret, by HTTP Basic or in the form, and gets an access token without a
+// refresh token: when it expires, the client asks again. The token lives for ten minutes and never longer than the
+// client itself. `scope` asks for fewer scopes than the client has.
 //
 // A refresh token is used up by its first use and answered with its successor. It may be used once more within 30
 // seconds while no successor has been used (two open tabs, a lost answer). Any other second use ends the session.
 //
 // An unknown login, a wrong password and a customer that is not `active` get the same answer after the same time.
+// So do an unknown API client and a wrong secret.
 // After several failures an attempt has to wait, 429 says how long; nobody is locked out for good.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -34432,14 +36334,19 @@ func (c *ClientWithResponses) TokenCreateWithBodyWithResponse(ctx context.Contex
 // TokenCreateWithFormdataBodyWithResponse Get an access token
 //
 // The token endpoint of RFC 6749. `grant_type=password` signs somebody in, `grant_type=refresh_token` carries a
-// session on. The client is named by `client_id`, in the form or as the user of HTTP Basic with an empty
-// password; `staff`, for the operator's people, and `portal`, for the customers', are public clients without a
-// secret.
+// session on, `grant_type=client_credentials` gives a program a token. The client is named by `client_id`, in the
+// form or as the user of HTTP Basic; `staff`, for the operator's people, and `portal`, for the customers', are
+// public clients without a secret.
+//
+// An API client says its `client_id` and its secret, by HTTP Basic or in the form, and gets an access token without a
+// refresh token: when it expires, the client asks again. The token lives for ten minutes and never longer than the
+// client itself. `scope` asks for fewer scopes than the client has.
 //
 // A refresh token is used up by its first use and answered with its successor. It may be used once more within 30
 // seconds while no successor has been used (two open tabs, a lost answer). Any other second use ends the session.
 //
 // An unknown login, a wrong password and a customer that is not `active` get the same answer after the same time.
+// So do an unknown API client and a wrong secret.
 // After several failures an attempt has to wait, 429 says how long; nobody is locked out for good.
 //
 // Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
@@ -34528,6 +36435,154 @@ func (c *ClientWithResponses) ActivationPreviewWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseActivationPreviewResponse(rsp)
+}
+
+// ApiClientListWithResponse List API clients
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/api-clients (the `ApiClientList` operationId).
+func (c *ClientWithResponses) ApiClientListWithResponse(ctx context.Context, params *ApiClientListParams, reqEditors ...RequestEditorFn) (*ApiClientListResponse, error) {
+	rsp, err := c.ApiClientList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApiClientListResponse(rsp)
+}
+
+// ApiClientCreateWithBodyWithResponse Add an API client
+//
+// Makes credentials for a program. `client_secret` is in this answer and never shown again.
+//
+// With `customer_id` the client is limited: it sees that customer and those below it and nothing else, and what it
+// creates must be there too. It goes when the customer is deleted.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/api-clients (the `ApiClientCreate` operationId).
+func (c *ClientWithResponses) ApiClientCreateWithBodyWithResponse(ctx context.Context, params *ApiClientCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApiClientCreateResponse, error) {
+	rsp, err := c.ApiClientCreateWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApiClientCreateResponse(rsp)
+}
+
+// ApiClientCreateWithResponse Add an API client
+//
+// Makes credentials for a program. `client_secret` is in this answer and never shown again.
+//
+// With `customer_id` the client is limited: it sees that customer and those below it and nothing else, and what it
+// creates must be there too. It goes when the customer is deleted.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/api-clients (the `ApiClientCreate` operationId).
+func (c *ClientWithResponses) ApiClientCreateWithResponse(ctx context.Context, params *ApiClientCreateParams, body ApiClientCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*ApiClientCreateResponse, error) {
+	rsp, err := c.ApiClientCreate(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApiClientCreateResponse(rsp)
+}
+
+// ApiClientDeleteWithResponse Delete an API client
+//
+// Its secrets are worthless at once, its access tokens within a second on every replica. What it did stays in the
+// change log.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/api-clients/{api_client_id} (the `ApiClientDelete` operationId).
+func (c *ClientWithResponses) ApiClientDeleteWithResponse(ctx context.Context, apiClientId ApiClientId, params *ApiClientDeleteParams, reqEditors ...RequestEditorFn) (*ApiClientDeleteResponse, error) {
+	rsp, err := c.ApiClientDelete(ctx, apiClientId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApiClientDeleteResponse(rsp)
+}
+
+// ApiClientGetWithResponse Read an API client
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/api-clients/{api_client_id} (the `ApiClientGet` operationId).
+func (c *ClientWithResponses) ApiClientGetWithResponse(ctx context.Context, apiClientId ApiClientId, params *ApiClientGetParams, reqEditors ...RequestEditorFn) (*ApiClientGetResponse, error) {
+	rsp, err := c.ApiClientGet(ctx, apiClientId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApiClientGetResponse(rsp)
+}
+
+// ApiClientUpdateWithBodyWithResponse Change an API client
+//
+// Other scopes, another customer, another expiry or other networks take effect within a second on every replica: the
+// access tokens that the client has are refused, and the next one it asks for goes by what is new. A name ends
+// nothing. The lists are replaced as a whole.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/api-clients/{api_client_id} (the `ApiClientUpdate` operationId).
+func (c *ClientWithResponses) ApiClientUpdateWithBodyWithResponse(ctx context.Context, apiClientId ApiClientId, params *ApiClientUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApiClientUpdateResponse, error) {
+	rsp, err := c.ApiClientUpdateWithBody(ctx, apiClientId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApiClientUpdateResponse(rsp)
+}
+
+// ApiClientUpdateWithResponse Change an API client
+//
+// Other scopes, another customer, another expiry or other networks take effect within a second on every replica: the
+// access tokens that the client has are refused, and the next one it asks for goes by what is new. A name ends
+// nothing. The lists are replaced as a whole.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/api-clients/{api_client_id} (the `ApiClientUpdate` operationId).
+func (c *ClientWithResponses) ApiClientUpdateWithResponse(ctx context.Context, apiClientId ApiClientId, params *ApiClientUpdateParams, body ApiClientUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*ApiClientUpdateResponse, error) {
+	rsp, err := c.ApiClientUpdate(ctx, apiClientId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApiClientUpdateResponse(rsp)
+}
+
+// ApiClientRotateSecretWithBodyWithResponse Give an API client a new secret
+//
+// `client_secret` is in this answer and never shown again. The secret it had until now goes on working for
+// `overlap_seconds`, so that programs can be given the new one in turn; `0` ends it at once. Never more than two
+// secrets work: one from an earlier rotation ends with this one. Access tokens that were issued stay valid until they
+// expire; to end those too, change or delete the client.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/api-clients/{api_client_id}/rotate-secret (the `ApiClientRotateSecret` operationId).
+func (c *ClientWithResponses) ApiClientRotateSecretWithBodyWithResponse(ctx context.Context, apiClientId ApiClientId, params *ApiClientRotateSecretParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApiClientRotateSecretResponse, error) {
+	rsp, err := c.ApiClientRotateSecretWithBody(ctx, apiClientId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApiClientRotateSecretResponse(rsp)
+}
+
+// ApiClientRotateSecretWithResponse Give an API client a new secret
+//
+// `client_secret` is in this answer and never shown again. The secret it had until now goes on working for
+// `overlap_seconds`, so that programs can be given the new one in turn; `0` ends it at once. Never more than two
+// secrets work: one from an earlier rotation ends with this one. Access tokens that were issued stay valid until they
+// expire; to end those too, change or delete the client.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/api-clients/{api_client_id}/rotate-secret (the `ApiClientRotateSecret` operationId).
+func (c *ClientWithResponses) ApiClientRotateSecretWithResponse(ctx context.Context, apiClientId ApiClientId, params *ApiClientRotateSecretParams, body ApiClientRotateSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*ApiClientRotateSecretResponse, error) {
+	rsp, err := c.ApiClientRotateSecret(ctx, apiClientId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApiClientRotateSecretResponse(rsp)
 }
 
 // BackupRestoreWithBodyWithResponse Restore a customer from a backup
@@ -35487,6 +37542,9 @@ func (c *ClientWithResponses) DomainUpdateWithResponse(ctx context.Context, doma
 //
 // `next_cursor` is never null: it is where to go on from, now or next week. To mirror a resource, take a cursor
 // with `from=now`, list the resource, then follow the feed from that cursor.
+//
+// An API client that is limited to a customer is shown what happened to that customer and to those below it, as the
+// hierarchy was then. A move is shown on both sides.
 //
 // The feed has no total. `Link` names the next page only when this one is full; `next_cursor` is there always.
 //
@@ -36821,6 +38879,13 @@ func ParseTokenRevokeResponse(rsp *http.Response) (*TokenRevokeResponse, error) 
 		}
 		response.JSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest OAuthTooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest OAuthServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -36848,6 +38913,16 @@ func ParseTokenRevokeResponse(rsp *http.Response) (*TokenRevokeResponse, error) 
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers TokenRevokeResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers TokenRevokeResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -37235,6 +39310,912 @@ func ParseActivationPreviewResponse(rsp *http.Response) (*ActivationPreviewRespo
 	switch {
 	case rsp.StatusCode == 503:
 		var headers ActivationPreviewResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseApiClientListResponse parses an HTTP response from a ApiClientListWithResponse call
+func ParseApiClientListResponse(rsp *http.Response) (*ApiClientListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApiClientListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApiClientPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ApiClientListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ApiClientListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ApiClientListResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ApiClientListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ApiClientListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseApiClientCreateResponse parses an HTTP response from a ApiClientCreateWithResponse call
+func ParseApiClientCreateResponse(rsp *http.Response) (*ApiClientCreateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApiClientCreateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest ApiClientWithSecret
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest KeyConflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContentOnce
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ApiClientCreateResponse201Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers ApiClientCreateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ApiClientCreateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers ApiClientCreateResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 429:
+		var headers ApiClientCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ApiClientCreateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseApiClientDeleteResponse parses an HTTP response from a ApiClientDeleteWithResponse call
+func ParseApiClientDeleteResponse(rsp *http.Response) (*ApiClientDeleteResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApiClientDeleteResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ApiClientDeleteResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ApiClientDeleteResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ApiClientDeleteResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ApiClientDeleteResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseApiClientGetResponse parses an HTTP response from a ApiClientGetWithResponse call
+func ParseApiClientGetResponse(rsp *http.Response) (*ApiClientGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApiClientGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApiClient
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ApiClientGetResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers ApiClientGetResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 401:
+		var headers ApiClientGetResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ApiClientGetResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ApiClientGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ApiClientGetResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseApiClientUpdateResponse parses an HTTP response from a ApiClientUpdateWithResponse call
+func ParseApiClientUpdateResponse(rsp *http.Response) (*ApiClientUpdateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApiClientUpdateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApiClient
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ApiClientUpdateResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ApiClientUpdateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ApiClientUpdateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ApiClientUpdateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ApiClientUpdateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseApiClientRotateSecretResponse parses an HTTP response from a ApiClientRotateSecretWithResponse call
+func ParseApiClientRotateSecretResponse(rsp *http.Response) (*ApiClientRotateSecretResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApiClientRotateSecretResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApiClientWithSecret
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest KeyConflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContentOnce
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ApiClientRotateSecretResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ApiClientRotateSecretResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ApiClientRotateSecretResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers ApiClientRotateSecretResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 429:
+		var headers ApiClientRotateSecretResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ApiClientRotateSecretResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {

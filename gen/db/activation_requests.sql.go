@@ -115,11 +115,13 @@ func (q *Queries) ActivationRequestGetForUpdate(ctx context.Context, db DBTX, iD
 }
 
 const activationRequestGetOfCustomer = `-- name: ActivationRequestGetOfCustomer :one
-SELECT id, customer_id, identity_id, state, recipient, subject, body, failure, expires_at, sent_at, version, created_at, updated_at FROM activation_requests WHERE id = $1 AND customer_id = $2
+SELECT id, customer_id, identity_id, state, recipient, subject, body, failure, expires_at, sent_at, version, created_at, updated_at FROM activation_requests
+WHERE id = $1 AND customer_id = $2
+    AND ($3::uuid IS NULL OR reaches($3::uuid, customer_id))
 `
 
-func (q *Queries) ActivationRequestGetOfCustomer(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID) (ActivationRequest, error) {
-	row := db.QueryRow(ctx, activationRequestGetOfCustomer, iD, customerID)
+func (q *Queries) ActivationRequestGetOfCustomer(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID, reach *uuid.UUID) (ActivationRequest, error) {
+	row := db.QueryRow(ctx, activationRequestGetOfCustomer, iD, customerID, reach)
 	var i ActivationRequest
 	err := row.Scan(
 		&i.ID,

@@ -185,6 +185,7 @@ func (r iteratorForEventCopy) Values() ([]interface{}, error) {
 		r.rows[0].RequestID,
 		r.rows[0].At,
 		r.rows[0].Data,
+		r.rows[0].Ancestors,
 	}, nil
 }
 
@@ -193,7 +194,7 @@ func (r iteratorForEventCopy) Err() error {
 }
 
 func (q *Queries) EventCopy(ctx context.Context, db DBTX, arg []EventCopyParams) (int64, error) {
-	return db.CopyFrom(ctx, []string{"events"}, []string{"id", "type", "resource_kind", "resource_id", "version", "customer_id", "actor_kind", "actor_id", "actor_name", "request_id", "at", "data"}, &iteratorForEventCopy{rows: arg})
+	return db.CopyFrom(ctx, []string{"events"}, []string{"id", "type", "resource_kind", "resource_id", "version", "customer_id", "actor_kind", "actor_id", "actor_name", "request_id", "at", "data", "ancestors"}, &iteratorForEventCopy{rows: arg})
 }
 
 // iteratorForEventRestore implements pgx.CopyFromSource.

@@ -163,15 +163,15 @@ func (q *Queries) CustomerDeleteAll(ctx context.Context, db DBTX, ids []uuid.UUI
 }
 
 const customerFind = `-- name: CustomerFind :one
-SELECT id FROM customers WHERE id = $1
+SELECT id FROM customers WHERE id = $1 AND ($2::uuid IS NULL OR reaches($2::uuid, id))
 `
 
 // No row when there is no such customer.
-func (q *Queries) CustomerFind(ctx context.Context, db DBTX, id uuid.UUID) (uuid.UUID, error) {
-	row := db.QueryRow(ctx, customerFind, id)
-	var id_2 uuid.UUID
-	err := row.Scan(&id_2)
-	return id_2, err
+func (q *Queries) CustomerFind(ctx context.Context, db DBTX, iD uuid.UUID, reach *uuid.UUID) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, customerFind, iD, reach)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
 }
 
 const customerFindByExternalID = `-- name: CustomerFindByExternalID :one
@@ -186,20 +186,25 @@ func (q *Queries) CustomerFindByExternalID(ctx context.Context, db DBTX, externa
 }
 
 const customerFindByKeys = `-- name: CustomerFindByKeys :many
-SELECT id, external_id, parent_id FROM customers WHERE id = ANY ($1::uuid[])
-UNION
-SELECT id, external_id, parent_id FROM customers WHERE external_id = ANY ($2::text[])
+SELECT found.id, found.external_id, found.parent_id,
+    ($1::uuid IS NULL OR reaches($1::uuid, found.id))::boolean AS reached
+FROM (
+    SELECT id, external_id, parent_id FROM customers WHERE id = ANY ($2::uuid[])
+    UNION
+    SELECT id, external_id, parent_id FROM customers WHERE external_id = ANY ($3::text[])
+) AS found
 `
 
 type CustomerFindByKeysRow struct {
 	ID         uuid.UUID
 	ExternalID *string
 	ParentID   *uuid.UUID
+	Reached    bool
 }
 
-// Those that have one of the ids or of the external ids.
-func (q *Queries) CustomerFindByKeys(ctx context.Context, db DBTX, ids []uuid.UUID, externalIds []string) ([]CustomerFindByKeysRow, error) {
-	rows, err := db.Query(ctx, customerFindByKeys, ids, externalIds)
+// Those that have one of the ids or of the external ids, and whether they are within reach.
+func (q *Queries) CustomerFindByKeys(ctx context.Context, db DBTX, reach *uuid.UUID, ids []uuid.UUID, externalIds []string) ([]CustomerFindByKeysRow, error) {
+	rows, err := db.Query(ctx, customerFindByKeys, reach, ids, externalIds)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +212,12 @@ func (q *Queries) CustomerFindByKeys(ctx context.Context, db DBTX, ids []uuid.UU
 	items := []CustomerFindByKeysRow{}
 	for rows.Next() {
 		var i CustomerFindByKeysRow
-		if err := rows.Scan(&i.ID, &i.ExternalID, &i.ParentID); err != nil {
+		if err := rows.Scan(
+			&i.ID,
+			&i.ExternalID,
+			&i.ParentID,
+			&i.Reached,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -219,11 +229,14 @@ func (q *Queries) CustomerFindByKeys(ctx context.Context, db DBTX, ids []uuid.UU
 }
 
 const customerGet = `-- name: CustomerGet :one
-SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at FROM customers WHERE id = $1
+
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at FROM customers WHERE id = $1 AND ($2::uuid IS NULL OR reaches($2::uuid, id))
 `
 
-func (q *Queries) CustomerGet(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
-	row := db.QueryRow(ctx, customerGet, id)
+// Where a query takes a reach, that is the customer that the caller is limited to, with those below it: what lies elsewhere
+// is not there. Null is no limit.
+func (q *Queries) CustomerGet(ctx context.Context, db DBTX, iD uuid.UUID, reach *uuid.UUID) (Customer, error) {
+	row := db.QueryRow(ctx, customerGet, iD, reach)
 	var i Customer
 	err := row.Scan(
 		&i.ID,
@@ -253,11 +266,12 @@ func (q *Queries) CustomerGet(ctx context.Context, db DBTX, id uuid.UUID) (Custo
 }
 
 const customerGetForNoKeyUpdate = `-- name: CustomerGetForNoKeyUpdate :one
-SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at FROM customers WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at FROM customers WHERE id = $1 AND ($2::uuid IS NULL OR reaches($2::uuid, id))
+FOR NO KEY UPDATE
 `
 
-func (q *Queries) CustomerGetForNoKeyUpdate(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
-	row := db.QueryRow(ctx, customerGetForNoKeyUpdate, id)
+func (q *Queries) CustomerGetForNoKeyUpdate(ctx context.Context, db DBTX, iD uuid.UUID, reach *uuid.UUID) (Customer, error) {
+	row := db.QueryRow(ctx, customerGetForNoKeyUpdate, iD, reach)
 	var i Customer
 	err := row.Scan(
 		&i.ID,
@@ -287,12 +301,13 @@ func (q *Queries) CustomerGetForNoKeyUpdate(ctx context.Context, db DBTX, id uui
 }
 
 const customerGetForShare = `-- name: CustomerGetForShare :one
-SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at FROM customers WHERE id = $1 FOR SHARE
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at FROM customers WHERE id = $1 AND ($2::uuid IS NULL OR reaches($2::uuid, id))
+FOR SHARE
 `
 
 // As above, for whoever knows the customer.
-func (q *Queries) CustomerGetForShare(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
-	row := db.QueryRow(ctx, customerGetForShare, id)
+func (q *Queries) CustomerGetForShare(ctx context.Context, db DBTX, iD uuid.UUID, reach *uuid.UUID) (Customer, error) {
+	row := db.QueryRow(ctx, customerGetForShare, iD, reach)
 	var i Customer
 	err := row.Scan(
 		&i.ID,
@@ -358,11 +373,12 @@ func (q *Queries) CustomerGetForShareByIdentity(ctx context.Context, db DBTX, id
 }
 
 const customerGetForUpdate = `-- name: CustomerGetForUpdate :one
-SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at FROM customers WHERE id = $1 FOR UPDATE
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at FROM customers WHERE id = $1 AND ($2::uuid IS NULL OR reaches($2::uuid, id))
+FOR UPDATE
 `
 
-func (q *Queries) CustomerGetForUpdate(ctx context.Context, db DBTX, id uuid.UUID) (Customer, error) {
-	row := db.QueryRow(ctx, customerGetForUpdate, id)
+func (q *Queries) CustomerGetForUpdate(ctx context.Context, db DBTX, iD uuid.UUID, reach *uuid.UUID) (Customer, error) {
+	row := db.QueryRow(ctx, customerGetForUpdate, iD, reach)
 	var i Customer
 	err := row.Scan(
 		&i.ID,
@@ -524,7 +540,7 @@ LEFT JOIN customer_activity ON customer_activity.customer_id = customers.id
 LEFT JOIN terms_acceptances ON terms_acceptances.customer_id = customers.id AND terms_acceptances.is_first
     AND terms_acceptances.terms_id = (SELECT newest.id FROM terms newest ORDER BY newest.version DESC LIMIT 1)
 LEFT JOIN terms ON terms.id = terms_acceptances.terms_id
-WHERE customers.id = $1
+WHERE customers.id = $1 AND ($2::uuid IS NULL OR reaches($2::uuid, customers.id))
 `
 
 type CustomerGetWithActivityRow struct {
@@ -535,8 +551,8 @@ type CustomerGetWithActivityRow struct {
 }
 
 // With its acceptance of the current terms, null where there is none.
-func (q *Queries) CustomerGetWithActivity(ctx context.Context, db DBTX, id uuid.UUID) (CustomerGetWithActivityRow, error) {
-	row := db.QueryRow(ctx, customerGetWithActivity, id)
+func (q *Queries) CustomerGetWithActivity(ctx context.Context, db DBTX, iD uuid.UUID, reach *uuid.UUID) (CustomerGetWithActivityRow, error) {
+	row := db.QueryRow(ctx, customerGetWithActivity, iD, reach)
 	var i CustomerGetWithActivityRow
 	err := row.Scan(
 		&i.Customer.ID,
@@ -666,7 +682,9 @@ func (q *Queries) CustomerInsert(ctx context.Context, db DBTX, arg CustomerInser
 
 const customerLevels = `-- name: CustomerLevels :many
 WITH RECURSIVE line AS (
-    SELECT customers.id AS start, customers.parent_id, 1 AS level FROM customers WHERE customers.id = ANY ($1::uuid[])
+    SELECT customers.id AS start, customers.parent_id, 1 AS level FROM customers
+    WHERE customers.id = ANY ($1::uuid[])
+        AND ($2::uuid IS NULL OR reaches($2::uuid, customers.id))
     UNION ALL
     SELECT line.start, above.parent_id, line.level + 1 FROM customers above JOIN line ON above.id = line.parent_id
 )
@@ -679,8 +697,8 @@ type CustomerLevelsRow struct {
 }
 
 // On which level of the hierarchy each of the customers is, those at the top on the first.
-func (q *Queries) CustomerLevels(ctx context.Context, db DBTX, ids []uuid.UUID) ([]CustomerLevelsRow, error) {
-	rows, err := db.Query(ctx, customerLevels, ids)
+func (q *Queries) CustomerLevels(ctx context.Context, db DBTX, ids []uuid.UUID, reach *uuid.UUID) ([]CustomerLevelsRow, error) {
+	rows, err := db.Query(ctx, customerLevels, ids, reach)
 	if err != nil {
 		return nil, err
 	}
@@ -699,12 +717,49 @@ func (q *Queries) CustomerLevels(ctx context.Context, db DBTX, ids []uuid.UUID) 
 	return items, nil
 }
 
-const customerListForNoKeyUpdate = `-- name: CustomerListForNoKeyUpdate :many
-SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at FROM customers WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
+const customerLines = `-- name: CustomerLines :many
+WITH RECURSIVE line AS (
+    SELECT customers.id AS start, customers.id, customers.parent_id FROM customers WHERE customers.id = ANY ($1::uuid[])
+    UNION ALL
+    SELECT line.start, above.id, above.parent_id FROM customers above JOIN line ON above.id = line.parent_id
+)
+SELECT start AS id, array_agg(line.id)::uuid[] AS line FROM line GROUP BY start
 `
 
-func (q *Queries) CustomerListForNoKeyUpdate(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Customer, error) {
-	rows, err := db.Query(ctx, customerListForNoKeyUpdate, ids)
+type CustomerLinesRow struct {
+	ID   uuid.UUID
+	Line []uuid.UUID
+}
+
+// Each of the customers with itself and all above it.
+func (q *Queries) CustomerLines(ctx context.Context, db DBTX, ids []uuid.UUID) ([]CustomerLinesRow, error) {
+	rows, err := db.Query(ctx, customerLines, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []CustomerLinesRow{}
+	for rows.Next() {
+		var i CustomerLinesRow
+		if err := rows.Scan(&i.ID, &i.Line); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const customerListForNoKeyUpdate = `-- name: CustomerListForNoKeyUpdate :many
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at FROM customers
+WHERE id = ANY ($1::uuid[]) AND ($2::uuid IS NULL OR reaches($2::uuid, id))
+ORDER BY id FOR NO KEY UPDATE
+`
+
+func (q *Queries) CustomerListForNoKeyUpdate(ctx context.Context, db DBTX, ids []uuid.UUID, reach *uuid.UUID) ([]Customer, error) {
+	rows, err := db.Query(ctx, customerListForNoKeyUpdate, ids, reach)
 	if err != nil {
 		return nil, err
 	}
@@ -747,11 +802,13 @@ func (q *Queries) CustomerListForNoKeyUpdate(ctx context.Context, db DBTX, ids [
 }
 
 const customerListForUpdate = `-- name: CustomerListForUpdate :many
-SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at FROM customers WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
+SELECT id, name, email, phone, company, address, comments, modules, properties, parent_id, external_id, locale, status, version, created_at, updated_at, name_key, email_key, search_text, search_grams, invited_at, restored_at FROM customers
+WHERE id = ANY ($1::uuid[]) AND ($2::uuid IS NULL OR reaches($2::uuid, id))
+ORDER BY id FOR UPDATE
 `
 
-func (q *Queries) CustomerListForUpdate(ctx context.Context, db DBTX, ids []uuid.UUID) ([]Customer, error) {
-	rows, err := db.Query(ctx, customerListForUpdate, ids)
+func (q *Queries) CustomerListForUpdate(ctx context.Context, db DBTX, ids []uuid.UUID, reach *uuid.UUID) ([]Customer, error) {
+	rows, err := db.Query(ctx, customerListForUpdate, ids, reach)
 	if err != nil {
 		return nil, err
 	}
@@ -794,15 +851,16 @@ func (q *Queries) CustomerListForUpdate(ctx context.Context, db DBTX, ids []uuid
 }
 
 const customerLockForKeyShare = `-- name: CustomerLockForKeyShare :one
-SELECT id FROM customers WHERE id = $1 FOR KEY SHARE
+SELECT id FROM customers WHERE id = $1 AND ($2::uuid IS NULL OR reaches($2::uuid, id))
+FOR KEY SHARE
 `
 
 // For whoever adds something that belongs to the customer.
-func (q *Queries) CustomerLockForKeyShare(ctx context.Context, db DBTX, id uuid.UUID) (uuid.UUID, error) {
-	row := db.QueryRow(ctx, customerLockForKeyShare, id)
-	var id_2 uuid.UUID
-	err := row.Scan(&id_2)
-	return id_2, err
+func (q *Queries) CustomerLockForKeyShare(ctx context.Context, db DBTX, iD uuid.UUID, reach *uuid.UUID) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, customerLockForKeyShare, iD, reach)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
 }
 
 const customerMovedAfter = `-- name: CustomerMovedAfter :many

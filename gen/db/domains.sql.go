@@ -115,11 +115,11 @@ func (q *Queries) DomainFindTaken(ctx context.Context, db DBTX, ids []uuid.UUID,
 }
 
 const domainGet = `-- name: DomainGet :one
-SELECT id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection, ssl_expires_at, tls_protocol, waf_configuration, version, created_at, updated_at, search_text, restored_at FROM domains WHERE id = $1
+SELECT id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection, ssl_expires_at, tls_protocol, waf_configuration, version, created_at, updated_at, search_text, restored_at FROM domains WHERE id = $1 AND ($2::uuid IS NULL OR reaches($2::uuid, customer_id))
 `
 
-func (q *Queries) DomainGet(ctx context.Context, db DBTX, id uuid.UUID) (Domain, error) {
-	row := db.QueryRow(ctx, domainGet, id)
+func (q *Queries) DomainGet(ctx context.Context, db DBTX, iD uuid.UUID, reach *uuid.UUID) (Domain, error) {
+	row := db.QueryRow(ctx, domainGet, iD, reach)
 	var i Domain
 	err := row.Scan(
 		&i.ID,
@@ -144,11 +144,12 @@ func (q *Queries) DomainGet(ctx context.Context, db DBTX, id uuid.UUID) (Domain,
 }
 
 const domainGetForUpdate = `-- name: DomainGetForUpdate :one
-SELECT id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection, ssl_expires_at, tls_protocol, waf_configuration, version, created_at, updated_at, search_text, restored_at FROM domains WHERE id = $1 FOR UPDATE
+SELECT id, customer_id, host, http_ports, scheme, origin, origin_port, cache_configuration, redirection, ssl_expires_at, tls_protocol, waf_configuration, version, created_at, updated_at, search_text, restored_at FROM domains WHERE id = $1 AND ($2::uuid IS NULL OR reaches($2::uuid, customer_id))
+FOR UPDATE
 `
 
-func (q *Queries) DomainGetForUpdate(ctx context.Context, db DBTX, id uuid.UUID) (Domain, error) {
-	row := db.QueryRow(ctx, domainGetForUpdate, id)
+func (q *Queries) DomainGetForUpdate(ctx context.Context, db DBTX, iD uuid.UUID, reach *uuid.UUID) (Domain, error) {
+	row := db.QueryRow(ctx, domainGetForUpdate, iD, reach)
 	var i Domain
 	err := row.Scan(
 		&i.ID,

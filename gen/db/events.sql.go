@@ -25,6 +25,7 @@ type EventCopyParams struct {
 	RequestID    *string
 	At           time.Time
 	Data         []byte
+	Ancestors    []uuid.UUID
 }
 
 const eventEraseActor = `-- name: EventEraseActor :exec
@@ -63,10 +64,16 @@ func (q *Queries) EventEraseResource(ctx context.Context, db DBTX, customerID *u
 }
 
 const eventInsert = `-- name: EventInsert :exec
+WITH RECURSIVE line AS (
+    SELECT customers.id, customers.parent_id FROM customers WHERE customers.id = $6::uuid
+    UNION ALL
+    SELECT above.id, above.parent_id FROM customers above JOIN line ON above.id = line.parent_id
+)
 INSERT INTO events (id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name,
-    request_id, at, data)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-    $10, $11, $12)
+    request_id, at, data, ancestors)
+SELECT $1::uuid, $2::text, $3::text, $4::uuid, $5::bigint, $6::uuid,
+    $7::text, $8::uuid, $9::text, $10::text, $11::timestamptz,
+    $12::json, $13::uuid[] || ARRAY(SELECT line.id FROM line)
 `
 
 type EventInsertParams struct {
@@ -82,8 +89,10 @@ type EventInsertParams struct {
 	RequestID    *string
 	At           time.Time
 	Data         []byte
+	Ancestors    []uuid.UUID
 }
 
+// With the customer and all above it as its ancestors, and those that it had besides.
 func (q *Queries) EventInsert(ctx context.Context, db DBTX, arg EventInsertParams) error {
 	_, err := db.Exec(ctx, eventInsert,
 		arg.ID,
@@ -98,6 +107,7 @@ func (q *Queries) EventInsert(ctx context.Context, db DBTX, arg EventInsertParam
 		arg.RequestID,
 		arg.At,
 		arg.Data,
+		arg.Ancestors,
 	)
 	return err
 }
@@ -127,16 +137,20 @@ func (q *Queries) EventLastVersion(ctx context.Context, db DBTX, customerID uuid
 }
 
 const eventListByCustomer = `-- name: EventListByCustomer :many
-SELECT sequence, position, id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name, request_id, at, data, restored_at FROM events
+SELECT sequence, position, id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name, request_id, at, data, restored_at, ancestors FROM events
 WHERE customer_id = $1 AND sequence < $2 AND resource_kind = ANY ($3::text[])
+    AND ($4::uuid IS NULL OR ancestors @> ARRAY[$4::uuid]
+        AND (reaches($4::uuid, $1)
+            OR NOT EXISTS (SELECT FROM customers WHERE customers.id = $1)))
 ORDER BY sequence DESC
-LIMIT $4
+LIMIT $5
 `
 
 type EventListByCustomerParams struct {
 	CustomerID     *uuid.UUID
 	BeforeSequence int64
 	ResourceKinds  []string
+	Reach          *uuid.UUID
 	RowLimit       int32
 }
 
@@ -145,6 +159,7 @@ func (q *Queries) EventListByCustomer(ctx context.Context, db DBTX, arg EventLis
 		arg.CustomerID,
 		arg.BeforeSequence,
 		arg.ResourceKinds,
+		arg.Reach,
 		arg.RowLimit,
 	)
 	if err != nil {
@@ -170,6 +185,7 @@ func (q *Queries) EventListByCustomer(ctx context.Context, db DBTX, arg EventLis
 			&i.At,
 			&i.Data,
 			&i.RestoredAt,
+			&i.Ancestors,
 		); err != nil {
 			return nil, err
 		}
@@ -182,7 +198,7 @@ func (q *Queries) EventListByCustomer(ctx context.Context, db DBTX, arg EventLis
 }
 
 const eventListByPosition = `-- name: EventListByPosition :many
-SELECT sequence, position, id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name, request_id, at, data, restored_at FROM events
+SELECT sequence, position, id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name, request_id, at, data, restored_at, ancestors FROM events
 WHERE position > $1::bigint AND resource_kind = ANY ($2::text[])
 ORDER BY position
 LIMIT $3
@@ -213,6 +229,65 @@ func (q *Queries) EventListByPosition(ctx context.Context, db DBTX, afterPositio
 			&i.At,
 			&i.Data,
 			&i.RestoredAt,
+			&i.Ancestors,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const eventListByPositionWithin = `-- name: EventListByPositionWithin :many
+SELECT sequence, position, id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name, request_id, at, data, restored_at, ancestors FROM events
+WHERE position > $1::bigint AND resource_kind = ANY ($2::text[])
+    AND ancestors <> '{}' AND ancestors @> ARRAY[$3::uuid]
+ORDER BY position
+LIMIT $4
+`
+
+type EventListByPositionWithinParams struct {
+	AfterPosition int64
+	ResourceKinds []string
+	Reach         uuid.UUID
+	RowLimit      int32
+}
+
+// Those alone that were of the customer, or of one below it. A query of its own, so that it has its own plans.
+func (q *Queries) EventListByPositionWithin(ctx context.Context, db DBTX, arg EventListByPositionWithinParams) ([]Event, error) {
+	rows, err := db.Query(ctx, eventListByPositionWithin,
+		arg.AfterPosition,
+		arg.ResourceKinds,
+		arg.Reach,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Event{}
+	for rows.Next() {
+		var i Event
+		if err := rows.Scan(
+			&i.Sequence,
+			&i.Position,
+			&i.ID,
+			&i.Type,
+			&i.ResourceKind,
+			&i.ResourceID,
+			&i.Version,
+			&i.CustomerID,
+			&i.ActorKind,
+			&i.ActorID,
+			&i.ActorName,
+			&i.RequestID,
+			&i.At,
+			&i.Data,
+			&i.RestoredAt,
+			&i.Ancestors,
 		); err != nil {
 			return nil, err
 		}

@@ -228,6 +228,7 @@ const identityGetWithActivity = `-- name: IdentityGetWithActivity :one
 SELECT identities.id, identities.customer_id, identities.name, identities.email, identities.role, identities.password_hash, identities.version, identities.created_at, identities.updated_at, identities.name_key, identities.email_key, identities.search_text, identities.restored_at, identity_activity.last_login_at
 FROM identities LEFT JOIN identity_activity ON identity_activity.identity_id = identities.id
 WHERE identities.id = $1 AND identities.customer_id = $2
+    AND ($3::uuid IS NULL OR reaches($3::uuid, identities.customer_id))
 `
 
 type IdentityGetWithActivityRow struct {
@@ -235,8 +236,8 @@ type IdentityGetWithActivityRow struct {
 	LastLoginAt *time.Time
 }
 
-func (q *Queries) IdentityGetWithActivity(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID) (IdentityGetWithActivityRow, error) {
-	row := db.QueryRow(ctx, identityGetWithActivity, iD, customerID)
+func (q *Queries) IdentityGetWithActivity(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID, reach *uuid.UUID) (IdentityGetWithActivityRow, error) {
+	row := db.QueryRow(ctx, identityGetWithActivity, iD, customerID, reach)
 	var i IdentityGetWithActivityRow
 	err := row.Scan(
 		&i.Identity.ID,

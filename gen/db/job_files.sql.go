@@ -33,11 +33,13 @@ func (q *Queries) JobFileDelete(ctx context.Context, db DBTX, jobID uuid.UUID, k
 }
 
 const jobFileGet = `-- name: JobFileGet :one
-SELECT job_id, kind, filename, content_type, size, sha256, blob_key, uploaded_at FROM job_files WHERE job_id = $1 AND kind = $2
+SELECT job_files.job_id, job_files.kind, job_files.filename, job_files.content_type, job_files.size, job_files.sha256, job_files.blob_key, job_files.uploaded_at FROM job_files JOIN jobs ON jobs.id = job_files.job_id
+WHERE job_files.job_id = $1 AND job_files.kind = $2
+    AND ($3::uuid IS NULL OR reaches($3::uuid, jobs.customer_id))
 `
 
-func (q *Queries) JobFileGet(ctx context.Context, db DBTX, jobID uuid.UUID, kind string) (JobFile, error) {
-	row := db.QueryRow(ctx, jobFileGet, jobID, kind)
+func (q *Queries) JobFileGet(ctx context.Context, db DBTX, jobID uuid.UUID, kind string, reach *uuid.UUID) (JobFile, error) {
+	row := db.QueryRow(ctx, jobFileGet, jobID, kind, reach)
 	var i JobFile
 	err := row.Scan(
 		&i.JobID,

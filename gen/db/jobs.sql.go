@@ -92,11 +92,11 @@ func (q *Queries) JobFindTaken(ctx context.Context, db DBTX, ids []uuid.UUID) ([
 }
 
 const jobGet = `-- name: JobGet :one
-SELECT id, customer_id, name, description, copies, due_at, status, restored_at, version, created_at, updated_at, name_key, due_key, search_text FROM jobs WHERE id = $1
+SELECT id, customer_id, name, description, copies, due_at, status, restored_at, version, created_at, updated_at, name_key, due_key, search_text FROM jobs WHERE id = $1 AND ($2::uuid IS NULL OR reaches($2::uuid, customer_id))
 `
 
-func (q *Queries) JobGet(ctx context.Context, db DBTX, id uuid.UUID) (Job, error) {
-	row := db.QueryRow(ctx, jobGet, id)
+func (q *Queries) JobGet(ctx context.Context, db DBTX, iD uuid.UUID, reach *uuid.UUID) (Job, error) {
+	row := db.QueryRow(ctx, jobGet, iD, reach)
 	var i Job
 	err := row.Scan(
 		&i.ID,
@@ -180,14 +180,16 @@ func (q *Queries) JobGetByCustomerForUpdate(ctx context.Context, db DBTX, iD uui
 const jobGetForUpdate = `-- name: JobGetForUpdate :one
 WITH customer AS (
     SELECT customers.id FROM customers
-    WHERE customers.id = (SELECT jobs.customer_id FROM jobs WHERE jobs.id = $1) FOR KEY SHARE
+    WHERE customers.id = (SELECT jobs.customer_id FROM jobs WHERE jobs.id = $1)
+        AND ($2::uuid IS NULL OR reaches($2::uuid, customers.id))
+    FOR KEY SHARE
 )
 SELECT jobs.id, jobs.customer_id, jobs.name, jobs.description, jobs.copies, jobs.due_at, jobs.status, jobs.restored_at, jobs.version, jobs.created_at, jobs.updated_at, jobs.name_key, jobs.due_key, jobs.search_text FROM jobs JOIN customer ON customer.id = jobs.customer_id WHERE jobs.id = $1 FOR UPDATE OF jobs
 `
 
 // Its customer is locked before it, as everybody does: one that is being deleted takes the job along.
-func (q *Queries) JobGetForUpdate(ctx context.Context, db DBTX, id uuid.UUID) (Job, error) {
-	row := db.QueryRow(ctx, jobGetForUpdate, id)
+func (q *Queries) JobGetForUpdate(ctx context.Context, db DBTX, iD uuid.UUID, reach *uuid.UUID) (Job, error) {
+	row := db.QueryRow(ctx, jobGetForUpdate, iD, reach)
 	var i Job
 	err := row.Scan(
 		&i.ID,

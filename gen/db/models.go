@@ -27,6 +27,28 @@ type ActivationRequest struct {
 	UpdatedAt  time.Time
 }
 
+type ApiClient struct {
+	ID                      uuid.UUID
+	Name                    string
+	Scopes                  []string
+	CustomerID              *uuid.UUID
+	ExpiresAt               *time.Time
+	AllowedNetworks         []string
+	SecretHash              []byte
+	SecretChangedAt         time.Time
+	PreviousSecretHash      []byte
+	PreviousSecretExpiresAt *time.Time
+	TokenEpoch              int32
+	Version                 int64
+	CreatedAt               time.Time
+	UpdatedAt               time.Time
+}
+
+type ApiClientActivity struct {
+	ApiClientID uuid.UUID
+	LastUsedAt  time.Time
+}
+
 type AttemptCount struct {
 	Key    []byte
 	Count  int32
@@ -124,6 +146,7 @@ type Event struct {
 	At           time.Time
 	Data         []byte
 	RestoredAt   *time.Time
+	Ancestors    []uuid.UUID
 }
 
 type IdempotencyKey struct {
@@ -232,6 +255,7 @@ type Operation struct {
 	StartedAt      *time.Time
 	UpdatedAt      time.Time
 	FinishedAt     *time.Time
+	Reach          *uuid.UUID
 }
 
 type OperationItem struct {

@@ -106,7 +106,7 @@ func (q *Queries) OperationFinish(ctx context.Context, db DBTX, arg OperationFin
 }
 
 const operationGet = `-- name: OperationGet :one
-SELECT id, kind, customer_id, dry_run, state, settings, spool_key, columns, step, start_key, is_long, place, rows_total, rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code, failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at, updated_at, finished_at FROM operations WHERE id = $1
+SELECT id, kind, customer_id, dry_run, state, settings, spool_key, columns, step, start_key, is_long, place, rows_total, rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code, failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at, updated_at, finished_at, reach FROM operations WHERE id = $1
 `
 
 func (q *Queries) OperationGet(ctx context.Context, db DBTX, id uuid.UUID) (Operation, error) {
@@ -145,12 +145,13 @@ func (q *Queries) OperationGet(ctx context.Context, db DBTX, id uuid.UUID) (Oper
 		&i.StartedAt,
 		&i.UpdatedAt,
 		&i.FinishedAt,
+		&i.Reach,
 	)
 	return i, err
 }
 
 const operationGetByStartKey = `-- name: OperationGetByStartKey :one
-SELECT id, kind, customer_id, dry_run, state, settings, spool_key, columns, step, start_key, is_long, place, rows_total, rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code, failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at, updated_at, finished_at FROM operations WHERE start_key = $1
+SELECT id, kind, customer_id, dry_run, state, settings, spool_key, columns, step, start_key, is_long, place, rows_total, rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code, failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at, updated_at, finished_at, reach FROM operations WHERE start_key = $1
 `
 
 func (q *Queries) OperationGetByStartKey(ctx context.Context, db DBTX, startKey *uuid.UUID) (Operation, error) {
@@ -189,17 +190,19 @@ func (q *Queries) OperationGetByStartKey(ctx context.Context, db DBTX, startKey 
 		&i.StartedAt,
 		&i.UpdatedAt,
 		&i.FinishedAt,
+		&i.Reach,
 	)
 	return i, err
 }
 
 const operationGetVisible = `-- name: OperationGetVisible :one
-SELECT id, kind, customer_id, dry_run, state, settings, spool_key, columns, step, start_key, is_long, place, rows_total, rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code, failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at, updated_at, finished_at FROM operations WHERE id = $1 AND kind = ANY ($2::text[])
+SELECT id, kind, customer_id, dry_run, state, settings, spool_key, columns, step, start_key, is_long, place, rows_total, rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code, failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at, updated_at, finished_at, reach FROM operations WHERE id = $1 AND kind = ANY ($2::text[])
+    AND ($3::uuid IS NULL OR reaches($3::uuid, coalesce(customer_id, reach)))
 `
 
-// Who may not know of a kind of operation finds none.
-func (q *Queries) OperationGetVisible(ctx context.Context, db DBTX, iD uuid.UUID, kinds []string) (Operation, error) {
-	row := db.QueryRow(ctx, operationGetVisible, iD, kinds)
+// Who may not know of a kind of operation finds none, nor who is limited to a customer one that goes further.
+func (q *Queries) OperationGetVisible(ctx context.Context, db DBTX, iD uuid.UUID, kinds []string, within *uuid.UUID) (Operation, error) {
+	row := db.QueryRow(ctx, operationGetVisible, iD, kinds, within)
 	var i Operation
 	err := row.Scan(
 		&i.ID,
@@ -234,16 +237,19 @@ func (q *Queries) OperationGetVisible(ctx context.Context, db DBTX, iD uuid.UUID
 		&i.StartedAt,
 		&i.UpdatedAt,
 		&i.FinishedAt,
+		&i.Reach,
 	)
 	return i, err
 }
 
 const operationGetVisibleForNoKeyUpdate = `-- name: OperationGetVisibleForNoKeyUpdate :one
-SELECT id, kind, customer_id, dry_run, state, settings, spool_key, columns, step, start_key, is_long, place, rows_total, rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code, failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at, updated_at, finished_at FROM operations WHERE id = $1 AND kind = ANY ($2::text[]) FOR NO KEY UPDATE
+SELECT id, kind, customer_id, dry_run, state, settings, spool_key, columns, step, start_key, is_long, place, rows_total, rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code, failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at, updated_at, finished_at, reach FROM operations WHERE id = $1 AND kind = ANY ($2::text[])
+    AND ($3::uuid IS NULL OR reaches($3::uuid, coalesce(customer_id, reach)))
+FOR NO KEY UPDATE
 `
 
-func (q *Queries) OperationGetVisibleForNoKeyUpdate(ctx context.Context, db DBTX, iD uuid.UUID, kinds []string) (Operation, error) {
-	row := db.QueryRow(ctx, operationGetVisibleForNoKeyUpdate, iD, kinds)
+func (q *Queries) OperationGetVisibleForNoKeyUpdate(ctx context.Context, db DBTX, iD uuid.UUID, kinds []string, within *uuid.UUID) (Operation, error) {
+	row := db.QueryRow(ctx, operationGetVisibleForNoKeyUpdate, iD, kinds, within)
 	var i Operation
 	err := row.Scan(
 		&i.ID,
@@ -278,17 +284,18 @@ func (q *Queries) OperationGetVisibleForNoKeyUpdate(ctx context.Context, db DBTX
 		&i.StartedAt,
 		&i.UpdatedAt,
 		&i.FinishedAt,
+		&i.Reach,
 	)
 	return i, err
 }
 
 const operationInsert = `-- name: OperationInsert :one
 INSERT INTO operations (id, kind, customer_id, dry_run, settings, spool_key, start_key, is_long, bytes_total, rows_total,
-    created_by_kind, created_by_id, created_by_name, request_id, created_at, updated_at)
+    created_by_kind, created_by_id, created_by_name, request_id, created_at, updated_at, reach)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
-    $11, $12, $13, $14, $15, $15)
+    $11, $12, $13, $14, $15, $15, $16)
 ON CONFLICT ON CONSTRAINT operations_start_key DO NOTHING
-RETURNING id, kind, customer_id, dry_run, state, settings, spool_key, columns, step, start_key, is_long, place, rows_total, rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code, failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at, updated_at, finished_at
+RETURNING id, kind, customer_id, dry_run, state, settings, spool_key, columns, step, start_key, is_long, place, rows_total, rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code, failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at, updated_at, finished_at, reach
 `
 
 type OperationInsertParams struct {
@@ -307,6 +314,7 @@ type OperationInsertParams struct {
 	CreatedByName string
 	RequestID     *string
 	CreatedAt     time.Time
+	Reach         *uuid.UUID
 }
 
 // No row when there is one that was started with the same key.
@@ -327,6 +335,7 @@ func (q *Queries) OperationInsert(ctx context.Context, db DBTX, arg OperationIns
 		arg.CreatedByName,
 		arg.RequestID,
 		arg.CreatedAt,
+		arg.Reach,
 	)
 	var i Operation
 	err := row.Scan(
@@ -362,6 +371,7 @@ func (q *Queries) OperationInsert(ctx context.Context, db DBTX, arg OperationIns
 		&i.StartedAt,
 		&i.UpdatedAt,
 		&i.FinishedAt,
+		&i.Reach,
 	)
 	return i, err
 }

@@ -139,11 +139,13 @@ func (q *Queries) PublishingGet(ctx context.Context, db DBTX, iD uuid.UUID, cust
 }
 
 const publishingGetByCustomer = `-- name: PublishingGetByCustomer :one
-SELECT id, customer_id, identity_id, owner_hash, kind, title, content, state, visibility, template_id, size_bytes, version, created_at, updated_at, title_key, marks, restored_at FROM publishings WHERE id = $1 AND customer_id = $2
+SELECT id, customer_id, identity_id, owner_hash, kind, title, content, state, visibility, template_id, size_bytes, version, created_at, updated_at, title_key, marks, restored_at FROM publishings
+WHERE id = $1 AND customer_id = $2
+    AND ($3::uuid IS NULL OR reaches($3::uuid, customer_id))
 `
 
-func (q *Queries) PublishingGetByCustomer(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID) (Publishing, error) {
-	row := db.QueryRow(ctx, publishingGetByCustomer, iD, customerID)
+func (q *Queries) PublishingGetByCustomer(ctx context.Context, db DBTX, iD uuid.UUID, customerID uuid.UUID, reach *uuid.UUID) (Publishing, error) {
+	row := db.QueryRow(ctx, publishingGetByCustomer, iD, customerID, reach)
 	var i Publishing
 	err := row.Scan(
 		&i.ID,

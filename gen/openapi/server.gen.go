@@ -53,6 +53,60 @@ func (e ActivationRequestState) Valid() bool {
 	}
 }
 
+// Defines values for ApiClientScope.
+const (
+	ApiClientScopeBackupsRead     ApiClientScope = "backups:read"
+	ApiClientScopeCustomersRead   ApiClientScope = "customers:read"
+	ApiClientScopeCustomersWrite  ApiClientScope = "customers:write"
+	ApiClientScopeDomainsRead     ApiClientScope = "domains:read"
+	ApiClientScopeDomainsWrite    ApiClientScope = "domains:write"
+	ApiClientScopeEventsRead      ApiClientScope = "events:read"
+	ApiClientScopeIdentitiesRead  ApiClientScope = "identities:read"
+	ApiClientScopeIdentitiesWrite ApiClientScope = "identities:write"
+	ApiClientScopeJobsRead        ApiClientScope = "jobs:read"
+	ApiClientScopeJobsWrite       ApiClientScope = "jobs:write"
+	ApiClientScopePublishingsRead ApiClientScope = "publishings:read"
+	ApiClientScopeTermsRead       ApiClientScope = "terms:read"
+	ApiClientScopeWebhooksRead    ApiClientScope = "webhooks:read"
+	ApiClientScopeWebhooksWrite   ApiClientScope = "webhooks:write"
+)
+
+// Valid indicates whether the value is a known member of the ApiClientScope enum.
+func (e ApiClientScope) Valid() bool {
+	switch e {
+	case ApiClientScopeBackupsRead:
+		return true
+	case ApiClientScopeCustomersRead:
+		return true
+	case ApiClientScopeCustomersWrite:
+		return true
+	case ApiClientScopeDomainsRead:
+		return true
+	case ApiClientScopeDomainsWrite:
+		return true
+	case ApiClientScopeEventsRead:
+		return true
+	case ApiClientScopeIdentitiesRead:
+		return true
+	case ApiClientScopeIdentitiesWrite:
+		return true
+	case ApiClientScopeJobsRead:
+		return true
+	case ApiClientScopeJobsWrite:
+		return true
+	case ApiClientScopePublishingsRead:
+		return true
+	case ApiClientScopeTermsRead:
+		return true
+	case ApiClientScopeWebhooksRead:
+		return true
+	case ApiClientScopeWebhooksWrite:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BackupDomainTlsProtocol.
 const (
 	BackupDomainTlsProtocolLessThannil BackupDomainTlsProtocol = "<nil>"
@@ -1481,7 +1535,7 @@ type ActivationToken struct {
 
 // Actor Who did it, named as they were called then.
 type Actor struct {
-	// Kind `staff`, `identity`, or `system` for the program itself. New kinds may appear.
+	// Kind `staff`, `api_client`, `identity`, or `system` for the program itself. New kinds may appear.
 	Kind string `json:"kind"`
 
 	// Id Null for the program itself.
@@ -1489,6 +1543,128 @@ type Actor struct {
 
 	// Name Empty once the login is deleted.
 	Name string `json:"name"`
+}
+
+// ApiClient defines model for ApiClient.
+type ApiClient struct {
+	Id openapi_types.UUID `json:"id"`
+
+	// ClientId What the program calls itself at `/oauth/token`.
+	ClientId string           `json:"client_id"`
+	Name     string           `json:"name"`
+	Scopes   []ApiClientScope `json:"scopes"`
+
+	// CustomerId The customer that it is limited to, with those below; null for one that is not limited.
+	CustomerId *openapi_types.UUID `json:"customer_id"`
+
+	// ExpiresAt When it stops working; null for never.
+	ExpiresAt *time.Time `json:"expires_at"`
+
+	// AllowedNetworks From which addresses it may be used; empty for all.
+	AllowedNetworks []string `json:"allowed_networks"`
+
+	// SecretChangedAt When it got the secret that it has.
+	SecretChangedAt time.Time `json:"secret_changed_at"`
+
+	// PreviousSecretExpiresAt Until when the secret before the last rotation works; null when only one does.
+	PreviousSecretExpiresAt *time.Time `json:"previous_secret_expires_at"`
+
+	// LastUsedAt When it was last used, to the minute. Does not raise `version`.
+	LastUsedAt *time.Time `json:"last_used_at"`
+	Version    int64      `json:"version"`
+	CreatedAt  time.Time  `json:"created_at"`
+	UpdatedAt  time.Time  `json:"updated_at"`
+}
+
+// ApiClientCreate defines model for ApiClientCreate.
+type ApiClientCreate struct {
+	// Name One line of text.
+	Name   Name            `json:"name"`
+	Scopes ApiClientScopes `json:"scopes"`
+
+	// CustomerId Limits it to this customer and those below. A client that is limited cannot have the scopes of webhooks.
+	CustomerId *openapi_types.UUID `json:"customer_id,omitempty"`
+
+	// ExpiresAt When it stops working. A moment that has passed ends it now.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// AllowedNetworks From which addresses it may be used: networks such as `203.0.113.0/24`, or single addresses. Empty or null for
+	// all. Behind proxies it is the address that those in `CLIENTELE_TRUSTED_PROXIES` name.
+	AllowedNetworks *[]string `json:"allowed_networks,omitempty"`
+}
+
+// ApiClientPage defines model for ApiClientPage.
+type ApiClientPage struct {
+	Data []ApiClient `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor *NextCursor `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// ApiClientPatch defines model for ApiClientPatch.
+type ApiClientPatch struct {
+	// Name One line of text.
+	Name   *Name            `json:"name,omitempty"`
+	Scopes *ApiClientScopes `json:"scopes,omitempty"`
+
+	// CustomerId Limits it to this customer and those below. A client that is limited cannot have the scopes of webhooks.
+	CustomerId nullable.Nullable[openapi_types.UUID] `json:"customer_id,omitempty"`
+
+	// ExpiresAt When it stops working. A moment that has passed ends it now.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
+
+	// AllowedNetworks From which addresses it may be used: networks such as `203.0.113.0/24`, or single addresses. Empty or null for
+	// all. Behind proxies it is the address that those in `CLIENTELE_TRUSTED_PROXIES` name.
+	AllowedNetworks nullable.Nullable[[]string] `json:"allowed_networks,omitempty"`
+}
+
+// ApiClientRotateSecret defines model for ApiClientRotateSecret.
+type ApiClientRotateSecret struct {
+	// OverlapSeconds How long the secret before goes on working, at most 30 days.
+	OverlapSeconds *int32 `json:"overlap_seconds,omitempty"`
+}
+
+// ApiClientScope What an API client may do. The other scopes are for administrators alone.
+type ApiClientScope string
+
+// ApiClientScopes defines model for ApiClientScopes.
+type ApiClientScopes = []ApiClientScope
+
+// ApiClientWithSecret defines model for ApiClientWithSecret.
+type ApiClientWithSecret struct {
+	Id openapi_types.UUID `json:"id"`
+
+	// ClientId What the program calls itself at `/oauth/token`.
+	ClientId string `json:"client_id"`
+
+	// ClientSecret The secret. It is shown in this answer only.
+	ClientSecret string           `json:"client_secret"`
+	Name         string           `json:"name"`
+	Scopes       []ApiClientScope `json:"scopes"`
+
+	// CustomerId The customer that it is limited to, with those below; null for one that is not limited.
+	CustomerId *openapi_types.UUID `json:"customer_id"`
+
+	// ExpiresAt When it stops working; null for never.
+	ExpiresAt *time.Time `json:"expires_at"`
+
+	// AllowedNetworks From which addresses it may be used; empty for all.
+	AllowedNetworks []string `json:"allowed_networks"`
+
+	// SecretChangedAt When it got the secret that it has.
+	SecretChangedAt time.Time `json:"secret_changed_at"`
+
+	// PreviousSecretExpiresAt Until when the secret before the last rotation works; null when only one does.
+	PreviousSecretExpiresAt *time.Time `json:"previous_secret_expires_at"`
+
+	// LastUsedAt When it was last used, to the minute. Does not raise `version`.
+	LastUsedAt *time.Time `json:"last_used_at"`
+	Version    int64      `json:"version"`
+	CreatedAt  time.Time  `json:"created_at"`
+	UpdatedAt  time.Time  `json:"updated_at"`
 }
 
 // AuthorizationServerMetadata defines model for AuthorizationServerMetadata.
@@ -2187,6 +2363,9 @@ type DeletionCounts struct {
 	Domains     int64 `json:"domains"`
 	Publishings int64 `json:"publishings"`
 	Notes       int64 `json:"notes"`
+
+	// ApiClients API clients that are limited to the customer.
+	ApiClients int64 `json:"api_clients"`
 }
 
 // DeletionPlan What deleting a customer would do.
@@ -2419,8 +2598,8 @@ type Event struct {
 	// Type `customer.created|updated|deleted|activated|deactivated|identities_deleted`,
 	// `identity.created|updated|deleted`, `activation_request.created|updated|sent|used|revoked`,
 	// `domain.created|updated|deleted`, `job.created|updated|deleted|status_changed`, `publishing.created|updated|deleted` (without title and content),
-	// `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`, `backup.taken`,
-	// `customer.restored`. New types may appear.
+	// `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`,
+	// `api_client.created|updated|deleted` (without secrets), `backup.taken`, `customer.restored`. New types may appear.
 	Type string `json:"type"`
 
 	// Resource A resource by kind and id.
@@ -2429,7 +2608,7 @@ type Event struct {
 	// Version The version that the change made.
 	Version int64 `json:"version"`
 
-	// CustomerId The customer that the resource belongs to.
+	// CustomerId The customer that the resource belongs to. Of an API client, the one that it is limited to.
 	CustomerId *openapi_types.UUID `json:"customer_id"`
 
 	// Actor Who did it, named as they were called then.
@@ -2871,7 +3050,7 @@ type ManagedCustomerPage struct {
 
 // Me defines model for Me.
 type Me struct {
-	// Kind `staff` or `identity`. New kinds may appear.
+	// Kind `staff`, `api_client` or `identity`. New kinds may appear.
 	Kind  string             `json:"kind"`
 	Id    openapi_types.UUID `json:"id"`
 	Name  string             `json:"name"`
@@ -2880,7 +3059,7 @@ type Me struct {
 	// Role The role of the account.
 	Role *string `json:"role"`
 
-	// CustomerId Of an identity, the customer that it belongs to.
+	// CustomerId Of an identity, the customer that it belongs to. Of an API client, the one that it is limited to.
 	CustomerId *openapi_types.UUID `json:"customer_id"`
 
 	// Scopes What this token may do.
@@ -3351,7 +3530,7 @@ type PublishingVisibility string
 
 // ResourceRef A resource by kind and id.
 type ResourceRef struct {
-	// Kind `customer`, `identity`, `activation_request`, `domain`, `job`, `publishing`, `terms`, `note`, `staff`, `backup`. New kinds may appear.
+	// Kind `customer`, `identity`, `activation_request`, `domain`, `job`, `publishing`, `terms`, `note`, `staff`, `api_client`, `backup`. New kinds may appear.
 	Kind string             `json:"kind"`
 	Id   openapi_types.UUID `json:"id"`
 }
@@ -3436,8 +3615,11 @@ type RevocationRequest struct {
 	// TokenTypeHint Not needed; ignored.
 	TokenTypeHint *string `json:"token_type_hint,omitempty"`
 
-	// ClientId `staff` or `portal`. May be sent as the user of HTTP Basic instead.
+	// ClientId `staff`, `portal`, or the `client_id` of an API client. May be sent as the user of HTTP Basic instead.
 	ClientId *string `json:"client_id,omitempty"`
+
+	// ClientSecret The secret of an API client. May be sent as the password of HTTP Basic instead.
+	ClientSecret *string `json:"client_secret,omitempty"`
 }
 
 // Session defines model for Session.
@@ -3618,11 +3800,14 @@ type TlsProtocol string
 
 // TokenRequest Parameters that are not listed are ignored, as RFC 6749 asks.
 type TokenRequest struct {
-	// GrantType `password` or `refresh_token`.
+	// GrantType `password`, `refresh_token` or `client_credentials`.
 	GrantType string `json:"grant_type"`
 
-	// ClientId `staff` or `portal`. May be sent as the user of HTTP Basic instead.
+	// ClientId `staff`, `portal`, or the `client_id` of an API client. May be sent as the user of HTTP Basic instead.
 	ClientId *string `json:"client_id,omitempty"`
+
+	// ClientSecret The secret of an API client. May be sent as the password of HTTP Basic instead.
+	ClientSecret *string `json:"client_secret,omitempty"`
 
 	// Username The email address of the login, for `grant_type=password`.
 	Username *string `json:"username,omitempty"`
@@ -3633,7 +3818,7 @@ type TokenRequest struct {
 	// RefreshToken For `grant_type=refresh_token`.
 	RefreshToken *string `json:"refresh_token,omitempty"`
 
-	// Scope Scopes, separated by spaces, when fewer are wanted than the role gives.
+	// Scope Scopes, separated by spaces, when fewer are wanted than the role gives or the API client has.
 	Scope *string `json:"scope,omitempty"`
 }
 
@@ -3646,11 +3831,11 @@ type TokenResponse struct {
 	// ExpiresIn Seconds until the access token expires.
 	ExpiresIn int32 `json:"expires_in"`
 
-	// RefreshToken What carries the session on, once.
-	RefreshToken string `json:"refresh_token"`
+	// RefreshToken What carries the session on, once. API clients get none.
+	RefreshToken string `json:"refresh_token,omitempty"`
 
 	// RefreshTokenExpiresIn Seconds until the refresh token expires.
-	RefreshTokenExpiresIn int32 `json:"refresh_token_expires_in"`
+	RefreshTokenExpiresIn int32 `json:"refresh_token_expires_in,omitempty"`
 
 	// Scope The scopes granted, separated by spaces.
 	Scope string `json:"scope"`
@@ -3664,6 +3849,9 @@ type Total = int64
 
 // ActivationRequestId defines model for ActivationRequestId.
 type ActivationRequestId = openapi_types.UUID
+
+// ApiClientId defines model for ApiClientId.
+type ApiClientId = openapi_types.UUID
 
 // Atomic defines model for Atomic.
 type Atomic = bool
@@ -3916,6 +4104,46 @@ type UnsupportedMediaType = Problem
 // UnsupportedUpload What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type UnsupportedUpload = Problem
+
+// ApiClientListParams defines parameters for ApiClientList.
+type ApiClientListParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// ApiClientDeleteParams defines parameters for ApiClientDelete.
+type ApiClientDeleteParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ApiClientGetParams defines parameters for ApiClientGet.
+type ApiClientGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// ApiClientUpdateParams defines parameters for ApiClientUpdate.
+type ApiClientUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ApiClientRotateSecretParams defines parameters for ApiClientRotateSecret.
+type ApiClientRotateSecretParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
 
 // BackupRestoreParams defines parameters for BackupRestore.
 type BackupRestoreParams struct {
@@ -5169,6 +5397,15 @@ type ActivationCreateJSONRequestBody = ActivationCreate
 // ActivationPreviewJSONRequestBody defines body for ActivationPreview for application/json ContentType.
 type ActivationPreviewJSONRequestBody = ActivationToken
 
+// ApiClientCreateJSONRequestBody defines body for ApiClientCreate for application/json ContentType.
+type ApiClientCreateJSONRequestBody = ApiClientCreate
+
+// ApiClientUpdateJSONRequestBody defines body for ApiClientUpdate for application/json ContentType.
+type ApiClientUpdateJSONRequestBody = ApiClientPatch
+
+// ApiClientRotateSecretJSONRequestBody defines body for ApiClientRotateSecret for application/json ContentType.
+type ApiClientRotateSecretJSONRequestBody = ApiClientRotateSecret
+
 // CustomerCreateJSONRequestBody defines body for CustomerCreate for application/json ContentType.
 type CustomerCreateJSONRequestBody = CustomerCreate
 
@@ -5279,6 +5516,24 @@ type ServerInterface interface {
 	// ActivationPreview Who a link activates
 	// (POST /v1/activations/preview)
 	ActivationPreview(ctx echo.Context) error
+	// ApiClientList List API clients
+	// (GET /v1/api-clients)
+	ApiClientList(ctx echo.Context, params ApiClientListParams) error
+	// ApiClientCreate Add an API client
+	// (POST /v1/api-clients)
+	ApiClientCreate(ctx echo.Context) error
+	// ApiClientDelete Delete an API client
+	// (DELETE /v1/api-clients/{api_client_id})
+	ApiClientDelete(ctx echo.Context, apiClientId ApiClientId, params ApiClientDeleteParams) error
+	// ApiClientGet Read an API client
+	// (GET /v1/api-clients/{api_client_id})
+	ApiClientGet(ctx echo.Context, apiClientId ApiClientId, params ApiClientGetParams) error
+	// ApiClientUpdate Change an API client
+	// (PATCH /v1/api-clients/{api_client_id})
+	ApiClientUpdate(ctx echo.Context, apiClientId ApiClientId, params ApiClientUpdateParams) error
+	// ApiClientRotateSecret Give an API client a new secret
+	// (POST /v1/api-clients/{api_client_id}/rotate-secret)
+	ApiClientRotateSecret(ctx echo.Context, apiClientId ApiClientId, params ApiClientRotateSecretParams) error
 	// BackupRestore Restore a customer from a backup
 	// (POST /v1/backups/restore)
 	BackupRestore(ctx echo.Context, params BackupRestoreParams) error
@@ -5667,6 +5922,191 @@ func (w *ServerInterfaceWrapper) ActivationPreview(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ActivationPreview(ctx)
+	return err
+}
+
+// ApiClientList converts echo context to params.
+func (w *ServerInterfaceWrapper) ApiClientList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApiClientListParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ApiClientList(ctx, params)
+	return err
+}
+
+// ApiClientCreate converts echo context to params.
+func (w *ServerInterfaceWrapper) ApiClientCreate(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ApiClientCreate(ctx)
+	return err
+}
+
+// ApiClientDelete converts echo context to params.
+func (w *ServerInterfaceWrapper) ApiClientDelete(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "api_client_id" -------------
+	var apiClientId ApiClientId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "api_client_id", ctx.Param("api_client_id"), &apiClientId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter api_client_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApiClientDeleteParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ApiClientDelete(ctx, apiClientId, params)
+	return err
+}
+
+// ApiClientGet converts echo context to params.
+func (w *ServerInterfaceWrapper) ApiClientGet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "api_client_id" -------------
+	var apiClientId ApiClientId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "api_client_id", ctx.Param("api_client_id"), &apiClientId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter api_client_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApiClientGetParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ApiClientGet(ctx, apiClientId, params)
+	return err
+}
+
+// ApiClientUpdate converts echo context to params.
+func (w *ServerInterfaceWrapper) ApiClientUpdate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "api_client_id" -------------
+	var apiClientId ApiClientId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "api_client_id", ctx.Param("api_client_id"), &apiClientId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter api_client_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApiClientUpdateParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ApiClientUpdate(ctx, apiClientId, params)
+	return err
+}
+
+// ApiClientRotateSecret converts echo context to params.
+func (w *ServerInterfaceWrapper) ApiClientRotateSecret(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "api_client_id" -------------
+	var apiClientId ApiClientId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "api_client_id", ctx.Param("api_client_id"), &apiClientId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter api_client_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApiClientRotateSecretParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ApiClientRotateSecret(ctx, apiClientId, params)
 	return err
 }
 
@@ -9917,6 +10357,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/readyz", wrapper.ReadinessGet, options.OperationMiddlewares["readinessGet"]...)
 	router.POST(options.BaseURL+"/v1/activations", wrapper.ActivationCreate, options.OperationMiddlewares["activationCreate"]...)
 	router.POST(options.BaseURL+"/v1/activations/preview", wrapper.ActivationPreview, options.OperationMiddlewares["activationPreview"]...)
+	router.GET(options.BaseURL+"/v1/api-clients", wrapper.ApiClientList, options.OperationMiddlewares["apiClientList"]...)
+	router.POST(options.BaseURL+"/v1/api-clients", wrapper.ApiClientCreate, options.OperationMiddlewares["apiClientCreate"]...)
+	router.DELETE(options.BaseURL+"/v1/api-clients/:api_client_id", wrapper.ApiClientDelete, options.OperationMiddlewares["apiClientDelete"]...)
+	router.GET(options.BaseURL+"/v1/api-clients/:api_client_id", wrapper.ApiClientGet, options.OperationMiddlewares["apiClientGet"]...)
+	router.PATCH(options.BaseURL+"/v1/api-clients/:api_client_id", wrapper.ApiClientUpdate, options.OperationMiddlewares["apiClientUpdate"]...)
+	router.POST(options.BaseURL+"/v1/api-clients/:api_client_id/rotate-secret", wrapper.ApiClientRotateSecret, options.OperationMiddlewares["apiClientRotateSecret"]...)
 	router.POST(options.BaseURL+"/v1/backups/restore", wrapper.BackupRestore, options.OperationMiddlewares["backupRestore"]...)
 	router.GET(options.BaseURL+"/v1/customers", wrapper.CustomerList, options.OperationMiddlewares["customerList"]...)
 	router.POST(options.BaseURL+"/v1/customers", wrapper.CustomerCreate, options.OperationMiddlewares["customerCreate"]...)
@@ -10488,6 +10934,23 @@ func (response TokenRevoke415JSONResponse) VisitTokenRevokeResponse(w http.Respo
 	return err
 }
 
+type TokenRevoke429JSONResponse struct {
+	OAuthTooManyRequestsJSONResponse
+}
+
+func (response TokenRevoke429JSONResponse) VisitTokenRevokeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type TokenRevoke500JSONResponse struct{ OAuthServerErrorJSONResponse }
 
 func (response TokenRevoke500JSONResponse) VisitTokenRevokeResponse(w http.ResponseWriter) error {
@@ -11039,6 +11502,1112 @@ type ActivationPreview503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ActivationPreview503ApplicationProblemPlusJSONResponse) VisitActivationPreviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientListRequestObject struct {
+	Params ApiClientListParams
+}
+
+type ApiClientListResponseObject interface {
+	VisitApiClientListResponse(w http.ResponseWriter) error
+}
+
+type ApiClientList200ResponseHeaders struct {
+	Link *string
+}
+
+type ApiClientList200JSONResponse struct {
+	Body    ApiClientPage
+	Headers ApiClientList200ResponseHeaders
+}
+
+func (response ApiClientList200JSONResponse) VisitApiClientListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientList400ApplicationProblemPlusJSONResponse) VisitApiClientListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientList401ApplicationProblemPlusJSONResponse) VisitApiClientListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientList403ApplicationProblemPlusJSONResponse) VisitApiClientListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientList429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientList429ApplicationProblemPlusJSONResponse) VisitApiClientListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientList500ApplicationProblemPlusJSONResponse) VisitApiClientListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientList503ApplicationProblemPlusJSONResponse) VisitApiClientListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientCreateRequestObject struct {
+	Body *ApiClientCreateJSONRequestBody
+}
+
+type ApiClientCreateResponseObject interface {
+	VisitApiClientCreateResponse(w http.ResponseWriter) error
+}
+
+type ApiClientCreate201ResponseHeaders struct {
+	CacheControl string
+	ETag         string
+	Location     string
+}
+
+type ApiClientCreate201JSONResponse struct {
+	Body    ApiClientWithSecret
+	Headers ApiClientCreate201ResponseHeaders
+}
+
+func (response ApiClientCreate201JSONResponse) VisitApiClientCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientCreate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientCreate400ApplicationProblemPlusJSONResponse) VisitApiClientCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientCreate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientCreate401ApplicationProblemPlusJSONResponse) VisitApiClientCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientCreate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientCreate403ApplicationProblemPlusJSONResponse) VisitApiClientCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientCreate409ApplicationProblemPlusJSONResponse struct {
+	KeyConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientCreate409ApplicationProblemPlusJSONResponse) VisitApiClientCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientCreate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientCreate413ApplicationProblemPlusJSONResponse) VisitApiClientCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientCreate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientCreate415ApplicationProblemPlusJSONResponse) VisitApiClientCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientCreate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentOnceApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientCreate422ApplicationProblemPlusJSONResponse) VisitApiClientCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientCreate429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientCreate429ApplicationProblemPlusJSONResponse) VisitApiClientCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientCreate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientCreate500ApplicationProblemPlusJSONResponse) VisitApiClientCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientCreate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientCreate503ApplicationProblemPlusJSONResponse) VisitApiClientCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientDeleteRequestObject struct {
+	ApiClientId ApiClientId `json:"api_client_id"`
+	Params      ApiClientDeleteParams
+}
+
+type ApiClientDeleteResponseObject interface {
+	VisitApiClientDeleteResponse(w http.ResponseWriter) error
+}
+
+type ApiClientDelete204Response struct {
+}
+
+func (response ApiClientDelete204Response) VisitApiClientDeleteResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ApiClientDelete400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientDelete400ApplicationProblemPlusJSONResponse) VisitApiClientDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientDelete401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientDelete401ApplicationProblemPlusJSONResponse) VisitApiClientDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientDelete403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientDelete403ApplicationProblemPlusJSONResponse) VisitApiClientDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientDelete404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientDelete404ApplicationProblemPlusJSONResponse) VisitApiClientDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientDelete412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientDelete412ApplicationProblemPlusJSONResponse) VisitApiClientDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientDelete429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientDelete429ApplicationProblemPlusJSONResponse) VisitApiClientDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientDelete500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientDelete500ApplicationProblemPlusJSONResponse) VisitApiClientDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientDelete503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientDelete503ApplicationProblemPlusJSONResponse) VisitApiClientDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientGetRequestObject struct {
+	ApiClientId ApiClientId `json:"api_client_id"`
+	Params      ApiClientGetParams
+}
+
+type ApiClientGetResponseObject interface {
+	VisitApiClientGetResponse(w http.ResponseWriter) error
+}
+
+type ApiClientGet200ResponseHeaders struct {
+	ETag string
+}
+
+type ApiClientGet200JSONResponse struct {
+	Body    ApiClient
+	Headers ApiClientGet200ResponseHeaders
+}
+
+func (response ApiClientGet200JSONResponse) VisitApiClientGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientGet304Response = NotModifiedResponse
+
+func (response ApiClientGet304Response) VisitApiClientGetResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type ApiClientGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientGet400ApplicationProblemPlusJSONResponse) VisitApiClientGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientGet401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientGet401ApplicationProblemPlusJSONResponse) VisitApiClientGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientGet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientGet403ApplicationProblemPlusJSONResponse) VisitApiClientGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientGet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientGet404ApplicationProblemPlusJSONResponse) VisitApiClientGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientGet429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientGet429ApplicationProblemPlusJSONResponse) VisitApiClientGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientGet500ApplicationProblemPlusJSONResponse) VisitApiClientGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientGet503ApplicationProblemPlusJSONResponse) VisitApiClientGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientUpdateRequestObject struct {
+	ApiClientId ApiClientId `json:"api_client_id"`
+	Params      ApiClientUpdateParams
+	Body        *ApiClientUpdateJSONRequestBody
+}
+
+type ApiClientUpdateResponseObject interface {
+	VisitApiClientUpdateResponse(w http.ResponseWriter) error
+}
+
+type ApiClientUpdate200ResponseHeaders struct {
+	ETag string
+}
+
+type ApiClientUpdate200JSONResponse struct {
+	Body    ApiClient
+	Headers ApiClientUpdate200ResponseHeaders
+}
+
+func (response ApiClientUpdate200JSONResponse) VisitApiClientUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientUpdate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientUpdate400ApplicationProblemPlusJSONResponse) VisitApiClientUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientUpdate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientUpdate401ApplicationProblemPlusJSONResponse) VisitApiClientUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientUpdate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientUpdate403ApplicationProblemPlusJSONResponse) VisitApiClientUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientUpdate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientUpdate404ApplicationProblemPlusJSONResponse) VisitApiClientUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientUpdate412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientUpdate412ApplicationProblemPlusJSONResponse) VisitApiClientUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientUpdate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientUpdate413ApplicationProblemPlusJSONResponse) VisitApiClientUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientUpdate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientUpdate415ApplicationProblemPlusJSONResponse) VisitApiClientUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientUpdate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientUpdate422ApplicationProblemPlusJSONResponse) VisitApiClientUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientUpdate429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientUpdate429ApplicationProblemPlusJSONResponse) VisitApiClientUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientUpdate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientUpdate500ApplicationProblemPlusJSONResponse) VisitApiClientUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientUpdate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientUpdate503ApplicationProblemPlusJSONResponse) VisitApiClientUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientRotateSecretRequestObject struct {
+	ApiClientId ApiClientId `json:"api_client_id"`
+	Params      ApiClientRotateSecretParams
+	Body        *ApiClientRotateSecretJSONRequestBody
+}
+
+type ApiClientRotateSecretResponseObject interface {
+	VisitApiClientRotateSecretResponse(w http.ResponseWriter) error
+}
+
+type ApiClientRotateSecret200ResponseHeaders struct {
+	CacheControl string
+	ETag         string
+}
+
+type ApiClientRotateSecret200JSONResponse struct {
+	Body    ApiClientWithSecret
+	Headers ApiClientRotateSecret200ResponseHeaders
+}
+
+func (response ApiClientRotateSecret200JSONResponse) VisitApiClientRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientRotateSecret400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientRotateSecret400ApplicationProblemPlusJSONResponse) VisitApiClientRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientRotateSecret401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientRotateSecret401ApplicationProblemPlusJSONResponse) VisitApiClientRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientRotateSecret403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientRotateSecret403ApplicationProblemPlusJSONResponse) VisitApiClientRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientRotateSecret404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientRotateSecret404ApplicationProblemPlusJSONResponse) VisitApiClientRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientRotateSecret409ApplicationProblemPlusJSONResponse struct {
+	KeyConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientRotateSecret409ApplicationProblemPlusJSONResponse) VisitApiClientRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientRotateSecret412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientRotateSecret412ApplicationProblemPlusJSONResponse) VisitApiClientRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientRotateSecret413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientRotateSecret413ApplicationProblemPlusJSONResponse) VisitApiClientRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientRotateSecret415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientRotateSecret415ApplicationProblemPlusJSONResponse) VisitApiClientRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientRotateSecret422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentOnceApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientRotateSecret422ApplicationProblemPlusJSONResponse) VisitApiClientRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientRotateSecret429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientRotateSecret429ApplicationProblemPlusJSONResponse) VisitApiClientRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientRotateSecret500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientRotateSecret500ApplicationProblemPlusJSONResponse) VisitApiClientRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApiClientRotateSecret503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ApiClientRotateSecret503ApplicationProblemPlusJSONResponse) VisitApiClientRotateSecretResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -30014,6 +31583,24 @@ type StrictServerInterface interface {
 	// ActivationPreview Who a link activates
 	// (POST /v1/activations/preview)
 	ActivationPreview(ctx context.Context, request ActivationPreviewRequestObject) (ActivationPreviewResponseObject, error)
+	// ApiClientList List API clients
+	// (GET /v1/api-clients)
+	ApiClientList(ctx context.Context, request ApiClientListRequestObject) (ApiClientListResponseObject, error)
+	// ApiClientCreate Add an API client
+	// (POST /v1/api-clients)
+	ApiClientCreate(ctx context.Context, request ApiClientCreateRequestObject) (ApiClientCreateResponseObject, error)
+	// ApiClientDelete Delete an API client
+	// (DELETE /v1/api-clients/{api_client_id})
+	ApiClientDelete(ctx context.Context, request ApiClientDeleteRequestObject) (ApiClientDeleteResponseObject, error)
+	// ApiClientGet Read an API client
+	// (GET /v1/api-clients/{api_client_id})
+	ApiClientGet(ctx context.Context, request ApiClientGetRequestObject) (ApiClientGetResponseObject, error)
+	// ApiClientUpdate Change an API client
+	// (PATCH /v1/api-clients/{api_client_id})
+	ApiClientUpdate(ctx context.Context, request ApiClientUpdateRequestObject) (ApiClientUpdateResponseObject, error)
+	// ApiClientRotateSecret Give an API client a new secret
+	// (POST /v1/api-clients/{api_client_id}/rotate-secret)
+	ApiClientRotateSecret(ctx context.Context, request ApiClientRotateSecretRequestObject) (ApiClientRotateSecretResponseObject, error)
 	// BackupRestore Restore a customer from a backup
 	// (POST /v1/backups/restore)
 	BackupRestore(ctx context.Context, request BackupRestoreRequestObject) (BackupRestoreResponseObject, error)
@@ -30584,6 +32171,227 @@ func (sh *strictHandler) ActivationPreview(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(ActivationPreviewResponseObject); ok {
 		return validResponse.VisitActivationPreviewResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ApiClientList operation middleware
+func (sh *strictHandler) ApiClientList(ctx echo.Context, params ApiClientListParams) error {
+	var request ApiClientListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApiClientList(ctx.Request().Context(), request.(ApiClientListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApiClientList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ApiClientListResponseObject); ok {
+		return validResponse.VisitApiClientListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ApiClientCreate operation middleware
+func (sh *strictHandler) ApiClientCreate(ctx echo.Context) error {
+	var request ApiClientCreateRequestObject
+
+	var body ApiClientCreateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApiClientCreate(ctx.Request().Context(), request.(ApiClientCreateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApiClientCreate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ApiClientCreateResponseObject); ok {
+		return validResponse.VisitApiClientCreateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ApiClientDelete operation middleware
+func (sh *strictHandler) ApiClientDelete(ctx echo.Context, apiClientId ApiClientId, params ApiClientDeleteParams) error {
+	var request ApiClientDeleteRequestObject
+
+	request.ApiClientId = apiClientId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApiClientDelete(ctx.Request().Context(), request.(ApiClientDeleteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApiClientDelete")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ApiClientDeleteResponseObject); ok {
+		return validResponse.VisitApiClientDeleteResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ApiClientGet operation middleware
+func (sh *strictHandler) ApiClientGet(ctx echo.Context, apiClientId ApiClientId, params ApiClientGetParams) error {
+	var request ApiClientGetRequestObject
+
+	request.ApiClientId = apiClientId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApiClientGet(ctx.Request().Context(), request.(ApiClientGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApiClientGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ApiClientGetResponseObject); ok {
+		return validResponse.VisitApiClientGetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ApiClientUpdate operation middleware
+func (sh *strictHandler) ApiClientUpdate(ctx echo.Context, apiClientId ApiClientId, params ApiClientUpdateParams) error {
+	var request ApiClientUpdateRequestObject
+
+	request.ApiClientId = apiClientId
+	request.Params = params
+
+	var body ApiClientUpdateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApiClientUpdate(ctx.Request().Context(), request.(ApiClientUpdateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApiClientUpdate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ApiClientUpdateResponseObject); ok {
+		return validResponse.VisitApiClientUpdateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ApiClientRotateSecret operation middleware
+func (sh *strictHandler) ApiClientRotateSecret(ctx echo.Context, apiClientId ApiClientId, params ApiClientRotateSecretParams) error {
+	var request ApiClientRotateSecretRequestObject
+
+	request.ApiClientId = apiClientId
+	request.Params = params
+
+	var body ApiClientRotateSecretJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApiClientRotateSecret(ctx.Request().Context(), request.(ApiClientRotateSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApiClientRotateSecret")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ApiClientRotateSecretResponseObject); ok {
+		return validResponse.VisitApiClientRotateSecretResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -3,6 +3,7 @@
 package access
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -51,6 +52,20 @@ var granted = map[Role][]Scope{
 	},
 }
 
+// reserved are the scopes that are for people alone: what they open would let a program give itself more, or overwrite what
+// only an administrator may.
+var reserved = []Scope{
+	"terms:write", "backups:write", "staff:read", "staff:write", "api-clients:read", "api-clients:write",
+}
+
+// boundless are the scopes whose operations are about all customers at once, which cannot be limited to one.
+var boundless = []Scope{"webhooks:read", "webhooks:write"}
+
+// ClientMayHold tells whether an API client can have the scope, one that is limited to a customer or one that is not.
+func ClientMayHold(scope Scope, limited bool) bool {
+	return slices.Contains(scopes, scope) && !slices.Contains(reserved, scope) && (!limited || !slices.Contains(boundless, scope))
+}
+
 // Scopes gives every scope there is.
 func Scopes() []Scope { return slices.Clone(scopes) }
 
@@ -65,9 +80,10 @@ const Portal Scope = "portal"
 
 // The kinds of caller, as the contract's security schemes and the events name them.
 const (
-	KindStaff    = "staff"
-	KindIdentity = "identity"
-	KindSystem   = "system"
+	KindStaff     = "staff"
+	KindAPIClient = "api_client"
+	KindIdentity  = "identity"
+	KindSystem    = "system"
 )
 
 // Principal is a caller whose token was verified.
@@ -75,11 +91,22 @@ type Principal struct {
 	Kind       string // one of the kinds of caller
 	ID         uuid.UUID
 	Name       string
-	CustomerID uuid.UUID // of an identity; a login never changes its customer
+	CustomerID uuid.UUID // of an identity, which never changes it; of an API client, that it is limited to, or none
 	SessionID  uuid.UUID
 	Epoch      int32 // of the account, when the token was issued
 	Scopes     []Scope
-	ExpiresAt  time.Time
+	Networks   []netip.Prefix // from which alone the token may be used; none for all
+	NotAfter   time.Time      // when the caller's access ends, however long a token lives; the zero time for never
+	ExpiresAt  time.Time      // of the token
+}
+
+// Reach gives the customer that the caller is limited to, with those below it; nil for a caller that is not limited. It is
+// the one place that says so.
+func (p *Principal) Reach() *uuid.UUID {
+	if p.Kind != KindAPIClient || p.CustomerID == uuid.Nil {
+		return nil
+	}
+	return &p.CustomerID
 }
 
 // Has tells whether the token carries the scope.

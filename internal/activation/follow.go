@@ -50,7 +50,7 @@ func (s *Service) Preview(ctx context.Context, database *postgres.DB, token stri
 	if err != nil {
 		return Preview{}, err
 	}
-	customer, err := db.New().CustomerGet(ctx, database, request.CustomerID)
+	customer, err := db.New().CustomerGet(ctx, database, request.CustomerID, nil)
 	if err != nil {
 		return Preview{}, orUnknown(err)
 	}

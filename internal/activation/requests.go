@@ -261,11 +261,11 @@ func (s *Service) lock(
 	return request, versions.Check(request.Version)
 }
 
-// List reads a page of a customer's requests, the newest first.
+// List reads a page of the requests of a customer that is within reach, the newest first.
 func List(
-	ctx context.Context, database *postgres.DB, customerID uuid.UUID, page paging.Request,
+	ctx context.Context, database *postgres.DB, reach *uuid.UUID, customerID uuid.UUID, page paging.Request,
 ) (paging.Page[db.ActivationRequest], error) {
-	if _, err := db.New().CustomerFind(ctx, database, customerID); err != nil {
+	if _, err := db.New().CustomerFind(ctx, database, customerID, reach); err != nil {
 		return paging.Page[db.ActivationRequest]{}, err
 	}
 	return paging.Read(page, paging.Query[db.ActivationRequest, paging.ByTime]{

@@ -270,6 +270,18 @@ func (c *Caller) SignIn(t testing.TB, client, email, password string) openapi.To
 	return granted
 }
 
+// Granted gets a token for an API client, which names its scopes, or "" for all that it has.
+func (c *Caller) Granted(t testing.TB, scope string) openapi.TokenResponse {
+	t.Helper()
+	form := url.Values{"grant_type": {"client_credentials"}, "scope": {scope}}
+	var granted openapi.TokenResponse
+	c.server.Anonymous().Must(t, 200, "POST", "/oauth/token", form.Encode(), func(r *http.Request) {
+		r.SetBasicAuth(c.ID.String(), c.Secret)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}).JSON(t, &granted)
+	return granted
+}
+
 // Token issues a token of the server's own.
 func (s *Server) Token(t testing.TB, principal *access.Principal) string {
 	t.Helper()
@@ -280,6 +292,7 @@ func (s *Server) Token(t testing.TB, principal *access.Principal) string {
 
 // Caller calls the API as somebody.
 type Caller struct {
+	Secret       string // of an API client
 	ID           uuid.UUID
 	Email        string
 	CustomerID   uuid.UUID // of an identity

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/clientele-api/clientele/gen/openapi"
+	"github.com/clientele-api/clientele/internal/access"
 )
 
 // Fields are members of a body; a factory's own give way to them.
@@ -97,6 +98,25 @@ func (c *Caller) Note(t testing.TB, customerID uuid.UUID, text string) openapi.N
 	var note openapi.Note
 	c.Must(t, 201, "POST", "/v1/customers/"+customerID.String()+"/notes", Fields{"text": text}).JSON(t, &note)
 	return note
+}
+
+// APIClient makes an API client over the API, which may do all that one may where nothing else is said, and gives a caller
+// with its token.
+func (c *Caller) APIClient(t testing.TB, fields Fields) *Caller {
+	t.Helper()
+	scopes := []access.Scope{}
+	for _, scope := range access.Scopes() {
+		if access.ClientMayHold(scope, fields["customer_id"] != nil) {
+			scopes = append(scopes, scope)
+		}
+	}
+	var made openapi.ApiClientWithSecret
+	body := fields.over(Fields{"name": "Client " + uuid.NewString(), "scopes": scopes})
+	c.Must(t, 201, "POST", "/v1/api-clients", body).JSON(t, &made)
+	client := c.server.Anonymous()
+	client.ID, client.Secret = made.Id, made.ClientSecret
+	client.Token = client.Granted(t, "").AccessToken
+	return client
 }
 
 // StaffAccount makes a staff account over the API.

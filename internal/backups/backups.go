@@ -121,9 +121,14 @@ type audience struct {
 // isPortal tells whether it is for one of the customer's own people.
 func (a audience) isPortal() bool { return a.caller.Kind == access.KindIdentity }
 
-// List reads a page of the backups that were taken of a customer, the newest first.
-func List(ctx context.Context, database *postgres.DB, customerID uuid.UUID, page paging.Request) (paging.Page[db.Backup], error) {
-	found, err := paging.Read(page, paging.Query[db.Backup, paging.ByTime]{
+// List reads a page of the backups that were taken of a customer that is within reach, the newest first.
+func List(
+	ctx context.Context, database *postgres.DB, reach *uuid.UUID, customerID uuid.UUID, page paging.Request,
+) (paging.Page[db.Backup], error) {
+	if _, err := db.New().CustomerFind(ctx, database, customerID, reach); err != nil {
+		return paging.Page[db.Backup]{}, err
+	}
+	return paging.Read(page, paging.Query[db.Backup, paging.ByTime]{
 		Cursors: paging.CursorsOf("backups", customerID),
 		Start:   paging.Newest,
 		Rows: func(before paging.ByTime, limit int32) ([]db.Backup, error) {
@@ -134,8 +139,4 @@ func List(ctx context.Context, database *postgres.DB, customerID uuid.UUID, page
 		PlaceOf: func(one db.Backup) paging.ByTime { return paging.ByTime{CreatedAt: one.TakenAt, ID: one.ID} },
 		Count:   func() (int64, error) { return db.New().BackupCount(ctx, database, customerID) },
 	})
-	if err == nil && len(found.Rows) == 0 {
-		_, err = db.New().CustomerFind(ctx, database, customerID)
-	}
-	return found, err
 }

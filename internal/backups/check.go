@@ -83,7 +83,7 @@ func (c *checking) checkProfile() error {
 	}
 	c.plan.CustomerID, c.plan.CustomerName = c.profile.ID, c.profile.Name
 	err = c.blockTaken(events.Customer, []uuid.UUID{c.profile.ID}, func(ctx context.Context, database db.DBTX, ids []uuid.UUID) ([]uuid.UUID, error) {
-		found, err := db.New().CustomerFind(ctx, database, ids[0])
+		found, err := db.New().CustomerFind(ctx, database, ids[0], nil)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil, nil
 		}

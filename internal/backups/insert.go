@@ -63,7 +63,7 @@ func (w *writing) all() (customers.Customer, error) {
 	if err := customers.RecordRestored(w.ctx, w.tx, customer); err != nil {
 		return customers.Customer{}, err
 	}
-	return customers.Get(w.ctx, w.tx, customer.ID)
+	return customers.Get(w.ctx, w.tx, nil, customer.ID)
 }
 
 func (w *writing) customerRow() db.Customer {

@@ -94,7 +94,7 @@ func (s *Service) read(ctx context.Context, customerID uuid.UUID, a audience) (i
 	}
 	defer snapshot.Close()
 	into.moment = s.DB.Now()
-	if into.customer, err = customers.Get(ctx, snapshot, customerID); err != nil {
+	if into.customer, err = customers.Get(ctx, snapshot, a.caller.Reach(), customerID); err != nil {
 		return into, err
 	}
 	r := reader{ctx: ctx, database: snapshot, customer: customerID, audience: a, into: into}
@@ -273,6 +273,9 @@ func (r reader) terms() error {
 func (r reader) events() error {
 	where := r.where()
 	where.And("resource_kind = ANY (" + where.Arg(r.audience.kinds) + ")")
+	if reach := r.audience.caller.Reach(); reach != nil { // what happened elsewhere, it is not told in the history either
+		where.And("ancestors @> ARRAY[" + where.Arg(*reach) + "::uuid]")
+	}
 	where.And(`sequence > coalesce((SELECT max(sequence) FROM events last WHERE last.customer_id = ` + where.Arg(r.customer) + `
 		AND last.type = 'customer.deleted' AND last.restored_at IS NULL), 0)`)
 	return each(r, eventsFile, postgres.Select{

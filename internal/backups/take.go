@@ -15,6 +15,7 @@ import (
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/customers"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/publishings"
@@ -102,7 +103,7 @@ func hold(ctx context.Context, tx *postgres.Tx, a audience, customerID uuid.UUID
 	if a.isPortal() {
 		_, err = db.New().CustomerGetForShareByIdentity(ctx, tx, a.caller.ID)
 	} else {
-		_, err = db.New().CustomerLockForKeyShare(ctx, tx, customerID)
+		err = customers.LockForKeyShare(ctx, tx, customerID)
 	}
 	return err
 }

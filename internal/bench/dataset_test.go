@@ -185,7 +185,8 @@ func fold(name string, email, company, phone, externalID *string) (nameKey strin
 // grams makes the hashes of a search text's grams as package customers does.
 func grams(searchText string) []int32 {
 	hashes := []int32{}
-	for _, field := range strings.Split(searchText[1:], "\n ") {
+	for _, field := range strings.Split(searchText, "\n") {
+		field = strings.TrimPrefix(field, " ")
 		for i := 0; i+6 <= len(field); i++ {
 			hash := fnv.New32a()
 			_, _ = hash.Write([]byte(field[i : i+6]))

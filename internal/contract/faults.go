@@ -14,6 +14,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/google/uuid"
 
+	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/digests"
 	"github.com/clientele-api/clientele/internal/email"
 	"github.com/clientele-api/clientele/internal/etag"
@@ -31,6 +32,7 @@ var formats = map[string]openapi3.StringFormatValidator{
 	"email":               openapi3.NewCallbackValidator(email.Check),
 	"host-name":           openapi3.NewCallbackValidator(hostname.Check),
 	"origin":              openapi3.NewCallbackValidator(hostname.CheckOrigin),
+	"network":             openapi3.NewCallbackValidator(access.CheckNetwork),
 	"line":                openapi3.NewCallbackValidator(checkLine),
 	"new-password":        openapi3.NewCallbackValidator(passwords.Check),
 	"cursor":              openapi3.NewCallbackValidator(paging.CheckCursor),

@@ -13,27 +13,33 @@ import (
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/jobstates"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/reach"
 )
 
 // Selection says which customers are to be deleted: the ones that are named or, where none is, those that the filter finds.
-// It is of a moment: who was changed or found since is not meant.
+// It is of a moment: who was changed or found since is not meant. Who is not within the filter's reach is not there, also
+// where customers are named.
 type Selection struct {
 	IDs    []uuid.UUID `json:"ids,omitempty"`
 	Filter Filter      `json:"filter"`
 	Moment time.Time   `json:"moment"`
 }
 
-// meant gives the customers of a selection as a query of their ids and parents, with its arguments. This is SQL in Go since
-// the filter of the list is.
+// meant gives the customers of a selection as a query of their ids and parents and of whether they are there, with its
+// arguments. This is SQL in Go since the filter of the list is.
 func (s Selection) meant() (query string, args postgres.Where) {
 	if s.IDs != nil {
-		return "SELECT given.id, customers.parent_id FROM unnest(" + args.Arg(s.IDs) +
-			"::uuid[]) AS given (id) LEFT JOIN customers ON customers.id = given.id", args
+		var within postgres.Where
+		ids := within.Arg(s.IDs)
+		reach.And(&within, "id", s.Filter.Reach)
+		return "SELECT given.id, there.parent_id, there.id IS NOT NULL AS is_there FROM unnest(" + ids +
+			"::uuid[]) AS given (id) LEFT JOIN (SELECT id, parent_id FROM customers" + within.SQL() +
+			") AS there ON there.id = given.id", within
 	}
 	filter := s.Filter
 	filter.Now = s.Moment
 	where := filter.where()
-	return "SELECT id, parent_id FROM customers" + where.SQL(), where
+	return "SELECT id, parent_id, true AS is_there FROM customers" + where.SQL(), where
 }
 
 // BulkPlan is what deleting the customers of a selection would do.
@@ -55,27 +61,27 @@ const (
 	// or by a child that is not meant or is blocked itself.
 	bulkCounts = `WITH RECURSIVE meant AS MATERIALIZED (%[1]s), blocked AS (
 			SELECT meant.id, meant.parent_id FROM meant JOIN customers child ON child.parent_id = meant.id
-			WHERE NOT EXISTS (SELECT FROM meant other WHERE other.id = child.id)
+			WHERE meant.is_there AND NOT EXISTS (SELECT FROM meant other WHERE other.id = child.id)
 			UNION
-			SELECT meant.id, meant.parent_id FROM meant
-			WHERE NOT EXISTS (SELECT FROM customers WHERE customers.id = meant.id)
+			SELECT meant.id, meant.parent_id FROM meant WHERE NOT meant.is_there
 			UNION
 			SELECT meant.id, meant.parent_id FROM meant JOIN jobs ON jobs.customer_id = meant.id WHERE jobs.status <> ALL (%[3]s)
 			UNION
 			SELECT above.id, above.parent_id FROM blocked JOIN meant above ON above.id = blocked.parent_id
 		)
 		SELECT (SELECT count(*) FROM meant), (SELECT count(*) FROM blocked),
-			(SELECT count(*) FROM identities WHERE customer_id IN (SELECT id FROM meant)),
+			(SELECT count(*) FROM identities WHERE customer_id IN (SELECT id FROM meant WHERE is_there)),
 			(SELECT count(*) FROM sessions JOIN identities ON identities.id = sessions.identity_id
-				WHERE identities.customer_id IN (SELECT id FROM meant) AND revoked_at IS NULL AND expires_at > %[2]s),
+				WHERE identities.customer_id IN (SELECT id FROM meant WHERE is_there) AND revoked_at IS NULL AND expires_at > %[2]s),
 			(SELECT coalesce(jsonb_object_agg(status, number), '{}') FROM (
-				SELECT status, count(*) AS number FROM jobs WHERE customer_id IN (SELECT id FROM meant) GROUP BY status) AS found),
-			(SELECT count(*) FROM job_files JOIN jobs ON jobs.id = job_files.job_id WHERE customer_id IN (SELECT id FROM meant)),
+				SELECT status, count(*) AS number FROM jobs WHERE customer_id IN (SELECT id FROM meant WHERE is_there) GROUP BY status) AS found),
+			(SELECT count(*) FROM job_files JOIN jobs ON jobs.id = job_files.job_id WHERE customer_id IN (SELECT id FROM meant WHERE is_there)),
 			(SELECT coalesce(sum(size), 0)::bigint FROM job_files JOIN jobs ON jobs.id = job_files.job_id
-				WHERE customer_id IN (SELECT id FROM meant)),
-			(SELECT count(*) FROM domains WHERE customer_id IN (SELECT id FROM meant)),
-			(SELECT count(*) FROM publishings WHERE customer_id IN (SELECT id FROM meant)),
-			(SELECT count(*) FROM notes WHERE customer_id IN (SELECT id FROM meant))`
+				WHERE customer_id IN (SELECT id FROM meant WHERE is_there)),
+			(SELECT count(*) FROM domains WHERE customer_id IN (SELECT id FROM meant WHERE is_there)),
+			(SELECT count(*) FROM publishings WHERE customer_id IN (SELECT id FROM meant WHERE is_there)),
+			(SELECT count(*) FROM notes WHERE customer_id IN (SELECT id FROM meant WHERE is_there)),
+			(SELECT count(*) FROM api_clients WHERE customer_id IN (SELECT id FROM meant WHERE is_there))`
 
 	// bulkBlockers are those of the meant customers that have a child which is not meant, with one such child, those that
 	// have a job in none of these statuses, with one such job and its status, and those that are not there, with themselves.
@@ -83,13 +89,12 @@ const (
 		SELECT customer_id, resource_id, is_missing, job_status FROM (
 			SELECT DISTINCT ON (meant.id) meant.id AS customer_id, child.id AS resource_id, false AS is_missing, '' AS job_status
 			FROM meant JOIN customers child ON child.parent_id = meant.id
-			WHERE NOT EXISTS (SELECT FROM meant other WHERE other.id = child.id)
+			WHERE meant.is_there AND NOT EXISTS (SELECT FROM meant other WHERE other.id = child.id)
 			UNION ALL
 			SELECT DISTINCT ON (meant.id) meant.id, jobs.id, false, jobs.status
-			FROM meant JOIN jobs ON jobs.customer_id = meant.id WHERE jobs.status <> ALL (%[2]s)
+			FROM meant JOIN jobs ON jobs.customer_id = meant.id WHERE meant.is_there AND jobs.status <> ALL (%[2]s)
 			UNION ALL
-			SELECT meant.id, meant.id, true, '' FROM meant
-			WHERE NOT EXISTS (SELECT FROM customers WHERE customers.id = meant.id)
+			SELECT meant.id, meant.id, true, '' FROM meant WHERE NOT meant.is_there
 		) AS found ORDER BY customer_id, resource_id LIMIT %[3]d`
 )
 
@@ -100,7 +105,7 @@ func PlanBulkDeletion(ctx context.Context, database *postgres.DB, selection Sele
 		now, deletable := where.Arg(selection.Moment), where.Arg(jobstates.Deletable())
 		err := tx.QueryRow(ctx, fmt.Sprintf(bulkCounts, query, now, deletable), where.Args()...).Scan(&plan.Customers,
 			&plan.Blocked, &plan.Counts.Identities, &plan.Counts.Sessions, &plan.Counts.Jobs, &plan.Counts.Files,
-			&plan.Counts.Bytes, &plan.Counts.Domains, &plan.Counts.Publishings, &plan.Counts.Notes)
+			&plan.Counts.Bytes, &plan.Counts.Domains, &plan.Counts.Publishings, &plan.Counts.Notes, &plan.Counts.APIClients)
 		if err != nil {
 			return fmt.Errorf("counting what would be deleted: %w", err)
 		}
@@ -191,7 +196,10 @@ func DeleteSelected(
 	ctx context.Context, tx *postgres.Tx, selection Selection, ids []uuid.UUID,
 ) (deleted int, refused map[uuid.UUID]Blocker, err error) {
 	refused = map[uuid.UUID]Blocker{}
-	present, err := db.New().CustomerListForUpdate(ctx, tx, ids)
+	if err := reach.Hold(ctx, tx); err != nil {
+		return 0, nil, err
+	}
+	present, err := db.New().CustomerListForUpdate(ctx, tx, ids, tx.Reach)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -233,8 +241,11 @@ func (s Selection) refuseChanged(ctx context.Context, tx *postgres.Tx, ids []uui
 		return err
 	}
 	changed = append(changed, active...)
-	if s.Filter.AncestorID != nil {
-		moved, err := db.New().CustomerMovedAfter(ctx, tx, *s.Filter.AncestorID, s.Moment, ids)
+	for _, ancestor := range []*uuid.UUID{s.Filter.AncestorID, s.Filter.Reach} {
+		if ancestor == nil {
+			continue
+		}
+		moved, err := db.New().CustomerMovedAfter(ctx, tx, *ancestor, s.Moment, ids)
 		if err != nil {
 			return err
 		}

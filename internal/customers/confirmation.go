@@ -28,13 +28,15 @@ type confirmation struct {
 	Domains     int64     `json:"d"`
 	Publishings int64     `json:"p"`
 	Notes       int64     `json:"n"`
+	APIClients  int64     `json:"a"`
 	Expires     int64     `json:"e"` // Unix seconds
 }
 
 func (p DeletionPlan) confirmation(expires time.Time) confirmation {
 	return confirmation{
 		CustomerID: p.Customer.ID, Version: p.Customer.Version, Identities: p.Counts.Identities,
-		Jobs: p.Counts.jobs(), Files: p.Counts.Files, Bytes: p.Counts.Bytes, Domains: p.Counts.Domains, Publishings: p.Counts.Publishings, Notes: p.Counts.Notes, Expires: expires.Unix(),
+		Jobs: p.Counts.jobs(), Files: p.Counts.Files, Bytes: p.Counts.Bytes, Domains: p.Counts.Domains, Publishings: p.Counts.Publishings, Notes: p.Counts.Notes,
+		APIClients: p.Counts.APIClients, Expires: expires.Unix(),
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/clientele-api/clientele/internal/mergepatch"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/rawjson"
+	"github.com/clientele-api/clientele/internal/reach"
 	"github.com/clientele-api/clientele/internal/textfold"
 )
 
@@ -34,9 +35,9 @@ type Customer struct {
 	TermsAcceptedAt *time.Time
 }
 
-// Get reads a customer.
-func Get(ctx context.Context, database db.DBTX, id uuid.UUID) (Customer, error) {
-	row, err := db.New().CustomerGetWithActivity(ctx, database, id)
+// Get reads a customer that is within reach.
+func Get(ctx context.Context, database db.DBTX, reach *uuid.UUID, id uuid.UUID) (Customer, error) {
+	row, err := db.New().CustomerGetWithActivity(ctx, database, id, reach)
 	return Customer{
 		Customer: row.Customer, LastActivityAt: row.LastActivityAt, TermsVersion: row.TermsVersion,
 		TermsAcceptedAt: row.TermsAcceptedAt,
@@ -61,6 +62,12 @@ type Input struct {
 
 // Create adds a customer.
 func Create(ctx context.Context, tx *postgres.Tx, input Input) (Customer, error) {
+	if err := reach.Hold(ctx, tx); err != nil {
+		return Customer{}, err
+	}
+	if tx.Reach != nil && input.ParentID == nil {
+		return Customer{}, parentRequired()
+	}
 	if input.ParentID != nil {
 		// Moves are not locked out: one beside this may make the hierarchy a level deeper than it should be, which does
 		// no harm.
@@ -93,8 +100,10 @@ func Update(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Ve
 		if err := db.New().HierarchyLock(ctx, tx); err != nil {
 			return Customer{}, err
 		}
+	} else if err := reach.Hold(ctx, tx); err != nil {
+		return Customer{}, err
 	}
-	before, err := db.New().CustomerGetForNoKeyUpdate(ctx, tx, id)
+	before, err := db.New().CustomerGetForNoKeyUpdate(ctx, tx, id, tx.Reach)
 	if err != nil {
 		return Customer{}, err
 	}
@@ -110,7 +119,7 @@ func Update(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Ve
 			return Customer{}, err
 		}
 	}
-	return Get(ctx, tx, id)
+	return Get(ctx, tx, nil, id)
 }
 
 // edit gives a locked customer as the patch makes it, and whether that is something else than it was.
@@ -122,8 +131,12 @@ func edit(ctx context.Context, tx *postgres.Tx, before db.Customer, patch Patch)
 	if same(before, edited) {
 		return before, false, nil
 	}
-	if edited.ParentID != nil && !mergepatch.Same(edited.ParentID, before.ParentID) {
+	switch {
+	case mergepatch.Same(edited.ParentID, before.ParentID):
+	case edited.ParentID != nil:
 		err = checkMove(ctx, tx, before.ID, *edited.ParentID)
+	case tx.Reach != nil: // at the top it would be out of reach
+		err = parentRequired()
 	}
 	return edited, true, err
 }
@@ -133,6 +146,13 @@ func store(ctx context.Context, tx *postgres.Tx, before, edited db.Customer) err
 	if !mergepatch.Same(edited.EmailKey, before.EmailKey) {
 		// Links that went to the old address, to create a login with it.
 		if err := db.New().ActivationRequestRevokeByIdentity(ctx, tx, tx.Now, before.ID, nil); err != nil {
+			return err
+		}
+	}
+	var line []uuid.UUID // those that are told of a move away from them
+	if !mergepatch.Same(edited.ParentID, before.ParentID) {
+		var err error
+		if line, err = db.New().CustomerAncestors(ctx, tx, before.ID); err != nil {
 			return err
 		}
 	}
@@ -146,7 +166,9 @@ func store(ctx context.Context, tx *postgres.Tx, before, edited db.Customer) err
 	if err != nil {
 		return err
 	}
-	return record(ctx, tx, "updated", &before, &after)
+	event := eventOf("updated", &before, &after)
+	event.Ancestors = line
+	return events.Append(ctx, tx, event)
 }
 
 // normalize fills in what follows from the other fields.
@@ -227,9 +249,9 @@ func snapshotOf(c db.Customer) snapshot {
 // maxDepth is how many levels the hierarchy has at most.
 const maxDepth = 64
 
-// checkParent refuses a parent that is not there, or below which levels more would make the hierarchy too deep.
+// checkParent refuses a parent that is not there or out of reach, or below which levels more would make the hierarchy too deep.
 func checkParent(ctx context.Context, tx *postgres.Tx, parentID uuid.UUID, levels int) error {
-	code, err := parentFault(ctx, tx, parentID, levels)
+	code, err := parentFault(ctx, tx, tx.Reach, parentID, levels)
 	switch {
 	case err != nil:
 		return err
@@ -241,13 +263,13 @@ func checkParent(ctx context.Context, tx *postgres.Tx, parentID uuid.UUID, level
 	return nil
 }
 
-// parentFault tells why so many levels cannot be below a parent: "" when they can.
-func parentFault(ctx context.Context, database db.DBTX, parentID uuid.UUID, levels int) (code string, err error) {
+// parentFault tells why so many levels cannot be below a parent, which is unknown to who does not reach it: "" when they can.
+func parentFault(ctx context.Context, database db.DBTX, reach *uuid.UUID, parentID uuid.UUID, levels int) (code string, err error) {
 	line, err := db.New().CustomerAncestors(ctx, database, parentID)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("looking for a parent: %w", err)
-	case len(line) == 0:
+	case len(line) == 0, reach != nil && !slices.Contains(line, *reach):
 		code = "parent_unknown"
 	case len(line)+levels > maxDepth:
 		code = "hierarchy_too_deep"
@@ -262,6 +284,9 @@ func checkMove(ctx context.Context, tx *postgres.Tx, id, parentID uuid.UUID) err
 	if err != nil {
 		return err
 	}
+	if tx.Reach != nil && !slices.Contains(line, *tx.Reach) {
+		return noSuchParent()
+	}
 	if slices.Contains(line, id) {
 		return postgres.HierarchyCycle()
 	}
@@ -275,6 +300,13 @@ func checkMove(ctx context.Context, tx *postgres.Tx, id, parentID uuid.UUID) err
 func noSuchParent() error {
 	return fault.InvalidBody(fault.Field{
 		Pointer: "/parent_id", Code: "reference_not_found", Message: "there is no such customer",
+	})
+}
+
+func parentRequired() error {
+	return fault.InvalidBody(fault.Field{
+		Pointer: "/parent_id", Code: "required",
+		Message: "is required: the API client is limited to a customer, and what it writes has to stay below that",
 	})
 }
 

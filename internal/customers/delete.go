@@ -3,6 +3,7 @@ package customers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,12 +11,14 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/clientele-api/clientele/gen/db"
+	"github.com/clientele-api/clientele/internal/apiclients"
 	"github.com/clientele-api/clientele/internal/etag"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/idempotency"
 	"github.com/clientele-api/clientele/internal/jobstates"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/reach"
 	"github.com/clientele-api/clientele/internal/secrets"
 	"github.com/clientele-api/clientele/internal/sessions"
 )
@@ -37,7 +40,7 @@ type Counts struct {
 	Jobs                 map[string]int64 // by their status; one that no job has may be missing
 	Files, Bytes         int64            // of the jobs
 	Domains, Publishings int64
-	Notes                int64
+	Notes, APIClients    int64
 }
 
 // Blocker is something that must go before the customer can.
@@ -50,10 +53,10 @@ type Blocker struct {
 
 // PlanDeletion says what deleting the customer would do, from one moment's view of it.
 func PlanDeletion(
-	ctx context.Context, database *postgres.DB, keyring *secrets.Keyring, id uuid.UUID, versions etag.Versions,
+	ctx context.Context, database *postgres.DB, keyring *secrets.Keyring, reach *uuid.UUID, id uuid.UUID, versions etag.Versions,
 ) (plan DeletionPlan, err error) {
 	err = database.Snapshot(ctx, func(tx pgx.Tx) error {
-		customer, err := db.New().CustomerGet(ctx, tx, id)
+		customer, err := db.New().CustomerGet(ctx, tx, id, reach)
 		if err != nil {
 			return err
 		}
@@ -124,6 +127,9 @@ func count(ctx context.Context, database db.DBTX, id uuid.UUID, now time.Time) (
 	if counts.Publishings, err = db.New().PublishingCountByCustomer(ctx, database, id); err != nil {
 		return counts, err
 	}
+	if counts.APIClients, err = db.New().ApiClientCountByCustomer(ctx, database, &id); err != nil {
+		return counts, err
+	}
 	counts.Notes, err = db.New().NoteCount(ctx, database, id)
 	return counts, err
 }
@@ -133,7 +139,10 @@ func count(ctx context.Context, database db.DBTX, id uuid.UUID, now time.Time) (
 func Delete(
 	ctx context.Context, tx *postgres.Tx, keyring *secrets.Keyring, id uuid.UUID, versions etag.Versions, token string,
 ) error {
-	customer, err := db.New().CustomerGetForUpdate(ctx, tx, id)
+	if err := reach.Hold(ctx, tx); err != nil {
+		return err
+	}
+	customer, err := db.New().CustomerGetForUpdate(ctx, tx, id, tx.Reach)
 	if err != nil {
 		return err
 	}
@@ -164,7 +173,17 @@ func erase(ctx context.Context, tx *postgres.Tx, gone ...db.Customer) error {
 			Kind: events.Customer, What: "deleted", ResourceID: customer.ID, CustomerID: &ids[i], Version: customer.Version + 1,
 		}
 	}
+	lines, err := db.New().CustomerLines(ctx, tx, ids)
+	if err != nil {
+		return err
+	}
+	for _, customer := range lines {
+		deletions[slices.Index(ids, customer.ID)].Ancestors = customer.Line
+	}
 	if err := sessions.EndAllOfCustomers(ctx, tx, ids...); err != nil {
+		return err
+	}
+	if err := apiclients.EndAllOfCustomers(ctx, tx, ids...); err != nil {
 		return err
 	}
 	if err := db.New().CustomerDeleteAll(ctx, tx, ids); err != nil {

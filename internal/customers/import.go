@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/clientele-api/clientele/internal/mergepatch"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/rawjson"
+	"github.com/clientele-api/clientele/internal/reach"
 )
 
 // ImportRow is a customer of a file: a patch of the one that it names, or a new one.
@@ -42,6 +44,9 @@ func Import(
 	ctx context.Context, tx *postgres.Tx, rows []ImportRow, onConflict bulk.OnConflict, write bool,
 ) ([]bulk.Result, error) {
 	i := importing{tx: tx, rows: rows, results: make([]bulk.Result, len(rows)), write: write}
+	if err := i.hold(ctx, onConflict); err != nil {
+		return nil, err
+	}
 	present, err := i.find(ctx)
 	if err != nil {
 		return nil, err
@@ -51,6 +56,8 @@ func Import(
 	for at, row := range rows {
 		id, found := present.of(row)
 		switch _, met := changes[id]; {
+		case present.elsewhere(row):
+			i.refuse(at, conflict("external_id_taken", "/external_id", "another customer has this external id"))
 		case !found:
 			additions = append(additions, at)
 		case onConflict == bulk.Skip:
@@ -59,7 +66,7 @@ func Import(
 			i.refuse(at, alreadyThere(row, id))
 		case met:
 			i.refuse(at, conflict("duplicate_key", "", "another row is of the same customer"))
-		case present.taken(row, id):
+		case present.givesAway(row, id):
 			i.refuse(at, conflict("external_id_taken", "/external_id", "another customer has this external id"))
 		default:
 			changes[id] = at
@@ -72,6 +79,17 @@ func Import(
 		return nil, err
 	}
 	return i.results, i.add(ctx, additions)
+}
+
+// hold keeps customers from being moved while what is within the import's reach counts: by anybody but the import itself.
+func (i *importing) hold(ctx context.Context, onConflict bulk.OnConflict) error {
+	moves := onConflict == bulk.Update && i.write && slices.ContainsFunc(i.rows, func(row ImportRow) bool {
+		return row.Patch.ParentID.IsSpecified()
+	})
+	if i.tx.Reach != nil && moves {
+		return HoldHierarchy(ctx, i.tx) // at once: of two that hold it shared neither could have it alone
+	}
+	return reach.Hold(ctx, i.tx)
 }
 
 // HoldHierarchy keeps everybody else from moving customers until the transaction ends. Whoever writes rows in several
@@ -107,6 +125,7 @@ type keys struct {
 	ids        map[uuid.UUID]bool
 	parents    map[uuid.UUID]*uuid.UUID
 	externalID map[string]uuid.UUID
+	taken      map[string]bool // external ids of customers out of reach
 }
 
 func (k keys) of(row ImportRow) (uuid.UUID, bool) {
@@ -118,8 +137,14 @@ func (k keys) of(row ImportRow) (uuid.UUID, bool) {
 	return id, err == nil && found
 }
 
-// taken tells whether the row gives its customer the external id of another one.
-func (k keys) taken(row ImportRow, id uuid.UUID) bool {
+// elsewhere tells whether the row names a customer out of reach by its external id, which no other can have.
+func (k keys) elsewhere(row ImportRow) bool {
+	externalID, err := row.Patch.ExternalID.Get()
+	return err == nil && k.taken[externalID]
+}
+
+// givesAway tells whether the row gives its customer the external id of another one.
+func (k keys) givesAway(row ImportRow, id uuid.UUID) bool {
 	externalID, err := row.Patch.ExternalID.Get()
 	other, found := k.externalID[externalID]
 	return err == nil && found && other != id
@@ -143,12 +168,20 @@ func (i *importing) find(ctx context.Context) (keys, error) {
 			externalIDs = append(externalIDs, externalID)
 		}
 	}
-	found := keys{ids: map[uuid.UUID]bool{}, parents: map[uuid.UUID]*uuid.UUID{}, externalID: map[string]uuid.UUID{}}
+	found := keys{
+		ids: map[uuid.UUID]bool{}, parents: map[uuid.UUID]*uuid.UUID{}, externalID: map[string]uuid.UUID{}, taken: map[string]bool{},
+	}
 	if ids == nil && externalIDs == nil {
 		return found, nil
 	}
-	customers, err := db.New().CustomerFindByKeys(ctx, i.tx, ids, externalIDs)
+	customers, err := db.New().CustomerFindByKeys(ctx, i.tx, i.tx.Reach, ids, externalIDs)
 	for _, customer := range customers {
+		if !customer.Reached {
+			if customer.ExternalID != nil {
+				found.taken[*customer.ExternalID] = true
+			}
+			continue
+		}
 		found.ids[customer.ID] = true
 		found.parents[customer.ID] = customer.ParentID
 		if customer.ExternalID != nil {
@@ -174,7 +207,7 @@ func (i *importing) change(ctx context.Context, present keys, changes map[uuid.U
 			return err
 		}
 	}
-	locked, err := db.New().CustomerListForNoKeyUpdate(ctx, i.tx, ids)
+	locked, err := db.New().CustomerListForNoKeyUpdate(ctx, i.tx, ids, i.tx.Reach)
 	if err != nil {
 		return err
 	}
@@ -256,7 +289,7 @@ func (i *importing) add(ctx context.Context, additions []int) error {
 	var created []db.CustomerCopyParams
 	var creations []events.Event
 	for _, at := range additions {
-		customer, err := i.rows[at].customer(levels)
+		customer, err := i.customer(at, levels)
 		if err != nil {
 			if err := i.judge(at, err); err != nil {
 				return err
@@ -299,21 +332,25 @@ func (i *importing) levels(ctx context.Context, additions []int) (map[uuid.UUID]
 	if parents == nil {
 		return levels, nil
 	}
-	found, err := db.New().CustomerLevels(ctx, i.tx, parents)
+	found, err := db.New().CustomerLevels(ctx, i.tx, parents, i.tx.Reach)
 	for _, parent := range found {
 		levels[parent.ID] = int(parent.Level)
 	}
 	return levels, err
 }
 
-// customer is the new customer that the row describes.
-func (r ImportRow) customer(levels map[uuid.UUID]int) (db.Customer, error) {
+// customer is the new customer that a row describes.
+func (i *importing) customer(at int, levels map[uuid.UUID]int) (db.Customer, error) {
+	r := i.rows[at]
 	customer, err := r.Patch.apply(db.Customer{ID: uuid.Must(uuid.NewV7()), Status: Unregistered, Version: 1})
 	if err != nil {
 		return customer, err
 	}
 	if r.Patch.Name == nil {
 		return customer, fault.InvalidBody(fault.Field{Pointer: "/name", Code: "required", Message: "is required"})
+	}
+	if customer.ParentID == nil && i.tx.Reach != nil {
+		return customer, parentRequired()
 	}
 	if customer.ParentID != nil {
 		level, found := levels[*customer.ParentID]

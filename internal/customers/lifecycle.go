@@ -11,6 +11,7 @@ import (
 	"github.com/clientele-api/clientele/internal/etag"
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/reach"
 	"github.com/clientele-api/clientele/internal/sessions"
 )
 
@@ -112,7 +113,19 @@ var happened = map[Action]string{
 
 // Lock reads a customer for a change of what its status depends on, and holds it until the transaction ends.
 func Lock(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (db.Customer, error) {
-	return db.New().CustomerGetForNoKeyUpdate(ctx, tx, id)
+	if err := reach.Hold(ctx, tx); err != nil {
+		return db.Customer{}, err
+	}
+	return db.New().CustomerGetForNoKeyUpdate(ctx, tx, id, tx.Reach)
+}
+
+// LockForKeyShare keeps a customer for whoever adds something that belongs to it, or changes that, and not the customer.
+func LockForKeyShare(ctx context.Context, tx *postgres.Tx, id uuid.UUID) error {
+	if err := reach.Hold(ctx, tx); err != nil {
+		return err
+	}
+	_, err := db.New().CustomerLockForKeyShare(ctx, tx, id, tx.Reach)
+	return err
 }
 
 // Move takes a locked customer through the table. Where that leads to the status it has, nothing is written.
@@ -196,5 +209,5 @@ func act(
 	if _, err := Move(ctx, tx, before, action); err != nil {
 		return Customer{}, err
 	}
-	return Get(ctx, tx, id)
+	return Get(ctx, tx, nil, id)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/clientele-api/clientele/internal/paging"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/rawjson"
+	"github.com/clientele-api/clientele/internal/reach"
 	"github.com/clientele-api/clientele/internal/textfold"
 )
 
@@ -41,6 +42,7 @@ type Filter struct {
 	ParentID          *uuid.UUID        `json:"parent_id,omitempty"`
 	AncestorID        *uuid.UUID        `json:"ancestor_id,omitempty"`
 	ManagedBy         *uuid.UUID        `json:"managed_by,omitempty"` // a login; a text is not looked for in what it does not see
+	Reach             *uuid.UUID        `json:"reach,omitempty"`      // of the caller
 	Email             *string           `json:"email,omitempty"`
 	ExternalID        *string           `json:"external_id,omitempty"`
 	Module            *string           `json:"module,omitempty"`
@@ -107,6 +109,7 @@ func (f Filter) where() postgres.Where {
 			SELECT child.id FROM customers child JOIN below ON child.parent_id = below.id
 		) SELECT id FROM below)`)
 	}
+	reach.And(&where, "id", f.Reach)
 	if f.Email != nil {
 		where.And("email_key = " + where.Arg(textfold.CaseKey(*f.Email)))
 	}

@@ -56,7 +56,7 @@ func RecordRestored(ctx context.Context, tx *postgres.Tx, customer db.Customer) 
 	return record(ctx, tx, "restored", nil, &customer)
 }
 
-// ParentFault tells why a customer cannot be restored below a parent: "" when it can.
+// ParentFault tells why a customer cannot be restored below a parent, by people, who reach every one: "" when it can.
 func ParentFault(ctx context.Context, database db.DBTX, parentID uuid.UUID) (code string, err error) {
-	return parentFault(ctx, database, parentID, 1)
+	return parentFault(ctx, database, nil, parentID, 1)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/oapi-codegen/nullable"
 
 	"github.com/clientele-api/clientele/gen/db"
+	"github.com/clientele-api/clientele/internal/customers"
 	"github.com/clientele-api/clientele/internal/etag"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/fault"
@@ -19,6 +20,7 @@ import (
 	"github.com/clientele-api/clientele/internal/mergepatch"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/rawjson"
+	"github.com/clientele-api/clientele/internal/reach"
 	"github.com/clientele-api/clientele/internal/textfold"
 )
 
@@ -43,7 +45,7 @@ type Input struct {
 
 // Create adds a domain to a customer.
 func Create(ctx context.Context, tx *postgres.Tx, customerID uuid.UUID, input Input) (db.Domain, error) {
-	if _, err := db.New().CustomerLockForKeyShare(ctx, tx, customerID); err != nil {
+	if err := customers.LockForKeyShare(ctx, tx, customerID); err != nil {
 		return db.Domain{}, err
 	}
 	domain := db.Domain{
@@ -171,9 +173,17 @@ func merge(pointer string, field *json.RawMessage, patch nullable.Nullable[json.
 	return nil
 }
 
+// lock reads a domain for a change, and holds it until the transaction ends.
+func lock(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (db.Domain, error) {
+	if err := reach.Hold(ctx, tx); err != nil {
+		return db.Domain{}, err
+	}
+	return db.New().DomainGetForUpdate(ctx, tx, id, tx.Reach)
+}
+
 // Update changes a domain. Nothing is written when the patch changes nothing.
 func Update(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Versions, patch Patch) (db.Domain, error) {
-	before, err := db.New().DomainGetForUpdate(ctx, tx, id)
+	before, err := lock(ctx, tx, id)
 	if err != nil {
 		return db.Domain{}, err
 	}
@@ -214,7 +224,7 @@ func sameMoment(a, b *time.Time) bool { return a == b || a != nil && b != nil &&
 
 // Delete removes a domain.
 func Delete(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Versions) error {
-	domain, err := db.New().DomainGetForUpdate(ctx, tx, id)
+	domain, err := lock(ctx, tx, id)
 	if err != nil {
 		return err
 	}

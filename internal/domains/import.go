@@ -9,6 +9,7 @@ import (
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/bulk"
+	"github.com/clientele-api/clientele/internal/customers"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/hostname"
@@ -42,7 +43,7 @@ func (r ImportRow) host() string {
 func Import(
 	ctx context.Context, tx *postgres.Tx, customerID uuid.UUID, rows []ImportRow, onConflict bulk.OnConflict, write bool,
 ) ([]bulk.Result, error) {
-	if _, err := db.New().CustomerLockForKeyShare(ctx, tx, customerID); err != nil {
+	if err := customers.LockForKeyShare(ctx, tx, customerID); err != nil {
 		return nil, err
 	}
 	i := importing{tx: tx, customerID: customerID, rows: rows, results: make([]bulk.Result, len(rows)), write: write}

@@ -11,6 +11,7 @@ import (
 	"github.com/clientele-api/clientele/internal/listing"
 	"github.com/clientele-api/clientele/internal/paging"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/reach"
 )
 
 // Filter says which domains are meant; the zero value means all of them.
@@ -19,6 +20,7 @@ type Filter struct {
 	CustomerID       *uuid.UUID `json:"customer_id,omitempty"`
 	Descendants      bool       `json:"descendants,omitempty"` // of that customer, whose domains are meant too
 	ManagedBy        *uuid.UUID `json:"managed_by,omitempty"`  // a login that must manage that customer
+	Reach            *uuid.UUID `json:"reach,omitempty"`       // of the caller
 	Host             *string    `json:"host,omitempty"`
 	Scheme           *string    `json:"scheme,omitempty"`
 	SSLExpiresBefore *time.Time `json:"ssl_expires_before,omitempty"`
@@ -42,6 +44,7 @@ func (f Filter) where() postgres.Where {
 	if f.CustomerID != nil && f.ManagedBy != nil {
 		where.And("manages(" + where.Arg(*f.ManagedBy) + ", " + where.Arg(*f.CustomerID) + ")")
 	}
+	reach.And(&where, "customer_id", f.Reach)
 	if f.Host != nil {
 		host, _ := hostname.Normalize(*f.Host) // one that is none finds nothing
 		where.And("host = " + where.Arg(host))
@@ -111,7 +114,7 @@ func ListOfCustomer(
 	filter.CustomerID = &customerID
 	found, err := List(ctx, database, filter, sort, page)
 	if err == nil && len(found.Rows) == 0 {
-		_, err = db.New().CustomerFind(ctx, database, customerID)
+		_, err = db.New().CustomerFind(ctx, database, customerID, filter.Reach)
 	}
 	return found, err
 }

@@ -7,6 +7,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -26,6 +28,7 @@ const (
 	Terms             = "terms"
 	Note              = "note"
 	Staff             = "staff"
+	APIClient         = "api_client"
 	Backup            = "backup"
 )
 
@@ -40,6 +43,7 @@ var readScopes = map[string]access.Scope{
 	Terms:             "terms:read",
 	Note:              "customers:read",
 	Staff:             "staff:read",
+	APIClient:         "api-clients:read",
 	Backup:            "backups:read",
 }
 
@@ -62,10 +66,11 @@ type Event struct {
 	Kind       string // of the resource
 	What       string // created, updated, deleted, …
 	ResourceID uuid.UUID
-	Version    int64      // that the change made
-	CustomerID *uuid.UUID // that the resource belongs to
-	Before     any        // the resource before, nil when it is new
-	After      any        // the resource after, nil when it is gone
+	Version    int64       // that the change made
+	CustomerID *uuid.UUID  // that the resource belongs to
+	Ancestors  []uuid.UUID // that customer and those above it, where it is not there any more, or those that it had before
+	Before     any         // the resource before, nil when it is new
+	After      any         // the resource after, nil when it is gone
 }
 
 // Append writes the event, in the transaction of the change and while the changed row is locked: that is what keeps the
@@ -84,11 +89,17 @@ func Append(ctx context.Context, tx *postgres.Tx, event Event) error {
 
 // AppendAll is Append for many events at once, in their order.
 func AppendAll(ctx context.Context, tx *postgres.Tx, all []Event) error {
+	lines, err := linesOf(ctx, tx, all)
+	if err != nil {
+		return err
+	}
 	rows := make([]db.EventCopyParams, len(all))
 	for i, event := range all {
-		var err error
 		if rows[i], err = event.row(tx); err != nil {
 			return err
+		}
+		if event.CustomerID != nil {
+			rows[i].Ancestors = append(rows[i].Ancestors, lines[*event.CustomerID]...)
 		}
 	}
 	if _, err := db.New().EventCopy(ctx, tx, rows); err != nil {
@@ -97,7 +108,25 @@ func AppendAll(ctx context.Context, tx *postgres.Tx, all []Event) error {
 	return nil
 }
 
-// row is the event as it is stored.
+// linesOf gives the customers of the events, each with itself and those above it. One that is gone has none.
+func linesOf(ctx context.Context, tx *postgres.Tx, all []Event) (map[uuid.UUID][]uuid.UUID, error) {
+	lines := map[uuid.UUID][]uuid.UUID{}
+	for _, event := range all {
+		if event.CustomerID != nil {
+			lines[*event.CustomerID] = nil
+		}
+	}
+	if len(lines) == 0 {
+		return lines, nil
+	}
+	found, err := db.New().CustomerLines(ctx, tx, slices.Collect(maps.Keys(lines)))
+	for _, customer := range found {
+		lines[customer.ID] = customer.Line
+	}
+	return lines, err
+}
+
+// row is the event as it is stored, with those ancestors that it brings itself.
 func (e Event) row(tx *postgres.Tx) (db.EventCopyParams, error) {
 	data, err := encode(e.Before, e.After)
 	if err != nil {
@@ -106,7 +135,7 @@ func (e Event) row(tx *postgres.Tx) (db.EventCopyParams, error) {
 	row := db.EventCopyParams{
 		ID: uuid.Must(uuid.NewV7()), Type: e.Kind + "." + e.What, ResourceKind: e.Kind, ResourceID: e.ResourceID,
 		Version: e.Version, CustomerID: e.CustomerID, ActorKind: tx.Actor.Kind, ActorID: tx.Actor.ID,
-		ActorName: tx.Actor.Name, At: tx.Now, Data: data,
+		ActorName: tx.Actor.Name, At: tx.Now, Data: data, Ancestors: append([]uuid.UUID{}, e.Ancestors...),
 	}
 	tx.About(e.ResourceID)
 	if e.CustomerID != nil && *e.CustomerID != e.ResourceID {

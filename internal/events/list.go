@@ -31,7 +31,13 @@ func Feed(
 	if err != nil {
 		return nil, "", false, err
 	}
-	rows, err = db.New().EventListByPosition(ctx, database, after, VisibleKinds(caller), int32(page.Limit))
+	if reach := caller.Reach(); reach != nil {
+		rows, err = db.New().EventListByPositionWithin(ctx, database, db.EventListByPositionWithinParams{
+			AfterPosition: after, ResourceKinds: VisibleKinds(caller), Reach: *reach, RowLimit: int32(page.Limit),
+		})
+	} else {
+		rows, err = db.New().EventListByPosition(ctx, database, after, VisibleKinds(caller), int32(page.Limit))
+	}
 	if err != nil {
 		return nil, "", false, err
 	}
@@ -53,7 +59,7 @@ func FeedEnd(ctx context.Context, database *postgres.DB) (string, error) {
 
 // History reads what happened to a customer, the newest first. It goes by the order in which the customer was locked,
 // which for one customer is the order of the changes, so that it is complete before events have their positions. Of a
-// deleted customer it still tells that there was one.
+// deleted customer it still tells that there was one. A caller of limited reach is told what happened within it.
 func History(
 	ctx context.Context, database *postgres.DB, caller *access.Principal, customerID uuid.UUID, page paging.Request,
 ) (paging.Page[db.Event], error) {
@@ -62,13 +68,14 @@ func History(
 		Start:   math.MaxInt64,
 		Rows: func(before int64, limit int32) ([]db.Event, error) {
 			return db.New().EventListByCustomer(ctx, database, db.EventListByCustomerParams{
-				CustomerID: &customerID, BeforeSequence: before, ResourceKinds: VisibleKinds(caller), RowLimit: limit,
+				CustomerID: &customerID, BeforeSequence: before, ResourceKinds: VisibleKinds(caller), Reach: caller.Reach(),
+				RowLimit: limit,
 			})
 		},
 		PlaceOf: func(event db.Event) int64 { return event.Sequence },
 	})
 	if err == nil && len(history.Rows) == 0 && page.Cursor == "" {
-		_, err = db.New().CustomerFind(ctx, database, customerID)
+		_, err = db.New().CustomerFind(ctx, database, customerID, caller.Reach())
 	}
 	return history, err
 }

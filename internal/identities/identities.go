@@ -155,7 +155,7 @@ func Update(
 	}
 	normalize(&edited)
 	if edited == before {
-		return Get(ctx, tx, customerID, id)
+		return Get(ctx, tx, nil, customerID, id)
 	}
 	if _, err := update(ctx, tx, before, edited); err != nil {
 		return Identity{}, err
@@ -166,7 +166,7 @@ func Update(
 			return Identity{}, err
 		}
 	}
-	return Get(ctx, tx, customerID, id)
+	return Get(ctx, tx, nil, customerID, id)
 }
 
 // SetPassword gives a login another password and ends its sessions.
@@ -183,7 +183,7 @@ func SetPassword(
 	if err := setPassword(ctx, tx, before, hash, nil); err != nil {
 		return Identity{}, err
 	}
-	return Get(ctx, tx, customerID, id)
+	return Get(ctx, tx, nil, customerID, id)
 }
 
 // SetOwnPassword replaces a login's password by its owner's wish and ends all its sessions but the one to keep. The owner
@@ -363,9 +363,9 @@ func erase(ctx context.Context, tx *postgres.Tx, login db.Identity) error {
 	})
 }
 
-// Get reads a login of a customer.
-func Get(ctx context.Context, database db.DBTX, customerID, id uuid.UUID) (Identity, error) {
-	row, err := db.New().IdentityGetWithActivity(ctx, database, id, customerID)
+// Get reads a login of a customer that is within reach.
+func Get(ctx context.Context, database db.DBTX, reach *uuid.UUID, customerID, id uuid.UUID) (Identity, error) {
+	row, err := db.New().IdentityGetWithActivity(ctx, database, id, customerID, reach)
 	return Identity{Identity: row.Identity, LastLoginAt: row.LastLoginAt}, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/clientele-api/clientele/internal/listing"
 	"github.com/clientele-api/clientele/internal/paging"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/reach"
 	"github.com/clientele-api/clientele/internal/textfold"
 )
 
@@ -24,6 +25,7 @@ type Listed struct {
 type Filter struct {
 	Query      string     `json:"q,omitempty"`
 	CustomerID *uuid.UUID `json:"customer_id,omitempty"`
+	Reach      *uuid.UUID `json:"reach,omitempty"` // of the caller
 	Email      *string    `json:"email,omitempty"`
 	Role       *string    `json:"role,omitempty"`
 	Status     *string    `json:"status,omitempty"`
@@ -37,6 +39,7 @@ func (f Filter) where() postgres.Where {
 	if f.CustomerID != nil {
 		where.And("customer_id = " + where.Arg(*f.CustomerID))
 	}
+	reach.And(&where, "customer_id", f.Reach)
 	if f.Email != nil {
 		where.And("email_key = " + where.Arg(textfold.CaseKey(*f.Email)))
 	}
@@ -71,13 +74,13 @@ func List(
 	return list.Read(ctx, database, filter, filter.where, sort, page)
 }
 
-// ListOfCustomer reads a page of a customer's logins, the oldest first.
+// ListOfCustomer reads a page of the logins of a customer that is within reach, the oldest first.
 func ListOfCustomer(
-	ctx context.Context, database *postgres.DB, customerID uuid.UUID, page paging.Request,
+	ctx context.Context, database *postgres.DB, reach *uuid.UUID, customerID uuid.UUID, page paging.Request,
 ) (paging.Page[Listed], error) {
-	found, err := List(ctx, database, Filter{CustomerID: &customerID}, "created_at", page)
+	found, err := List(ctx, database, Filter{CustomerID: &customerID, Reach: reach}, "created_at", page)
 	if err == nil && len(found.Rows) == 0 {
-		_, err = db.New().CustomerFind(ctx, database, customerID)
+		_, err = db.New().CustomerFind(ctx, database, customerID, reach)
 	}
 	return found, err
 }

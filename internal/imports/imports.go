@@ -7,9 +7,11 @@ package imports
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/blobs"
@@ -99,7 +101,10 @@ func decodeDomain(body []byte, format Format) (domains.ImportRow, error) {
 
 // lockCustomer keeps the customer of an import of domains, before anything that belongs to it.
 func lockCustomer(ctx context.Context, tx *postgres.Tx, operation db.Operation) error {
-	_, err := db.New().CustomerLockForKeyShare(ctx, tx, *operation.CustomerID)
+	err := customers.LockForKeyShare(ctx, tx, *operation.CustomerID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return &operations.Failure{Code: "not_found", Message: "The customer is not there any more, or out of reach."}
+	}
 	return err
 }
 

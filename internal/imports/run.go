@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -86,26 +87,38 @@ func (r *runner[Row]) Next(ctx context.Context, operation db.Operation) (operati
 		}
 	}
 	if j.place.Writing {
-		return j.writeAll, nil
+		return j.locked(j.writeAll), nil
 	}
 	read, err := j.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, tx *postgres.Tx) (operations.Progress, error) { return j.take(ctx, tx, read) }, nil
+	return j.locked(func(ctx context.Context, tx *postgres.Tx) (operations.Progress, error) { return j.take(ctx, tx, read) }), nil
 }
 
 // writes tells whether the rows of a step are written as soon as they are looked at.
 func (j *job[Row]) writes() bool { return !j.operation.DryRun && !j.settings.Atomic }
 
+// locked does a step once what the import is about is locked. Should that be gone, so is the operation.
+func (j *job[Row]) locked(step operations.Step) operations.Step {
+	if j.lock == nil {
+		return step
+	}
+	return func(ctx context.Context, tx *postgres.Tx) (operations.Progress, error) {
+		err := j.lock(ctx, tx, j.operation)
+		if failure := new(operations.Failure); errors.As(err, &failure) {
+			return operations.Progress{Failure: failure, BytesRead: j.operation.BytesRead}, nil
+		}
+		if err != nil {
+			return operations.Progress{}, err
+		}
+		return step(ctx, tx)
+	}
+}
+
 // take judges the rows of a step, and writes them where nothing has to be known first.
 func (j *job[Row]) take(ctx context.Context, tx *postgres.Tx, read chunk[Row]) (operations.Progress, error) {
 	progress := operations.Progress{Read: int64(read.count), Refusals: read.refusals, BytesRead: read.offset}
-	if j.lock != nil {
-		if err := j.lock(ctx, tx, j.operation); err != nil {
-			return progress, err
-		}
-	}
 	rows, repeated, err := j.unrepeated(ctx, tx, read.rows)
 	if err != nil {
 		return progress, err

@@ -20,7 +20,7 @@ import (
 // GetFile reads what is known of a job's file.
 func GetFile(ctx context.Context, database db.DBTX, by By, id uuid.UUID, kind string) (db.JobFile, error) {
 	if by.side == jobstates.Staff {
-		return db.New().JobFileGet(ctx, database, id, kind)
+		return db.New().JobFileGet(ctx, database, id, kind, by.reach)
 	}
 	return db.New().JobFileGetByCustomer(ctx, database, id, kind, by.customerID)
 }

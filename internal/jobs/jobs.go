@@ -22,6 +22,7 @@ import (
 	"github.com/clientele-api/clientele/internal/jobstates"
 	"github.com/clientele-api/clientele/internal/mergepatch"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/reach"
 	"github.com/clientele-api/clientele/internal/textfold"
 )
 
@@ -45,15 +46,17 @@ func (j Job) file(kind string) *db.JobFile {
 	return &j.Files[at]
 }
 
-// By is who does something with jobs: staff with everybody's, or one of a customer's people with the customer's.
+// By is who does something with jobs: staff with everybody's that is within reach, or one of a customer's people with the
+// customer's.
 type By struct {
 	side       jobstates.Side
-	customerID uuid.UUID // of people
-	identityID uuid.UUID // likewise
+	reach      *uuid.UUID // of staff and API clients
+	customerID uuid.UUID  // of people
+	identityID uuid.UUID  // likewise
 }
 
-// Staff may do something with every job.
-func Staff() By { return By{side: jobstates.Staff} }
+// Staff may do something with every job that is within reach, and so may API clients.
+func Staff(reach *uuid.UUID) By { return By{side: jobstates.Staff, reach: reach} }
 
 // People may do something with the jobs of the caller's customer.
 func People(caller *access.Principal) By {
@@ -63,7 +66,7 @@ func People(caller *access.Principal) By {
 // Get reads a job.
 func Get(ctx context.Context, database db.DBTX, by By, id uuid.UUID) (job Job, err error) {
 	if by.side == jobstates.Staff {
-		job.Job, err = db.New().JobGet(ctx, database, id)
+		job.Job, err = db.New().JobGet(ctx, database, id, by.reach)
 	} else {
 		job.Job, err = db.New().JobGetByCustomer(ctx, database, id, by.customerID)
 	}
@@ -76,8 +79,11 @@ func Get(ctx context.Context, database db.DBTX, by By, id uuid.UUID) (job Job, e
 // lock reads a job for a change and holds it, and that its customer is there, until the transaction ends. People whose login
 // is gone, or whose customer is switched off by now, find nothing.
 func lock(ctx context.Context, tx *postgres.Tx, by By, id uuid.UUID) (job Job, err error) {
+	if err := reach.Hold(ctx, tx); err != nil {
+		return job, err
+	}
 	if by.side == jobstates.Staff {
-		job.Job, err = db.New().JobGetForUpdate(ctx, tx, id)
+		job.Job, err = db.New().JobGetForUpdate(ctx, tx, id, tx.Reach)
 	} else {
 		job.Job, err = db.New().JobGetByCustomerForUpdate(ctx, tx, id, by.customerID, by.identityID)
 	}
@@ -106,7 +112,10 @@ type NotActive struct{ Status string }
 
 // Submit adds a job to a customer, which must be active.
 func Submit(ctx context.Context, tx *postgres.Tx, customerID uuid.UUID, submission Submission) (Job, error) {
-	customer, err := db.New().CustomerGetForShare(ctx, tx, customerID)
+	if err := reach.Hold(ctx, tx); err != nil {
+		return Job{}, err
+	}
+	customer, err := db.New().CustomerGetForShare(ctx, tx, customerID, tx.Reach)
 	if err != nil {
 		return Job{}, err
 	}
@@ -226,7 +235,7 @@ func Update(
 
 // Move gives a job another status, as the table of moves has it. Nothing is written when it has that status already.
 func Move(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Versions, to string) (Job, error) {
-	before, err := lock(ctx, tx, Staff(), id)
+	before, err := lock(ctx, tx, Staff(tx.Reach), id)
 	if err != nil {
 		return Job{}, err
 	}

@@ -11,12 +11,14 @@ import (
 	"github.com/clientele-api/clientele/internal/listing"
 	"github.com/clientele-api/clientele/internal/paging"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/reach"
 )
 
 // Filter says which jobs are meant; the zero value means all of them.
 type Filter struct {
 	Query         string     `json:"q,omitempty"`
 	CustomerID    *uuid.UUID `json:"customer_id,omitempty"`
+	Reach         *uuid.UUID `json:"reach,omitempty"` // of the caller
 	Status        *string    `json:"status,omitempty"`
 	CreatedAfter  *time.Time `json:"created_after,omitempty"`
 	CreatedBefore *time.Time `json:"created_before,omitempty"`
@@ -30,6 +32,7 @@ func (f Filter) where() postgres.Where {
 	if f.CustomerID != nil {
 		where.And("customer_id = " + where.Arg(*f.CustomerID))
 	}
+	reach.And(&where, "customer_id", f.Reach)
 	if f.Status != nil {
 		where.And("status = " + where.Arg(*f.Status))
 	}
@@ -95,7 +98,7 @@ func ListOfCustomer(
 	filter.CustomerID = &customerID
 	found, err := List(ctx, database, filter, sort, page)
 	if err == nil && len(found.Rows) == 0 {
-		_, err = db.New().CustomerFind(ctx, database, customerID)
+		_, err = db.New().CustomerFind(ctx, database, customerID, filter.Reach)
 	}
 	return found, err
 }

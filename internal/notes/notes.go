@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/clientele-api/clientele/gen/db"
+	"github.com/clientele-api/clientele/internal/customers"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/idempotency"
 	"github.com/clientele-api/clientele/internal/paging"
@@ -15,7 +16,7 @@ import (
 
 // Create adds a note, signed by whoever makes the change.
 func Create(ctx context.Context, tx *postgres.Tx, customerID uuid.UUID, text string) (db.Note, error) {
-	if _, err := db.New().CustomerLockForKeyShare(ctx, tx, customerID); err != nil {
+	if err := customers.LockForKeyShare(ctx, tx, customerID); err != nil {
 		return db.Note{}, err
 	}
 	note, err := db.New().NoteInsert(ctx, tx, db.NoteInsertParams{
@@ -32,7 +33,7 @@ func Create(ctx context.Context, tx *postgres.Tx, customerID uuid.UUID, text str
 
 // Delete removes a note and erases its text from the change log.
 func Delete(ctx context.Context, tx *postgres.Tx, customerID, id uuid.UUID) error {
-	if _, err := db.New().CustomerLockForKeyShare(ctx, tx, customerID); err != nil {
+	if err := customers.LockForKeyShare(ctx, tx, customerID); err != nil {
 		return err
 	}
 	if _, err := db.New().NoteDelete(ctx, tx, id, customerID); err != nil {
@@ -57,9 +58,11 @@ func snapshot(note db.Note) any {
 	}
 }
 
-// List reads a page of the notes about a customer, the newest first.
-func List(ctx context.Context, database *postgres.DB, customerID uuid.UUID, page paging.Request) (paging.Page[db.Note], error) {
-	if _, err := db.New().CustomerFind(ctx, database, customerID); err != nil {
+// List reads a page of the notes about a customer that is within reach, the newest first.
+func List(
+	ctx context.Context, database *postgres.DB, reach *uuid.UUID, customerID uuid.UUID, page paging.Request,
+) (paging.Page[db.Note], error) {
+	if _, err := db.New().CustomerFind(ctx, database, customerID, reach); err != nil {
 		return paging.Page[db.Note]{}, err
 	}
 	return paging.Read(page, paging.Query[db.Note, paging.ByTime]{

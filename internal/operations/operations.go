@@ -26,6 +26,7 @@ import (
 	"github.com/clientele-api/clientele/internal/paging"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/queue"
+	"github.com/clientele-api/clientele/internal/reach"
 )
 
 // The kinds of operation.
@@ -104,6 +105,7 @@ func (s *Service) Start(ctx context.Context, tx *postgres.Tx, input Input) (db.O
 		ID: uuid.Must(uuid.NewV7()), Kind: input.Kind, CustomerID: input.CustomerID, DryRun: input.DryRun,
 		Settings: settings, IsLong: input.Long, SpoolKey: input.SpoolKey, BytesTotal: input.BytesTotal, RowsTotal: input.RowsTotal,
 		CreatedByKind: tx.Actor.Kind, CreatedByID: tx.Actor.ID, CreatedByName: tx.Actor.Name, CreatedAt: tx.Now,
+		Reach: tx.Reach,
 	}
 	if tx.RequestID != "" {
 		params.RequestID = &tx.RequestID
@@ -128,7 +130,8 @@ type Filter struct {
 	Kind       *string    `json:"kind,omitempty"`
 	State      *string    `json:"state,omitempty"`
 	CustomerID *uuid.UUID `json:"customer_id,omitempty"`
-	Kinds      []string   `json:"kinds"` // that the caller may know of
+	Kinds      []string   `json:"kinds"`           // that the caller may know of
+	Reach      *uuid.UUID `json:"reach,omitempty"` // of the caller
 }
 
 func (f Filter) where() postgres.Where {
@@ -143,6 +146,7 @@ func (f Filter) where() postgres.Where {
 	if f.CustomerID != nil {
 		where.And("customer_id = " + where.Arg(*f.CustomerID))
 	}
+	reach.And(&where, "coalesce(customer_id, reach)", f.Reach)
 	return where
 }
 
@@ -153,7 +157,7 @@ var list = listing.List[db.Operation]{
 		start_key, is_long, step, NULL::json AS place, rows_total,
 		rows_read, rows_created, rows_updated, rows_deleted, rows_skipped, rows_refused, bytes_total, bytes_read, failure_code,
 		failure_message, created_by_kind, created_by_id, created_by_name, request_id, version, created_at, started_at,
-		updated_at, finished_at`,
+		updated_at, finished_at, reach`,
 	ID: func(o db.Operation) uuid.UUID { return o.ID },
 	Orders: map[string]listing.Order[db.Operation]{
 		"created_at": {Column: "created_at", Time: func(o db.Operation) time.Time { return o.CreatedAt }},
@@ -165,13 +169,13 @@ var list = listing.List[db.Operation]{
 func List(
 	ctx context.Context, database *postgres.DB, caller *access.Principal, filter Filter, sort string, page paging.Request,
 ) (paging.Page[db.Operation], error) {
-	filter.Kinds = visibleKinds(caller)
+	filter.Kinds, filter.Reach = visibleKinds(caller), caller.Reach()
 	return list.Read(ctx, database, filter, filter.where, sort, page)
 }
 
 // Get reads an operation that the caller may know of.
 func Get(ctx context.Context, database db.DBTX, caller *access.Principal, id uuid.UUID) (db.Operation, error) {
-	return db.New().OperationGetVisible(ctx, database, id, visibleKinds(caller))
+	return db.New().OperationGetVisible(ctx, database, id, visibleKinds(caller), caller.Reach())
 }
 
 // Cancel ends an operation that is not done. What its steps have done stays, but for one that is under way, which is
@@ -179,7 +183,7 @@ func Get(ctx context.Context, database db.DBTX, caller *access.Principal, id uui
 func (s *Service) Cancel(
 	ctx context.Context, tx *postgres.Tx, caller *access.Principal, id uuid.UUID, versions etag.Versions,
 ) (db.Operation, error) {
-	operation, err := db.New().OperationGetVisibleForNoKeyUpdate(ctx, tx, id, visibleKinds(caller))
+	operation, err := db.New().OperationGetVisibleForNoKeyUpdate(ctx, tx, id, visibleKinds(caller), tx.Reach)
 	if err != nil {
 		return operation, err
 	}

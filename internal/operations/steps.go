@@ -103,9 +103,9 @@ func (s *Service) step(ctx context.Context, id uuid.UUID, number int64) error {
 	}
 }
 
-// changeOf says who makes the changes of an operation: whoever started it.
+// changeOf says who makes the changes of an operation: whoever started it, and no further than that one could.
 func changeOf(operation db.Operation) postgres.Change {
-	change := postgres.Change{Actor: postgres.Actor{
+	change := postgres.Change{Reach: operation.Reach, Actor: postgres.Actor{
 		Kind: operation.CreatedByKind, ID: operation.CreatedByID, Name: operation.CreatedByName,
 	}}
 	if operation.RequestID != nil {

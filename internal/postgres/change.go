@@ -37,14 +37,16 @@ func (a Actor) begin() string {
 // Change says who changes something, and on which request.
 type Change struct {
 	Actor     Actor
-	RequestID string // "" when no request asked for it
-	Once      Once   // nil for a change that may happen again when it is asked for again
+	Reach     *uuid.UUID // the customer within which alone it may change something, with those below; nil for no limit
+	RequestID string     // "" when no request asked for it
+	Once      Once       // nil for a change that may happen again when it is asked for again
 }
 
 // Tx is an open transaction, with who changes what in it and when. Functions that write take one and never begin one.
 type Tx struct {
 	pgx.Tx
 	Actor     Actor
+	Reach     *uuid.UUID // as the change has it; queries that lock something take it
 	RequestID string
 	Now       time.Time // the same for all that is written in it
 
@@ -99,7 +101,7 @@ func (d *DB) changeOnce(ctx context.Context, change Change, do func(tx *Tx) erro
 		defer cancel()
 		_ = pgxTx.Rollback(cleanUp)
 	}()
-	tx := &Tx{Tx: pgxTx, Actor: change.Actor, RequestID: change.RequestID, Now: d.Now()}
+	tx := &Tx{Tx: pgxTx, Actor: change.Actor, Reach: change.Reach, RequestID: change.RequestID, Now: d.Now()}
 	if err := do(tx); err != nil {
 		return err
 	}

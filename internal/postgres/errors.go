@@ -18,6 +18,11 @@ import (
 // constraintFaults is what it means to a caller that a constraint was violated. Constraints that no input can violate
 // are not in it: their violation is a fault of ours.
 var constraintFaults = map[string]func() *fault.Error{
+	"api_clients_customer_id_fkey": func() *fault.Error {
+		return fault.InvalidBody(fault.Field{
+			Pointer: "/customer_id", Code: "reference_not_found", Message: "there is no such customer",
+		})
+	},
 	"customers_external_id_key": func() *fault.Error {
 		return conflict("external_id_taken", "Another customer has this external id.", "/external_id")
 	},

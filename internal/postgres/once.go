@@ -44,7 +44,7 @@ func (d *DB) changeByKey(ctx context.Context, change Change, do func(tx *Tx) err
 		return fmt.Errorf("beginning a transaction: %w", err)
 	}
 	defer conn.Release()
-	tx := &Tx{Actor: change.Actor, RequestID: change.RequestID, Now: d.Now(), subjects: &[]uuid.UUID{}}
+	tx := &Tx{Actor: change.Actor, Reach: change.Reach, RequestID: change.RequestID, Now: d.Now(), subjects: &[]uuid.UUID{}}
 	begin := &Batch{to: conn}
 	begin.queued.BeginTx(pgx.TxOptions{})
 	begin.queued.Queue(tellActor, change.Actor.told())

@@ -177,7 +177,7 @@ func (i *importing) start(
 	input := operations.Input{Kind: operations.CustomerImport, CustomerID: i.customer, DryRun: i.dryRun}
 	if i.customer != nil {
 		input.Kind = operations.DomainImport
-		if _, err := db.New().CustomerFind(ctx, database, *i.customer); err != nil {
+		if _, err := db.New().CustomerFind(ctx, database, *i.customer, nil); err != nil {
 			return started, fmt.Errorf("there is no customer %s", *i.customer)
 		}
 	}

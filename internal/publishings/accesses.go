@@ -20,7 +20,7 @@ const (
 // Read reads a publishing of a customer, with its content, and records who did. Both happen in the transaction: what is not
 // recorded was not read.
 func Read(ctx context.Context, tx *postgres.Tx, customerID, id uuid.UUID) (db.Publishing, error) {
-	publishing, err := db.New().PublishingGetByCustomer(ctx, tx, id, customerID)
+	publishing, err := db.New().PublishingGetByCustomer(ctx, tx, id, customerID, tx.Reach)
 	if err != nil {
 		return db.Publishing{}, err
 	}

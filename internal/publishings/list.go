@@ -113,18 +113,21 @@ var forStaff = listing.List[db.Publishing]{
 	},
 }
 
-// ListOfCustomer is List for all publishings of a customer, which must be there; also those whose login is deleted.
+// ListOfCustomer is List for all publishings of a customer, which must be within reach; also those whose login is deleted.
 func ListOfCustomer(
-	ctx context.Context, database *postgres.DB, customerID uuid.UUID, filter Filter, sort string, page paging.Request,
+	ctx context.Context, database *postgres.DB, reach *uuid.UUID, customerID uuid.UUID, filter Filter, sort string, page paging.Request,
 ) (paging.Page[db.Publishing], error) {
 	where := func() (where postgres.Where) {
 		where.Within("customer_id = " + where.Arg(customerID))
+		if reach != nil {
+			where.And("reaches(" + where.Arg(*reach) + ", " + where.Arg(customerID) + ")")
+		}
 		filter.add(&where, customerID, nil)
 		return where
 	}
 	found, err := forStaff.Read(ctx, database, filter, where, sort, page)
 	if err == nil && len(found.Rows) == 0 {
-		_, err = db.New().CustomerFind(ctx, database, customerID)
+		_, err = db.New().CustomerFind(ctx, database, customerID, reach)
 	}
 	return found, err
 }

@@ -116,7 +116,7 @@ func carryOn(ctx context.Context, tx *postgres.Tx, h held, scope string) (openin
 		granted := tokens.SplitScopes(*h.session.Scope)
 		allowed = slices.DeleteFunc(allowed, func(s access.Scope) bool { return !slices.Contains(granted, s) })
 	}
-	scopes, err := narrow(allowed, scope)
+	scopes, err := Narrow(allowed, scope)
 	if err != nil {
 		return opening{}, err
 	}
@@ -135,7 +135,9 @@ func carryOn(ctx context.Context, tx *postgres.Tx, h held, scope string) (openin
 // Revoke ends the session of a refresh token or an access token; of a token that nobody knows there is nothing to end.
 func (s *Service) Revoke(ctx context.Context, token string) error {
 	sessionID := uuid.Nil
-	if caller, err := s.authority.Verify(ctx, token); err == nil {
+	if caller, err := s.authority.Verify(ctx, token); err == nil && caller.Kind == access.KindAPIClient {
+		return ErrOthersToken() // which that client can revoke, who says its secret for it
+	} else if err == nil {
 		sessionID = caller.SessionID
 	} else if !errors.Is(err, tokens.ErrInvalid) {
 		return err
@@ -153,6 +155,34 @@ func (s *Service) Revoke(ctx context.Context, token string) error {
 		}
 		return end(ctx, tx, sessionID)
 	})
+}
+
+// RevokeOfClient ends an access token that an API client got. The tokens of others it is not to end.
+func (s *Service) RevokeOfClient(ctx context.Context, clientID uuid.UUID, token string) error {
+	caller, err := s.authority.Verify(ctx, token)
+	switch {
+	case err == nil && (caller.Kind != access.KindAPIClient || caller.ID != clientID):
+		return ErrOthersToken()
+	case err == nil:
+		return s.db.Change(ctx, postgres.Change{}, func(tx *postgres.Tx) error {
+			return tokens.RevokeSessions(ctx, tx, caller.SessionID)
+		})
+	case !errors.Is(err, tokens.ErrInvalid):
+		return err
+	}
+	_, err = db.New().RefreshTokenGet(ctx, s.db, hash(token))
+	switch {
+	case err == nil:
+		return ErrOthersToken()
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	}
+	return err
+}
+
+// ErrOthersToken is the refusal of a token that was issued to another client (RFC 7009, section 2.1).
+func ErrOthersToken() error {
+	return &Error{Code: "unauthorized_client", Description: "The token was issued to another client."}
 }
 
 // end ends a session, once: a revocation for each time that somebody asks would be more for every replica to read.

@@ -49,14 +49,15 @@ func (e *Error) Error() string { return e.Code + ": " + e.Description }
 var (
 	errWrongLogin   = &Error{Code: "invalid_grant", Description: "The login or the password is wrong."}
 	errRefreshToken = &Error{Code: "invalid_grant", Description: "The refresh token is not valid, has expired or was used before."}
-	errScope        = &Error{Code: "invalid_scope", Description: "The login does not have all of these scopes."}
+	errScope        = &Error{Code: "invalid_scope", Description: "The caller may not have all of these scopes."}
 )
 
 // Grant is what a client gets.
 type Grant struct {
 	AccessToken    string
-	RefreshToken   string
+	RefreshToken   string // "" for none
 	RefreshExpires time.Duration
+	Expires        time.Duration // of the access token
 	Scopes         []access.Scope
 }
 
@@ -157,7 +158,7 @@ type opening struct {
 }
 
 func open(ctx context.Context, tx *postgres.Tx, of realm, login login, asked SignIn) (opening, error) {
-	scopes, err := narrow(login.caller.Scopes, asked.Scope)
+	scopes, err := Narrow(login.caller.Scopes, asked.Scope)
 	if err != nil {
 		return opening{}, err
 	}
@@ -193,12 +194,13 @@ func (s *Service) grant(ctx context.Context, opened opening) (Grant, error) {
 		return Grant{}, err
 	}
 	return Grant{
-		AccessToken: token, RefreshToken: opened.refresh, RefreshExpires: opened.expires, Scopes: opened.caller.Scopes,
+		AccessToken: token, Expires: tokens.Lifetime, RefreshToken: opened.refresh, RefreshExpires: opened.expires,
+		Scopes: opened.caller.Scopes,
 	}, nil
 }
 
-// narrow gives the scopes asked for, which must all be allowed; "" asks for all that are.
-func narrow(allowed []access.Scope, scope string) ([]access.Scope, error) {
+// Narrow gives the scopes asked for, which must all be allowed; "" asks for all that are. The error is one of the endpoint's.
+func Narrow(allowed []access.Scope, scope string) ([]access.Scope, error) {
 	asked := tokens.SplitScopes(scope)
 	if len(asked) == 0 {
 		return allowed, nil

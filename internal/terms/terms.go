@@ -137,11 +137,11 @@ func Accept(
 	})
 }
 
-// ListAcceptances reads a page of what a customer has accepted, the newest first.
+// ListAcceptances reads a page of what a customer that is within reach has accepted, the newest first.
 func ListAcceptances(
-	ctx context.Context, database *postgres.DB, customerID uuid.UUID, page paging.Request,
+	ctx context.Context, database *postgres.DB, reach *uuid.UUID, customerID uuid.UUID, page paging.Request,
 ) (paging.Page[Acceptance], error) {
-	if _, err := db.New().CustomerFind(ctx, database, customerID); err != nil {
+	if _, err := db.New().CustomerFind(ctx, database, customerID, reach); err != nil {
 		return paging.Page[Acceptance]{}, err
 	}
 	return paging.Read(page, paging.Query[Acceptance, paging.ByTime]{

@@ -23,8 +23,9 @@ type Realm string
 
 // The realms of logins.
 const (
-	Staff  Realm = "staff"
-	Portal Realm = "portal"
+	Staff     Realm = "staff"
+	Portal    Realm = "portal"
+	APIClient Realm = "api client" // whose login is its client_id
 
 	contact Realm = "contact" // recipients of invitations, who need not have a login
 )

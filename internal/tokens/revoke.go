@@ -21,8 +21,11 @@ func RevokeSessions(ctx context.Context, tx *postgres.Tx, ids ...uuid.UUID) erro
 // RevokeSubjectForGood makes every access token of the subject invalid, likewise: those it has, and those it would get
 // while the revocation is listed, which is for twice the lifetime of a token. It is for accounts that are gone. Whoever
 // is to be let in again, now or later, is kept out with RevokeBefore and a new epoch instead.
-func RevokeSubjectForGood(ctx context.Context, tx *postgres.Tx, subject uuid.UUID) error {
-	return db.New().TokenRevocationInsertMany(ctx, tx, []uuid.UUID{subject}, tx.Now)
+func RevokeSubjectForGood(ctx context.Context, tx *postgres.Tx, subjects ...uuid.UUID) error {
+	if len(subjects) == 0 {
+		return nil
+	}
+	return db.New().TokenRevocationInsertMany(ctx, tx, subjects, tx.Now)
 }
 
 // RevokeBefore makes the access tokens invalid that the subject got before the epoch, likewise. Those that carry the

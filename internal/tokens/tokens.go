@@ -54,6 +54,7 @@ type claims struct {
 	Name      string    `json:"name"`
 	Epoch     int32     `json:"epoch"`
 	Customer  uuid.UUID `json:"customer_id,omitzero"`
+	Networks  []string  `json:"networks,omitempty"` // that it may be used from; none for all
 }
 
 // revocations are what the database says of tokens that have not expired: by session or subject, the first epoch that
@@ -132,14 +133,18 @@ func (a *Authority) Follow(ctx context.Context) {
 // Issuer is the installation's name in its tokens: its public URL.
 func (a *Authority) Issuer() string { return a.issuer }
 
-// Issue signs an access token for the caller; ExpiresAt is set to when it ends.
+// Issue signs an access token for the caller; ExpiresAt is set to when it ends, which is never later than NotAfter.
 func (a *Authority) Issue(ctx context.Context, caller *access.Principal, clientID string) (string, error) {
 	current, err := a.fresh(ctx)
 	if err != nil {
 		return "", err
 	}
 	now := a.db.Now()
-	caller.ExpiresAt = now.Add(Lifetime).Truncate(time.Second)
+	ends := now.Add(Lifetime)
+	if !caller.NotAfter.IsZero() && caller.NotAfter.Before(ends) {
+		ends = caller.NotAfter
+	}
+	caller.ExpiresAt = ends.Truncate(time.Second)
 	token := jwt.NewWithClaims(jwt.SigningMethodRS256, claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: a.issuer, Subject: caller.ID.String(), Audience: jwt.ClaimStrings{a.audience},
@@ -148,6 +153,7 @@ func (a *Authority) Issue(ctx context.Context, caller *access.Principal, clientI
 		},
 		ClientID: clientID, SessionID: caller.SessionID, Scope: JoinScopes(caller.Scopes),
 		Kind: caller.Kind, Name: caller.Name, Epoch: caller.Epoch, Customer: caller.CustomerID,
+		Networks: networksOf(caller),
 	})
 	token.Header["typ"] = tokenType
 	token.Header["kid"] = current.keys.signer.id.String()
@@ -205,10 +211,26 @@ func (a *Authority) parse(current *state, token string) (*access.Principal, erro
 	if err != nil {
 		return nil, ErrInvalid
 	}
-	return &access.Principal{
+	caller := &access.Principal{
 		Kind: read.Kind, ID: id, Name: read.Name, CustomerID: read.Customer, SessionID: read.SessionID, Epoch: read.Epoch,
 		Scopes: SplitScopes(read.Scope), ExpiresAt: read.ExpiresAt.Time,
-	}, nil
+	}
+	for _, text := range read.Networks {
+		network, err := access.ParseNetwork(text)
+		if err != nil {
+			return nil, ErrInvalid // without it the token could be used from more places than it may
+		}
+		caller.Networks = append(caller.Networks, network)
+	}
+	return caller, nil
+}
+
+func networksOf(caller *access.Principal) []string {
+	var networks []string
+	for _, network := range caller.Networks {
+		networks = append(networks, network.String())
+	}
+	return networks
 }
 
 // fresh gives keys and revocations that are at most a second old. When following has fallen behind it reads them now;
