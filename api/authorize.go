@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -63,6 +64,16 @@ func (s *Server) authenticate(c echo.Context) (*access.Principal, error) {
 		s.clients.Used(c.Request().Context(), caller.ID)
 	}
 	return caller, nil
+}
+
+// reauthorized looks at the token of a request once more that has been waiting: it may have been revoked meanwhile.
+func (s *Server) reauthorized(ctx context.Context) error {
+	_, token, _ := strings.Cut(requestOf(ctx).http.Header.Get("Authorization"), " ")
+	_, err := s.authority.Verify(ctx, strings.TrimSpace(token))
+	if errors.Is(err, tokens.ErrInvalid) {
+		return fault.InvalidToken(err)
+	}
+	return err
 }
 
 // lacking is what a refusal is about: the scopes that would let the caller in.

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"strings"
+	"time"
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/gen/openapi"
@@ -16,23 +18,26 @@ func (s *Server) EventList(ctx context.Context, request openapi.EventListRequest
 	if params.From != nil {
 		return s.eventListFromNow(ctx, params)
 	}
-	rows, next, full, err := events.Feed(ctx, s.db, callerOf(ctx), FromAPIPage(params.Limit, params.Cursor, nil))
+	page, err := s.sequencer.Feed(ctx, s.db, callerOf(ctx), FromAPIEventList(params))
+	if err == nil && page.Waited {
+		err = s.reauthorized(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
 	answer := openapi.EventList200JSONResponse{
-		Body: openapi.EventFeed{Data: convert(rows, ToAPIEvent), NextCursor: next},
+		Body: openapi.EventFeed{Data: convert(page.Rows, ToAPIEvent), NextCursor: page.Next},
 	}
-	if full { // else a client that follows links would never come to an end
-		answer.Headers.Link = nextLink(ctx, &next)
+	if page.More { // else a client that follows links would never come to an end
+		answer.Headers.Link = nextLink(ctx, &page.Next)
 	}
 	return answer, nil
 }
 
 func (s *Server) eventListFromNow(ctx context.Context, params openapi.EventListParams) (openapi.EventListResponseObject, error) {
-	if params.Cursor != nil {
+	if params.Cursor != nil || params.Wait != nil && *params.Wait > 0 {
 		return nil, fault.InvalidRequest(fault.Field{
-			Parameter: "from", Code: "contradiction", Message: "does not go together with cursor",
+			Parameter: "from", Code: "contradiction", Message: "does not go together with cursor and wait",
 		})
 	}
 	next, err := events.FeedEnd(ctx, s.db)
@@ -40,6 +45,18 @@ func (s *Server) eventListFromNow(ctx context.Context, params openapi.EventListP
 		return nil, err
 	}
 	return openapi.EventList200JSONResponse{Body: openapi.EventFeed{Data: []openapi.Event{}, NextCursor: next}}, nil
+}
+
+// FromAPIEventList gives what the feed is asked for.
+func FromAPIEventList(params openapi.EventListParams) events.Request {
+	request := events.Request{CustomerID: params.CustomerId, Page: FromAPIPage(params.Limit, params.Cursor, nil)}
+	if params.Types != nil {
+		request.Patterns = strings.Split(*params.Types, ",")
+	}
+	if params.Wait != nil {
+		request.Wait = time.Duration(*params.Wait) * time.Second
+	}
+	return request
 }
 
 // CustomerEventList reads a customer's history.

@@ -81,6 +81,9 @@ func aimAt(t *testing.T, s *apitest.Server, admin *apitest.Caller, operation *co
 		"staff_id":              s.Staff(t, access.Viewer).ID.String(),
 		"api_client_id":         admin.APIClient(t, nil).ID.String(),
 	}
+	if strings.HasPrefix(operation.Path, "/v1/webhook-") {
+		ids["webhook_endpoint_id"], ids["delivery_id"] = webhookTarget(t, admin)
+	}
 	item := document().Paths.Value(operation.Path)
 	aimed := target{Operation: operation, operation: item.GetOperation(operation.Method)}
 	aimed.caller = admin

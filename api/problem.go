@@ -51,7 +51,11 @@ func (s *Server) writeError(err error, c echo.Context) {
 	known := s.faultOf(ctx, err)
 	status := statuses[known.Kind]
 	if status >= http.StatusInternalServerError || c.Response().Committed {
-		s.log.LogAttrs(ctx, slog.LevelError, "a request failed", slog.Any("error", err),
+		level := slog.LevelError
+		if known.Code == "cancelled" { // by the caller, who may have waited for what did not come
+			level = slog.LevelDebug
+		}
+		s.log.LogAttrs(ctx, level, "a request failed", slog.Any("error", err),
 			slog.String("request_id", requestOf(ctx).id), slog.String("path", c.Request().URL.Path))
 	}
 	if c.Response().Committed {

@@ -169,9 +169,9 @@ func TestNothingIsKeptOfALoginThatAccepts(t *testing.T) {
 func settled(t *testing.T, s *apitest.Server) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		open, err := db.New().EventUnplacedExist(t.Context(), s.DB)
+		state, err := db.New().EventFeedState(t.Context(), s.DB)
 		require.NoError(t, err)
-		return !open
+		return !state.Unplaced
 	}, 20*time.Second, 5*time.Millisecond)
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/clientele-api/clientele/internal/blobs"
 	"github.com/clientele-api/clientele/internal/cleanup"
 	"github.com/clientele-api/clientele/internal/contract"
+	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/exports"
 	"github.com/clientele-api/clientele/internal/idempotency"
 	"github.com/clientele-api/clientele/internal/operations"
@@ -32,6 +33,7 @@ import (
 	"github.com/clientele-api/clientele/internal/sessions"
 	"github.com/clientele-api/clientele/internal/throttle"
 	"github.com/clientele-api/clientele/internal/tokens"
+	"github.com/clientele-api/clientele/internal/webhooks"
 )
 
 // Options is what the server works with.
@@ -42,6 +44,8 @@ type Options struct {
 	Hasher         *passwords.Hasher
 	Activation     *activation.Service
 	Operations     *operations.Service
+	Webhooks       *webhooks.Service
+	Sequencer      *events.Sequencer // that requests wait for events by
 	Blobs          *blobs.Store
 	Exports        *exports.Snapshots
 	Backups        *backups.Service
@@ -67,6 +71,8 @@ type Server struct {
 	activation    *activation.Service
 	operations    *operations.Service
 	clients       *apiclients.Service
+	webhooks      *webhooks.Service
+	sequencer     *events.Sequencer
 	cleanup       *cleanup.Service
 	blobs         *blobs.Store
 	exports       *exports.Snapshots
@@ -87,7 +93,8 @@ func New(options Options) (http.Handler, error) {
 	s := &Server{
 		db: options.DB, authority: options.Authority, keyring: options.Keyring, hasher: options.Hasher,
 		activation: options.Activation, blobs: options.Blobs, exports: options.Exports, backups: options.Backups,
-		termsRequired: options.TermsRequired, operations: options.Operations, contract: options.Contract, log: options.Log,
+		termsRequired: options.TermsRequired, operations: options.Operations, webhooks: options.Webhooks,
+		sequencer: options.Sequencer, contract: options.Contract, log: options.Log,
 		limiter: options.Limiter, slots: ratelimit.NewSlots(expensiveEach, expensiveAll),
 		answerTime: cmp.Or(options.AnswerTime, AnswerTime),
 	}

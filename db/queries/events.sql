@@ -12,15 +12,30 @@ SELECT @id::uuid, @type::text, @resource_kind::text, @resource_id::uuid, @versio
     sqlc.narg(data)::json, @ancestors::uuid[] || ARRAY(SELECT line.id FROM line);
 
 -- name: EventListByPosition :many
+-- Between two positions, so that it reads no more than that, however few events are chosen.
 SELECT * FROM events
-WHERE position > @after_position::bigint AND resource_kind = ANY (@resource_kinds::text[])
+WHERE position > @after_position::bigint AND position <= @up_to_position::bigint
+    AND (resource_kind = ANY (@kinds::text[]) OR type = ANY (@types::text[]))
+    AND (sqlc.narg(customer_id)::uuid IS NULL OR customer_id = sqlc.narg(customer_id))
+ORDER BY position
+LIMIT @row_limit;
+
+-- name: EventGetByPosition :one
+SELECT * FROM events WHERE position = $1;
+
+-- name: EventListHeaders :many
+-- What the events after a position are about, and nothing of what they say.
+SELECT position::bigint AS position, id, type, resource_kind, customer_id FROM events
+WHERE position > @after_position::bigint
 ORDER BY position
 LIMIT @row_limit;
 
 -- name: EventListByPositionWithin :many
 -- Those alone that were of the customer, or of one below it. A query of its own, so that it has its own plans.
 SELECT * FROM events
-WHERE position > @after_position::bigint AND resource_kind = ANY (@resource_kinds::text[])
+WHERE position > @after_position::bigint AND position <= @up_to_position::bigint
+    AND (resource_kind = ANY (@kinds::text[]) OR type = ANY (@types::text[]))
+    AND (sqlc.narg(customer_id)::uuid IS NULL OR customer_id = sqlc.narg(customer_id))
     AND ancestors <> '{}' AND ancestors @> ARRAY[@reach::uuid]
 ORDER BY position
 LIMIT @row_limit;
@@ -54,8 +69,11 @@ WHERE customer_id = @customer_id AND resource_kind = @resource_kind AND resource
 UPDATE events SET actor_name = '', request_id = NULL
 WHERE customer_id = @customer_id AND actor_kind = 'identity' AND actor_id = @actor_id;
 
--- name: EventUnplacedExist :one
-SELECT EXISTS (SELECT FROM events WHERE position IS NULL AND restored_at IS NULL);
+-- name: EventFeedState :one
+-- Whether there are events without a position, and the last position that was given. Those that came out of a backup never
+-- get one.
+SELECT EXISTS (SELECT FROM events WHERE position IS NULL AND restored_at IS NULL) AS unplaced,
+    (SELECT coalesce(max(position), 0) FROM events)::bigint AS last;
 
 -- name: SequencerTryLock :one
 -- A statement of its own: EventPlace must see what the holder before committed.

@@ -685,6 +685,27 @@ func (e TokenResponseTokenType) Valid() bool {
 	}
 }
 
+// Defines values for WebhookDeliveryState.
+const (
+	WebhookDeliveryStateDelivered WebhookDeliveryState = "delivered"
+	WebhookDeliveryStateFailed    WebhookDeliveryState = "failed"
+	WebhookDeliveryStatePending   WebhookDeliveryState = "pending"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDeliveryState enum.
+func (e WebhookDeliveryState) Valid() bool {
+	switch e {
+	case WebhookDeliveryStateDelivered:
+		return true
+	case WebhookDeliveryStateFailed:
+		return true
+	case WebhookDeliveryStatePending:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ImportDelimiter.
 const (
 	ImportDelimiterComma     ImportDelimiter = "comma"
@@ -2639,19 +2660,95 @@ type Event struct {
 	// happened here.
 	RestoredAt nullable.Nullable[time.Time] `json:"restored_at"`
 
-	// Type `customer.created|updated|deleted|activated|deactivated|identities_deleted`,
-	// `identity.created|updated|deleted`, `activation_request.created|updated|sent|used|revoked`,
-	// `domain.created|updated|deleted`, `job.created|updated|deleted|status_changed`, `publishing.created|updated|deleted` (without title and content),
-	// `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`,
-	// `api_client.created|updated|deleted` (without secrets), `backup.taken`, `customer.restored`. New types may appear.
-	Type string `json:"type"`
+	// Type The kind of resource and what happened to it. `webhook_endpoint.test` is sent when somebody asks for a test, and is
+	// in no feed. New types may appear.
+	Type EventType `json:"type"`
 
 	// Version The version that the change made.
 	Version int64 `json:"version"`
 }
 
+// EventAPIClient An API client as events show it, without its secrets.
+type EventAPIClient struct {
+	AllowedNetworks         []string                              `json:"allowed_networks"`
+	CreatedAt               time.Time                             `json:"created_at"`
+	CustomerId              nullable.Nullable[openapi_types.UUID] `json:"customer_id"`
+	ExpiresAt               nullable.Nullable[time.Time]          `json:"expires_at"`
+	Id                      openapi_types.UUID                    `json:"id"`
+	Name                    string                                `json:"name"`
+	PreviousSecretExpiresAt nullable.Nullable[time.Time]          `json:"previous_secret_expires_at"`
+	Scopes                  []string                              `json:"scopes"`
+	SecretChangedAt         time.Time                             `json:"secret_changed_at"`
+	UpdatedAt               time.Time                             `json:"updated_at"`
+	Version                 int64                                 `json:"version"`
+}
+
+// EventActivationRequest An activation request as events show it, without what it says.
+type EventActivationRequest struct {
+	CreatedAt  time.Time                             `json:"created_at"`
+	CustomerId openapi_types.UUID                    `json:"customer_id"`
+	ExpiresAt  time.Time                             `json:"expires_at"`
+	Id         openapi_types.UUID                    `json:"id"`
+	IdentityId nullable.Nullable[openapi_types.UUID] `json:"identity_id"`
+	SentAt     nullable.Nullable[time.Time]          `json:"sent_at"`
+	State      string                                `json:"state"`
+	To         string                                `json:"to"`
+	UpdatedAt  time.Time                             `json:"updated_at"`
+	Version    int64                                 `json:"version"`
+}
+
+// EventBackup A backup as events show it.
+type EventBackup struct {
+	CustomerId openapi_types.UUID `json:"customer_id"`
+	Id         openapi_types.UUID `json:"id"`
+	Parts      []string           `json:"parts"`
+	TakenAt    time.Time          `json:"taken_at"`
+}
+
+// EventCustomer A customer as events show it.
+type EventCustomer struct {
+	Address    nullable.Nullable[string]             `json:"address"`
+	Comments   nullable.Nullable[string]             `json:"comments"`
+	Company    nullable.Nullable[string]             `json:"company"`
+	CreatedAt  time.Time                             `json:"created_at"`
+	Email      nullable.Nullable[string]             `json:"email"`
+	ExternalId nullable.Nullable[string]             `json:"external_id"`
+	Id         openapi_types.UUID                    `json:"id"`
+	InvitedAt  nullable.Nullable[time.Time]          `json:"invited_at"`
+	Locale     string                                `json:"locale"`
+	Modules    []string                              `json:"modules"`
+	Name       string                                `json:"name"`
+	ParentId   nullable.Nullable[openapi_types.UUID] `json:"parent_id"`
+	Phone      nullable.Nullable[string]             `json:"phone"`
+	Properties map[string]interface{}                `json:"properties"`
+	RestoredAt nullable.Nullable[time.Time]          `json:"restored_at"`
+	Status     string                                `json:"status"`
+	UpdatedAt  time.Time                             `json:"updated_at"`
+	Version    int64                                 `json:"version"`
+}
+
 // EventData What changed. Null once the data is erased, because the customer was deleted.
 type EventData = json.RawMessage
+
+// EventDomain A domain as events show it.
+type EventDomain struct {
+	CacheConfiguration nullable.Nullable[map[string]interface{}] `json:"cache_configuration"`
+	CreatedAt          time.Time                                 `json:"created_at"`
+	CustomerId         openapi_types.UUID                        `json:"customer_id"`
+	Host               string                                    `json:"host"`
+	HttpPorts          []int32                                   `json:"http_ports"`
+	Id                 openapi_types.UUID                        `json:"id"`
+	Origin             nullable.Nullable[string]                 `json:"origin"`
+	OriginPort         nullable.Nullable[int32]                  `json:"origin_port"`
+	Redirection        nullable.Nullable[map[string]interface{}] `json:"redirection"`
+	RestoredAt         nullable.Nullable[time.Time]              `json:"restored_at"`
+	Scheme             string                                    `json:"scheme"`
+	SslExpiresAt       nullable.Nullable[time.Time]              `json:"ssl_expires_at"`
+	TlsProtocol        nullable.Nullable[string]                 `json:"tls_protocol"`
+	UpdatedAt          time.Time                                 `json:"updated_at"`
+	Version            int64                                     `json:"version"`
+	WafConfiguration   nullable.Nullable[map[string]interface{}] `json:"waf_configuration"`
+}
 
 // EventFeed defines model for EventFeed.
 type EventFeed struct {
@@ -2661,12 +2758,126 @@ type EventFeed struct {
 	NextCursor string `json:"next_cursor"`
 }
 
+// EventIdentity A login as events show it.
+type EventIdentity struct {
+	CreatedAt  time.Time                    `json:"created_at"`
+	CustomerId openapi_types.UUID           `json:"customer_id"`
+	Email      string                       `json:"email"`
+	Id         openapi_types.UUID           `json:"id"`
+	Name       string                       `json:"name"`
+	RestoredAt nullable.Nullable[time.Time] `json:"restored_at"`
+	Role       string                       `json:"role"`
+	Status     string                       `json:"status"`
+	UpdatedAt  time.Time                    `json:"updated_at"`
+	Version    int64                        `json:"version"`
+}
+
+// EventJob A job as events show it.
+type EventJob struct {
+	Copies      int32                        `json:"copies"`
+	CreatedAt   time.Time                    `json:"created_at"`
+	CustomerId  openapi_types.UUID           `json:"customer_id"`
+	Description nullable.Nullable[string]    `json:"description"`
+	DueAt       nullable.Nullable[time.Time] `json:"due_at"`
+	Files       []struct {
+		ContentType string    `json:"content_type"`
+		Filename    string    `json:"filename"`
+		Kind        string    `json:"kind"`
+		Sha256      string    `json:"sha256"`
+		Size        int64     `json:"size"`
+		UploadedAt  time.Time `json:"uploaded_at"`
+	} `json:"files"`
+	Id         openapi_types.UUID           `json:"id"`
+	Name       string                       `json:"name"`
+	RestoredAt nullable.Nullable[time.Time] `json:"restored_at"`
+	Status     string                       `json:"status"`
+	UpdatedAt  time.Time                    `json:"updated_at"`
+	Version    int64                        `json:"version"`
+}
+
+// EventNote A note as events show it.
+type EventNote struct {
+	// Author Who did it, named as they were called then.
+	Author     Actor              `json:"author"`
+	CreatedAt  time.Time          `json:"created_at"`
+	CustomerId openapi_types.UUID `json:"customer_id"`
+	Id         openapi_types.UUID `json:"id"`
+	Text       string             `json:"text"`
+}
+
 // EventPage defines model for EventPage.
 type EventPage struct {
 	Data []Event `json:"data"`
 
 	// NextCursor Send it as `cursor` for the next page. Null on the last one.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+}
+
+// EventPublishing A publishing as events show it, without title and content.
+type EventPublishing struct {
+	CreatedAt  time.Time                             `json:"created_at"`
+	CustomerId openapi_types.UUID                    `json:"customer_id"`
+	Id         openapi_types.UUID                    `json:"id"`
+	IdentityId nullable.Nullable[openapi_types.UUID] `json:"identity_id"`
+	Kind       string                                `json:"kind"`
+	RestoredAt nullable.Nullable[time.Time]          `json:"restored_at"`
+	SizeBytes  int32                                 `json:"size_bytes"`
+	State      string                                `json:"state"`
+	TemplateId nullable.Nullable[openapi_types.UUID] `json:"template_id"`
+	UpdatedAt  time.Time                             `json:"updated_at"`
+	Version    int64                                 `json:"version"`
+	Visibility string                                `json:"visibility"`
+}
+
+// EventStaff A staff account as events show it.
+type EventStaff struct {
+	CreatedAt time.Time          `json:"created_at"`
+	Email     string             `json:"email"`
+	Id        openapi_types.UUID `json:"id"`
+	Name      string             `json:"name"`
+	Role      string             `json:"role"`
+	UpdatedAt time.Time          `json:"updated_at"`
+	Version   int64              `json:"version"`
+}
+
+// EventTerms Terms as events show them.
+type EventTerms struct {
+	ContentType string             `json:"content_type"`
+	Id          openapi_types.UUID `json:"id"`
+	Sha256      string             `json:"sha256"`
+	Size        int64              `json:"size"`
+	Title       string             `json:"title"`
+	UploadedAt  time.Time          `json:"uploaded_at"`
+	Version     int32              `json:"version"`
+}
+
+// EventTermsAcceptance An acceptance as events show it.
+type EventTermsAcceptance struct {
+	AcceptedAt     time.Time          `json:"accepted_at"`
+	CustomerId     openapi_types.UUID `json:"customer_id"`
+	DocumentSha256 string             `json:"document_sha256"`
+	Id             openapi_types.UUID `json:"id"`
+	IdentityId     openapi_types.UUID `json:"identity_id"`
+	TermsId        openapi_types.UUID `json:"terms_id"`
+	TermsVersion   int32              `json:"terms_version"`
+}
+
+// EventType The kind of resource and what happened to it. `webhook_endpoint.test` is sent when somebody asks for a test, and is
+// in no feed. New types may appear.
+type EventType = string
+
+// EventWebhookEndpoint A webhook endpoint as events show it, without its secrets.
+type EventWebhookEndpoint struct {
+	CreatedAt      time.Time                 `json:"created_at"`
+	Description    string                    `json:"description"`
+	DisabledReason nullable.Nullable[string] `json:"disabled_reason"`
+	Enabled        bool                      `json:"enabled"`
+	EventTypes     []string                  `json:"event_types"`
+	Id             openapi_types.UUID        `json:"id"`
+	Scopes         []string                  `json:"scopes"`
+	UpdatedAt      time.Time                 `json:"updated_at"`
+	Url            string                    `json:"url"`
+	Version        int64                     `json:"version"`
 }
 
 // FieldError One fault. Exactly one of `pointer`, `parameter` and `header` says where it is.
@@ -3558,7 +3769,7 @@ type PublishingVisibility string
 type ResourceRef struct {
 	Id openapi_types.UUID `json:"id"`
 
-	// Kind `customer`, `identity`, `activation_request`, `domain`, `job`, `publishing`, `terms`, `note`, `staff`, `api_client`, `backup`. New kinds may appear.
+	// Kind `customer`, `identity`, `activation_request`, `domain`, `job`, `publishing`, `terms`, `note`, `staff`, `api_client`, `backup`, `webhook_endpoint`. New kinds may appear.
 	Kind string `json:"kind"`
 }
 
@@ -3870,6 +4081,152 @@ type TokenResponseTokenType string
 // Total With `include_total=true`, how many entries meet the filters.
 type Total = int64
 
+// WebhookAttempt What became of the last attempt. Null before the first.
+type WebhookAttempt struct {
+	// Answer The beginning of the receiver's answer, 4 KiB at most. Null when there was none, and where the event is a customer's
+	// and says nothing (any more): answers may name whom it does not.
+	Answer nullable.Nullable[string] `json:"answer"`
+	At     time.Time                 `json:"at"`
+
+	// Milliseconds How long it took.
+	Milliseconds int32 `json:"milliseconds"`
+
+	// Status Of the answer. Null when there was none.
+	Status nullable.Nullable[int32] `json:"status"`
+}
+
+// WebhookDelivery defines model for WebhookDelivery.
+type WebhookDelivery struct {
+	// Attempts How often it was sent.
+	Attempts   int32              `json:"attempts"`
+	CreatedAt  time.Time          `json:"created_at"`
+	EndpointId openapi_types.UUID `json:"endpoint_id"`
+
+	// EventId The same as `webhook-id`.
+	EventId   openapi_types.UUID `json:"event_id"`
+	EventType string             `json:"event_type"`
+
+	// Failure Why it has not arrived. `status`: the answer is no 2xx; `redirect`: it leads elsewhere, which is not followed; `gone`:
+	// it is 410; `timeout`, `connection`, `tls`, `host_not_found`: there was no answer, and why; `address_not_allowed`: the
+	// host has no address that may be sent to; `endpoint_disabled`: the endpoint was off; `redelivered`: somebody had it
+	// sent anew; `unreadable_secret`: the installation has lost the key of the secret. Null when it has arrived, or was
+	// not tried. New ones may appear.
+	Failure    nullable.Nullable[string]    `json:"failure"`
+	FinishedAt nullable.Nullable[time.Time] `json:"finished_at"`
+	Id         openapi_types.UUID           `json:"id"`
+
+	// LastAttempt What became of the last attempt. Null before the first.
+	LastAttempt nullable.Nullable[WebhookAttempt] `json:"last_attempt"`
+
+	// NextAttemptAt When it is sent (again), while pending.
+	NextAttemptAt nullable.Nullable[time.Time] `json:"next_attempt_at"`
+
+	// Position Of the event in the feed. Null for a test.
+	Position nullable.Nullable[int64] `json:"position"`
+
+	// RedeliveryOf The delivery that was asked to be sent once more.
+	RedeliveryOf nullable.Nullable[openapi_types.UUID] `json:"redelivery_of"`
+
+	// State `pending`: not sent, or to be sent again. `delivered`: the receiver answered with a 2xx. `failed`: given up.
+	State WebhookDeliveryState `json:"state"`
+}
+
+// WebhookDeliveryPage defines model for WebhookDeliveryPage.
+type WebhookDeliveryPage struct {
+	Data []WebhookDelivery `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// WebhookDeliveryState `pending`: not sent, or to be sent again. `delivered`: the receiver answered with a 2xx. `failed`: given up.
+type WebhookDeliveryState string
+
+// WebhookEndpoint defines model for WebhookEndpoint.
+type WebhookEndpoint struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy Who did it, named as they were called then.
+	CreatedBy Actor `json:"created_by"`
+
+	// Description Empty for none.
+	Description string `json:"description"`
+
+	// DisabledReason Why it is off: `manual` by somebody, `gone` when the receiver answered 410, `failing` when nothing had arrived for
+	// three days. Null while it is on. New reasons may appear.
+	DisabledReason nullable.Nullable[string] `json:"disabled_reason"`
+	Enabled        bool                      `json:"enabled"`
+	EventTypes     []string                  `json:"event_types"`
+
+	// FailingSince Since when nothing has arrived that was tried. Null when the last attempt arrived. Does not raise `version`.
+	FailingSince nullable.Nullable[time.Time] `json:"failing_since"`
+	Id           openapi_types.UUID           `json:"id"`
+
+	// PreviousSecretExpiresAt Until when the secret before this one signs, too.
+	PreviousSecretExpiresAt nullable.Nullable[time.Time] `json:"previous_secret_expires_at"`
+
+	// Scopes Of whoever chose URL and types. An event is sent only if one of these shows its kind of resource.
+	Scopes []string `json:"scopes"`
+
+	// Secret What signatures are made with, `whsec_` and Base64. Only when it is new.
+	Secret    *string   `json:"secret,omitempty"`
+	UpdatedAt time.Time `json:"updated_at"`
+	Url       string    `json:"url"`
+	Version   int64     `json:"version"`
+}
+
+// WebhookEndpointCreate defines model for WebhookEndpointCreate.
+type WebhookEndpointCreate struct {
+	Description *string `json:"description,omitempty"`
+
+	// EventTypes Types of events. `customer.*` is all of a kind, also types that come later, and `*` is everything.
+	EventTypes WebhookEventTypes `json:"event_types"`
+
+	// Url An https URL, without user and fragment. One of http is taken only where the installation allows private networks, and is
+	// then good for those alone.
+	Url WebhookURL `json:"url"`
+}
+
+// WebhookEndpointPage defines model for WebhookEndpointPage.
+type WebhookEndpointPage struct {
+	Data []WebhookEndpoint `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// WebhookEndpointPatch defines model for WebhookEndpointPatch.
+type WebhookEndpointPatch struct {
+	Description *string `json:"description,omitempty"`
+	Enabled     *bool   `json:"enabled,omitempty"`
+
+	// EventTypes Types of events. `customer.*` is all of a kind, also types that come later, and `*` is everything.
+	EventTypes *WebhookEventTypes `json:"event_types,omitempty"`
+
+	// Url An https URL, without user and fragment. One of http is taken only where the installation allows private networks, and is
+	// then good for those alone.
+	Url *WebhookURL `json:"url,omitempty"`
+}
+
+// WebhookEventTypes Types of events. `customer.*` is all of a kind, also types that come later, and `*` is everything.
+type WebhookEventTypes = []string
+
+// WebhookSecretRotate defines model for WebhookSecretRotate.
+type WebhookSecretRotate struct {
+	// OverlapSeconds How long the present secret goes on signing beside the new one, a week at most.
+	OverlapSeconds *int32 `json:"overlap_seconds,omitempty"`
+}
+
+// WebhookURL An https URL, without user and fragment. One of http is taken only where the installation allows private networks, and is
+// then good for those alone.
+type WebhookURL = string
+
 // ActivationRequestId defines model for ActivationRequestId.
 type ActivationRequestId = openapi_types.UUID
 
@@ -3956,6 +4313,12 @@ type StaffId = openapi_types.UUID
 
 // TermsId defines model for TermsId.
 type TermsId = openapi_types.UUID
+
+// WebhookDeliveryId defines model for WebhookDeliveryId.
+type WebhookDeliveryId = openapi_types.UUID
+
+// WebhookEndpointId defines model for WebhookEndpointId.
+type WebhookEndpointId = openapi_types.UUID
 
 // ActionNotAllowed What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -4923,6 +5286,15 @@ type EventListParams struct {
 	// From `now` gives a cursor at the present end of the feed, and no events. Not together with `cursor`.
 	From *EventListParamsFrom `form:"from,omitempty" json:"from,omitempty"`
 
+	// Types Only events of these types, separated by commas: whole types, or `customer.*` for all of a kind.
+	Types *string `form:"types,omitempty" json:"types,omitempty"`
+
+	// CustomerId Only events of this customer and of what belongs to it. One that is deleted counts, too.
+	CustomerId *openapi_types.UUID `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+
+	// Wait How many seconds to wait for events when there are none. Not together with `from`.
+	Wait *int32 `form:"wait,omitempty" json:"wait,omitempty"`
+
 	// Limit How many entries a page has at most.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -5567,6 +5939,103 @@ type TermsDocumentGetParams struct {
 	Range *string `json:"Range,omitempty"`
 }
 
+// WebhookDeliveryRedeliverParams defines parameters for WebhookDeliveryRedeliver.
+type WebhookDeliveryRedeliverParams struct {
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// WebhookEndpointListParams defines parameters for WebhookEndpointList.
+type WebhookEndpointListParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// WebhookEndpointCreateParams defines parameters for WebhookEndpointCreate.
+type WebhookEndpointCreateParams struct {
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// WebhookEndpointDeleteParams defines parameters for WebhookEndpointDelete.
+type WebhookEndpointDeleteParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// WebhookEndpointGetParams defines parameters for WebhookEndpointGet.
+type WebhookEndpointGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// WebhookEndpointUpdateParams defines parameters for WebhookEndpointUpdate.
+type WebhookEndpointUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// WebhookDeliveryListParams defines parameters for WebhookDeliveryList.
+type WebhookDeliveryListParams struct {
+	// State Only deliveries in this state.
+	State *WebhookDeliveryState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// WebhookEndpointRotateSecretParams defines parameters for WebhookEndpointRotateSecret.
+type WebhookEndpointRotateSecretParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// WebhookEndpointTestParams defines parameters for WebhookEndpointTest.
+type WebhookEndpointTestParams struct {
+	// IdempotencyKey A text of your own choice that stands for this one request, such as a UUID. The same request, sent again with it by
+	// the same caller within 24 hours, changes nothing and gets the answer of the first time, with
+	// `Idempotent-Replayed: true`. Refusals and dry runs are not kept: their key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// WebhookReceiveParams defines parameters for WebhookReceive.
+type WebhookReceiveParams struct {
+	// WebhookId The event's id, the same whenever it is sent again.
+	WebhookId openapi_types.UUID `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent this time, in seconds since 1970.
+	WebhookTimestamp int64 `json:"webhook-timestamp"`
+
+	// WebhookSignature One signature for each secret that is good at the moment, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
 // TokenRevokeFormdataRequestBody defines body for TokenRevoke for application/x-www-form-urlencoded ContentType.
 type TokenRevokeFormdataRequestBody = RevocationRequest
 
@@ -5671,6 +6140,18 @@ type StaffCreateJSONRequestBody = StaffCreate
 
 // StaffUpdateJSONRequestBody defines body for StaffUpdate for application/json ContentType.
 type StaffUpdateJSONRequestBody = StaffPatch
+
+// WebhookEndpointCreateJSONRequestBody defines body for WebhookEndpointCreate for application/json ContentType.
+type WebhookEndpointCreateJSONRequestBody = WebhookEndpointCreate
+
+// WebhookEndpointUpdateJSONRequestBody defines body for WebhookEndpointUpdate for application/json ContentType.
+type WebhookEndpointUpdateJSONRequestBody = WebhookEndpointPatch
+
+// WebhookEndpointRotateSecretJSONRequestBody defines body for WebhookEndpointRotateSecret for application/json ContentType.
+type WebhookEndpointRotateSecretJSONRequestBody = WebhookSecretRotate
+
+// WebhookReceiveJSONRequestBody defines body for WebhookReceive for application/json ContentType.
+type WebhookReceiveJSONRequestBody = Event
 
 // Getter for additional properties for Problem. Returns the specified
 // element and whether it was found
@@ -6877,10 +7358,14 @@ type ClientInterface interface {
 	// `next_cursor` is never null: it is where to go on from, now or next week. To mirror a resource, take a cursor
 	// with `from=now`, list the resource, then follow the feed from that cursor.
 	//
+	// `types` and `customer_id` leave events out; the cursor moves on past them all the same, and stays good when the
+	// filters change. With `wait` a request that finds nothing new is held until something happens, for as many seconds at
+	// most, and is then answered at once.
+	//
 	// An API client that is limited to a customer is shown what happened to that customer and to those below it, as the
 	// hierarchy was then. A move is shown on both sides.
 	//
-	// The feed has no total. `Link` names the next page only when this one is full; `next_cursor` is there always.
+	// The feed has no total. `Link` names the next page while there is more already; `next_cursor` is there always.
 	//
 	// Corresponds with GET /v1/events (the `EventList` operationId).
 	EventList(ctx context.Context, params *EventListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -7491,6 +7976,121 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/terms/{terms_id}/document (the `TermsDocumentGet` operationId).
 	TermsDocumentGet(ctx context.Context, termsId TermsId, params *TermsDocumentGetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WebhookDeliveryGet Read a delivery
+	//
+	// Corresponds with GET /v1/webhook-deliveries/{delivery_id} (the `WebhookDeliveryGet` operationId).
+	WebhookDeliveryGet(ctx context.Context, deliveryId WebhookDeliveryId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WebhookDeliveryRedeliver Send an event once more
+	//
+	// Begins a new delivery of the same event, with the same `webhook-id`. One that is still pending ends with it, as
+	// `failed` with the failure `redelivered`. What was erased meanwhile is not sent. Refused with 409 `endpoint_disabled`
+	// while the endpoint is off.
+	//
+	// Corresponds with POST /v1/webhook-deliveries/{delivery_id}/redeliver (the `WebhookDeliveryRedeliver` operationId).
+	WebhookDeliveryRedeliver(ctx context.Context, deliveryId WebhookDeliveryId, params *WebhookDeliveryRedeliverParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WebhookEndpointList List webhook endpoints
+	//
+	// Corresponds with GET /v1/webhook-endpoints (the `WebhookEndpointList` operationId).
+	WebhookEndpointList(ctx context.Context, params *WebhookEndpointListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WebhookEndpointCreateWithBody Have events sent to a URL
+	//
+	// From now on events of the chosen types are sent to the URL, by POST, signed as
+	// [Standard Webhooks](https://www.standardwebhooks.com) has it; the callback below says what comes there. The secret
+	// that they are signed with is shown in this answer alone.
+	//
+	// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show. A URL must be of
+	// https, and nothing is sent to addresses that are not public, unless the installation allows it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/webhook-endpoints (the `WebhookEndpointCreate` operationId).
+	WebhookEndpointCreateWithBody(ctx context.Context, params *WebhookEndpointCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WebhookEndpointCreate Have events sent to a URL
+	//
+	// From now on events of the chosen types are sent to the URL, by POST, signed as
+	// [Standard Webhooks](https://www.standardwebhooks.com) has it; the callback below says what comes there. The secret
+	// that they are signed with is shown in this answer alone.
+	//
+	// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show. A URL must be of
+	// https, and nothing is sent to addresses that are not public, unless the installation allows it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/webhook-endpoints (the `WebhookEndpointCreate` operationId).
+	WebhookEndpointCreate(ctx context.Context, params *WebhookEndpointCreateParams, body WebhookEndpointCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WebhookEndpointDelete Delete a webhook endpoint
+	//
+	// Its deliveries go with it. What is under way may still arrive.
+	//
+	// Corresponds with DELETE /v1/webhook-endpoints/{webhook_endpoint_id} (the `WebhookEndpointDelete` operationId).
+	WebhookEndpointDelete(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WebhookEndpointGet Read a webhook endpoint
+	//
+	// Corresponds with GET /v1/webhook-endpoints/{webhook_endpoint_id} (the `WebhookEndpointGet` operationId).
+	WebhookEndpointGet(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointGetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WebhookEndpointUpdateWithBody Change a webhook endpoint
+	//
+	// `enabled` switches it off and on again. While it is off nothing is sent, and what happens meanwhile is not sent later:
+	// the feed has it. Who changes `url` or `event_types` gives the endpoint their own scopes to read.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/webhook-endpoints/{webhook_endpoint_id} (the `WebhookEndpointUpdate` operationId).
+	WebhookEndpointUpdateWithBody(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WebhookEndpointUpdate Change a webhook endpoint
+	//
+	// `enabled` switches it off and on again. While it is off nothing is sent, and what happens meanwhile is not sent later:
+	// the feed has it. Who changes `url` or `event_types` gives the endpoint their own scopes to read.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/webhook-endpoints/{webhook_endpoint_id} (the `WebhookEndpointUpdate` operationId).
+	WebhookEndpointUpdate(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointUpdateParams, body WebhookEndpointUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WebhookDeliveryList What was sent to a webhook endpoint
+	//
+	// Deliveries are kept for 14 days.
+	//
+	// Corresponds with GET /v1/webhook-endpoints/{webhook_endpoint_id}/deliveries (the `WebhookDeliveryList` operationId).
+	WebhookDeliveryList(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookDeliveryListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WebhookEndpointRotateSecretWithBody Replace a webhook endpoint's secret
+	//
+	// For as long as `overlap_seconds` says, everything is signed with both the new secret and the one before it, so that the
+	// receiver can be changed over at leisure. The new one is shown in this answer alone.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/webhook-endpoints/{webhook_endpoint_id}/rotate-secret (the `WebhookEndpointRotateSecret` operationId).
+	WebhookEndpointRotateSecretWithBody(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointRotateSecretParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WebhookEndpointRotateSecret Replace a webhook endpoint's secret
+	//
+	// For as long as `overlap_seconds` says, everything is signed with both the new secret and the one before it, so that the
+	// receiver can be changed over at leisure. The new one is shown in this answer alone.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/webhook-endpoints/{webhook_endpoint_id}/rotate-secret (the `WebhookEndpointRotateSecret` operationId).
+	WebhookEndpointRotateSecret(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointRotateSecretParams, body WebhookEndpointRotateSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WebhookEndpointTest Send a test event
+	//
+	// Sends an event of the type `webhook_endpoint.test`, which is about nothing and in no feed, whatever types the endpoint
+	// has chosen. Read the delivery a moment later to see what became of it. Refused with 409 `endpoint_disabled` while the
+	// endpoint is off.
+	//
+	// Corresponds with POST /v1/webhook-endpoints/{webhook_endpoint_id}/test (the `WebhookEndpointTest` operationId).
+	WebhookEndpointTest(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointTestParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // JwksGet Keys that access tokens are signed with
@@ -9060,10 +9660,14 @@ func (c *Client) DomainUpdate(ctx context.Context, domainId DomainId, params *Do
 // `next_cursor` is never null: it is where to go on from, now or next week. To mirror a resource, take a cursor
 // with `from=now`, list the resource, then follow the feed from that cursor.
 //
+// `types` and `customer_id` leave events out; the cursor moves on past them all the same, and stays good when the
+// filters change. With `wait` a request that finds nothing new is held until something happens, for as many seconds at
+// most, and is then answered at once.
+//
 // An API client that is limited to a customer is shown what happened to that customer and to those below it, as the
 // hierarchy was then. A move is shown on both sides.
 //
-// The feed has no total. `Link` names the next page only when this one is full; `next_cursor` is there always.
+// The feed has no total. `Link` names the next page while there is more already; `next_cursor` is there always.
 //
 // Corresponds with GET /v1/events (the `EventList` operationId).
 func (c *Client) EventList(ctx context.Context, params *EventListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10405,6 +11009,251 @@ func (c *Client) TermsGet(ctx context.Context, termsId TermsId, reqEditors ...Re
 // Corresponds with GET /v1/terms/{terms_id}/document (the `TermsDocumentGet` operationId).
 func (c *Client) TermsDocumentGet(ctx context.Context, termsId TermsId, params *TermsDocumentGetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewTermsDocumentGetRequest(c.Server, termsId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WebhookDeliveryGet Read a delivery
+//
+// Corresponds with GET /v1/webhook-deliveries/{delivery_id} (the `WebhookDeliveryGet` operationId).
+func (c *Client) WebhookDeliveryGet(ctx context.Context, deliveryId WebhookDeliveryId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWebhookDeliveryGetRequest(c.Server, deliveryId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WebhookDeliveryRedeliver Send an event once more
+//
+// Begins a new delivery of the same event, with the same `webhook-id`. One that is still pending ends with it, as
+// `failed` with the failure `redelivered`. What was erased meanwhile is not sent. Refused with 409 `endpoint_disabled`
+// while the endpoint is off.
+//
+// Corresponds with POST /v1/webhook-deliveries/{delivery_id}/redeliver (the `WebhookDeliveryRedeliver` operationId).
+func (c *Client) WebhookDeliveryRedeliver(ctx context.Context, deliveryId WebhookDeliveryId, params *WebhookDeliveryRedeliverParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWebhookDeliveryRedeliverRequest(c.Server, deliveryId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WebhookEndpointList List webhook endpoints
+//
+// Corresponds with GET /v1/webhook-endpoints (the `WebhookEndpointList` operationId).
+func (c *Client) WebhookEndpointList(ctx context.Context, params *WebhookEndpointListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWebhookEndpointListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WebhookEndpointCreateWithBody Have events sent to a URL
+//
+// From now on events of the chosen types are sent to the URL, by POST, signed as
+// [Standard Webhooks](https://www.standardwebhooks.com) has it; the callback below says what comes there. The secret
+// that they are signed with is shown in this answer alone.
+//
+// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show. A URL must be of
+// https, and nothing is sent to addresses that are not public, unless the installation allows it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/webhook-endpoints (the `WebhookEndpointCreate` operationId).
+func (c *Client) WebhookEndpointCreateWithBody(ctx context.Context, params *WebhookEndpointCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWebhookEndpointCreateRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WebhookEndpointCreate Have events sent to a URL
+//
+// From now on events of the chosen types are sent to the URL, by POST, signed as
+// [Standard Webhooks](https://www.standardwebhooks.com) has it; the callback below says what comes there. The secret
+// that they are signed with is shown in this answer alone.
+//
+// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show. A URL must be of
+// https, and nothing is sent to addresses that are not public, unless the installation allows it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/webhook-endpoints (the `WebhookEndpointCreate` operationId).
+func (c *Client) WebhookEndpointCreate(ctx context.Context, params *WebhookEndpointCreateParams, body WebhookEndpointCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWebhookEndpointCreateRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WebhookEndpointDelete Delete a webhook endpoint
+//
+// Its deliveries go with it. What is under way may still arrive.
+//
+// Corresponds with DELETE /v1/webhook-endpoints/{webhook_endpoint_id} (the `WebhookEndpointDelete` operationId).
+func (c *Client) WebhookEndpointDelete(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWebhookEndpointDeleteRequest(c.Server, webhookEndpointId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WebhookEndpointGet Read a webhook endpoint
+//
+// Corresponds with GET /v1/webhook-endpoints/{webhook_endpoint_id} (the `WebhookEndpointGet` operationId).
+func (c *Client) WebhookEndpointGet(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointGetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWebhookEndpointGetRequest(c.Server, webhookEndpointId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WebhookEndpointUpdateWithBody Change a webhook endpoint
+//
+// `enabled` switches it off and on again. While it is off nothing is sent, and what happens meanwhile is not sent later:
+// the feed has it. Who changes `url` or `event_types` gives the endpoint their own scopes to read.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/webhook-endpoints/{webhook_endpoint_id} (the `WebhookEndpointUpdate` operationId).
+func (c *Client) WebhookEndpointUpdateWithBody(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWebhookEndpointUpdateRequestWithBody(c.Server, webhookEndpointId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WebhookEndpointUpdate Change a webhook endpoint
+//
+// `enabled` switches it off and on again. While it is off nothing is sent, and what happens meanwhile is not sent later:
+// the feed has it. Who changes `url` or `event_types` gives the endpoint their own scopes to read.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/webhook-endpoints/{webhook_endpoint_id} (the `WebhookEndpointUpdate` operationId).
+func (c *Client) WebhookEndpointUpdate(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointUpdateParams, body WebhookEndpointUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWebhookEndpointUpdateRequest(c.Server, webhookEndpointId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WebhookDeliveryList What was sent to a webhook endpoint
+//
+// Deliveries are kept for 14 days.
+//
+// Corresponds with GET /v1/webhook-endpoints/{webhook_endpoint_id}/deliveries (the `WebhookDeliveryList` operationId).
+func (c *Client) WebhookDeliveryList(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookDeliveryListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWebhookDeliveryListRequest(c.Server, webhookEndpointId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WebhookEndpointRotateSecretWithBody Replace a webhook endpoint's secret
+//
+// For as long as `overlap_seconds` says, everything is signed with both the new secret and the one before it, so that the
+// receiver can be changed over at leisure. The new one is shown in this answer alone.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/webhook-endpoints/{webhook_endpoint_id}/rotate-secret (the `WebhookEndpointRotateSecret` operationId).
+func (c *Client) WebhookEndpointRotateSecretWithBody(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointRotateSecretParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWebhookEndpointRotateSecretRequestWithBody(c.Server, webhookEndpointId, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WebhookEndpointRotateSecret Replace a webhook endpoint's secret
+//
+// For as long as `overlap_seconds` says, everything is signed with both the new secret and the one before it, so that the
+// receiver can be changed over at leisure. The new one is shown in this answer alone.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/webhook-endpoints/{webhook_endpoint_id}/rotate-secret (the `WebhookEndpointRotateSecret` operationId).
+func (c *Client) WebhookEndpointRotateSecret(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointRotateSecretParams, body WebhookEndpointRotateSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWebhookEndpointRotateSecretRequest(c.Server, webhookEndpointId, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WebhookEndpointTest Send a test event
+//
+// Sends an event of the type `webhook_endpoint.test`, which is about nothing and in no feed, whatever types the endpoint
+// has chosen. Read the delivery a moment later to see what became of it. Refused with 409 `endpoint_disabled` while the
+// endpoint is off.
+//
+// Corresponds with POST /v1/webhook-endpoints/{webhook_endpoint_id}/test (the `WebhookEndpointTest` operationId).
+func (c *Client) WebhookEndpointTest(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointTestParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWebhookEndpointTestRequest(c.Server, webhookEndpointId, params)
 	if err != nil {
 		return nil, err
 	}
@@ -15124,6 +15973,42 @@ func NewEventListRequest(server string, params *EventListParams) (*http.Request,
 
 		}
 
+		if params.Types != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "types", *params.Types, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "event-types"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CustomerId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_id", *params.CustomerId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Wait != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "wait", *params.Wait, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
@@ -19085,6 +19970,601 @@ func NewTermsDocumentGetRequest(server string, termsId TermsId, params *TermsDoc
 	return req, nil
 }
 
+// NewWebhookDeliveryGetRequest constructs an http.Request for the WebhookDeliveryGet method
+func NewWebhookDeliveryGetRequest(server string, deliveryId WebhookDeliveryId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "delivery_id", deliveryId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhook-deliveries/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewWebhookDeliveryRedeliverRequest constructs an http.Request for the WebhookDeliveryRedeliver method
+func NewWebhookDeliveryRedeliverRequest(server string, deliveryId WebhookDeliveryId, params *WebhookDeliveryRedeliverParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "delivery_id", deliveryId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhook-deliveries/%s/redeliver", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewWebhookEndpointListRequest constructs an http.Request for the WebhookEndpointList method
+func NewWebhookEndpointListRequest(server string, params *WebhookEndpointListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhook-endpoints")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "cursor"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IncludeTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_total", *params.IncludeTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewWebhookEndpointCreateRequest calls the generic WebhookEndpointCreate builder with application/json body
+func NewWebhookEndpointCreateRequest(server string, params *WebhookEndpointCreateParams, body WebhookEndpointCreateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewWebhookEndpointCreateRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewWebhookEndpointCreateRequestWithBody constructs an http.Request for the WebhookEndpointCreate method, with any body, and a specified content type
+func NewWebhookEndpointCreateRequestWithBody(server string, params *WebhookEndpointCreateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhook-endpoints")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewWebhookEndpointDeleteRequest constructs an http.Request for the WebhookEndpointDelete method
+func NewWebhookEndpointDeleteRequest(server string, webhookEndpointId WebhookEndpointId, params *WebhookEndpointDeleteParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_endpoint_id", webhookEndpointId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhook-endpoints/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewWebhookEndpointGetRequest constructs an http.Request for the WebhookEndpointGet method
+func NewWebhookEndpointGetRequest(server string, webhookEndpointId WebhookEndpointId, params *WebhookEndpointGetParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_endpoint_id", webhookEndpointId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhook-endpoints/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewWebhookEndpointUpdateRequest calls the generic WebhookEndpointUpdate builder with application/json body
+func NewWebhookEndpointUpdateRequest(server string, webhookEndpointId WebhookEndpointId, params *WebhookEndpointUpdateParams, body WebhookEndpointUpdateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewWebhookEndpointUpdateRequestWithBody(server, webhookEndpointId, params, "application/json", bodyReader)
+}
+
+// NewWebhookEndpointUpdateRequestWithBody constructs an http.Request for the WebhookEndpointUpdate method, with any body, and a specified content type
+func NewWebhookEndpointUpdateRequestWithBody(server string, webhookEndpointId WebhookEndpointId, params *WebhookEndpointUpdateParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_endpoint_id", webhookEndpointId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhook-endpoints/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewWebhookDeliveryListRequest constructs an http.Request for the WebhookDeliveryList method
+func NewWebhookDeliveryListRequest(server string, webhookEndpointId WebhookEndpointId, params *WebhookDeliveryListParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_endpoint_id", webhookEndpointId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhook-endpoints/%s/deliveries", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "cursor"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IncludeTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_total", *params.IncludeTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewWebhookEndpointRotateSecretRequest calls the generic WebhookEndpointRotateSecret builder with application/json body
+func NewWebhookEndpointRotateSecretRequest(server string, webhookEndpointId WebhookEndpointId, params *WebhookEndpointRotateSecretParams, body WebhookEndpointRotateSecretJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewWebhookEndpointRotateSecretRequestWithBody(server, webhookEndpointId, params, "application/json", bodyReader)
+}
+
+// NewWebhookEndpointRotateSecretRequestWithBody constructs an http.Request for the WebhookEndpointRotateSecret method, with any body, and a specified content type
+func NewWebhookEndpointRotateSecretRequestWithBody(server string, webhookEndpointId WebhookEndpointId, params *WebhookEndpointRotateSecretParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_endpoint_id", webhookEndpointId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhook-endpoints/%s/rotate-secret", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewWebhookEndpointTestRequest constructs an http.Request for the WebhookEndpointTest method
+func NewWebhookEndpointTestRequest(server string, webhookEndpointId WebhookEndpointId, params *WebhookEndpointTestParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_endpoint_id", webhookEndpointId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhook-endpoints/%s/test", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
@@ -19982,10 +21462,14 @@ type ClientWithResponsesInterface interface {
 	// `next_cursor` is never null: it is where to go on from, now or next week. To mirror a resource, take a cursor
 	// with `from=now`, list the resource, then follow the feed from that cursor.
 	//
+	// `types` and `customer_id` leave events out; the cursor moves on past them all the same, and stays good when the
+	// filters change. With `wait` a request that finds nothing new is held until something happens, for as many seconds at
+	// most, and is then answered at once.
+	//
 	// An API client that is limited to a customer is shown what happened to that customer and to those below it, as the
 	// hierarchy was then. A move is shown on both sides.
 	//
-	// The feed has no total. `Link` names the next page only when this one is full; `next_cursor` is there always.
+	// The feed has no total. `Link` names the next page while there is more already; `next_cursor` is there always.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -20674,6 +22158,135 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/terms/{terms_id}/document (the `TermsDocumentGet` operationId).
 	TermsDocumentGetWithResponse(ctx context.Context, termsId TermsId, params *TermsDocumentGetParams, reqEditors ...RequestEditorFn) (*TermsDocumentGetResponse, error)
+
+	// WebhookDeliveryGetWithResponse Read a delivery
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/webhook-deliveries/{delivery_id} (the `WebhookDeliveryGet` operationId).
+	WebhookDeliveryGetWithResponse(ctx context.Context, deliveryId WebhookDeliveryId, reqEditors ...RequestEditorFn) (*WebhookDeliveryGetResponse, error)
+
+	// WebhookDeliveryRedeliverWithResponse Send an event once more
+	//
+	// Begins a new delivery of the same event, with the same `webhook-id`. One that is still pending ends with it, as
+	// `failed` with the failure `redelivered`. What was erased meanwhile is not sent. Refused with 409 `endpoint_disabled`
+	// while the endpoint is off.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhook-deliveries/{delivery_id}/redeliver (the `WebhookDeliveryRedeliver` operationId).
+	WebhookDeliveryRedeliverWithResponse(ctx context.Context, deliveryId WebhookDeliveryId, params *WebhookDeliveryRedeliverParams, reqEditors ...RequestEditorFn) (*WebhookDeliveryRedeliverResponse, error)
+
+	// WebhookEndpointListWithResponse List webhook endpoints
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/webhook-endpoints (the `WebhookEndpointList` operationId).
+	WebhookEndpointListWithResponse(ctx context.Context, params *WebhookEndpointListParams, reqEditors ...RequestEditorFn) (*WebhookEndpointListResponse, error)
+
+	// WebhookEndpointCreateWithBodyWithResponse Have events sent to a URL
+	//
+	// From now on events of the chosen types are sent to the URL, by POST, signed as
+	// [Standard Webhooks](https://www.standardwebhooks.com) has it; the callback below says what comes there. The secret
+	// that they are signed with is shown in this answer alone.
+	//
+	// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show. A URL must be of
+	// https, and nothing is sent to addresses that are not public, unless the installation allows it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhook-endpoints (the `WebhookEndpointCreate` operationId).
+	WebhookEndpointCreateWithBodyWithResponse(ctx context.Context, params *WebhookEndpointCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WebhookEndpointCreateResponse, error)
+
+	// WebhookEndpointCreateWithResponse Have events sent to a URL
+	//
+	// From now on events of the chosen types are sent to the URL, by POST, signed as
+	// [Standard Webhooks](https://www.standardwebhooks.com) has it; the callback below says what comes there. The secret
+	// that they are signed with is shown in this answer alone.
+	//
+	// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show. A URL must be of
+	// https, and nothing is sent to addresses that are not public, unless the installation allows it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhook-endpoints (the `WebhookEndpointCreate` operationId).
+	WebhookEndpointCreateWithResponse(ctx context.Context, params *WebhookEndpointCreateParams, body WebhookEndpointCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*WebhookEndpointCreateResponse, error)
+
+	// WebhookEndpointDeleteWithResponse Delete a webhook endpoint
+	//
+	// Its deliveries go with it. What is under way may still arrive.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/webhook-endpoints/{webhook_endpoint_id} (the `WebhookEndpointDelete` operationId).
+	WebhookEndpointDeleteWithResponse(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointDeleteParams, reqEditors ...RequestEditorFn) (*WebhookEndpointDeleteResponse, error)
+
+	// WebhookEndpointGetWithResponse Read a webhook endpoint
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/webhook-endpoints/{webhook_endpoint_id} (the `WebhookEndpointGet` operationId).
+	WebhookEndpointGetWithResponse(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointGetParams, reqEditors ...RequestEditorFn) (*WebhookEndpointGetResponse, error)
+
+	// WebhookEndpointUpdateWithBodyWithResponse Change a webhook endpoint
+	//
+	// `enabled` switches it off and on again. While it is off nothing is sent, and what happens meanwhile is not sent later:
+	// the feed has it. Who changes `url` or `event_types` gives the endpoint their own scopes to read.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/webhook-endpoints/{webhook_endpoint_id} (the `WebhookEndpointUpdate` operationId).
+	WebhookEndpointUpdateWithBodyWithResponse(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WebhookEndpointUpdateResponse, error)
+
+	// WebhookEndpointUpdateWithResponse Change a webhook endpoint
+	//
+	// `enabled` switches it off and on again. While it is off nothing is sent, and what happens meanwhile is not sent later:
+	// the feed has it. Who changes `url` or `event_types` gives the endpoint their own scopes to read.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/webhook-endpoints/{webhook_endpoint_id} (the `WebhookEndpointUpdate` operationId).
+	WebhookEndpointUpdateWithResponse(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointUpdateParams, body WebhookEndpointUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*WebhookEndpointUpdateResponse, error)
+
+	// WebhookDeliveryListWithResponse What was sent to a webhook endpoint
+	//
+	// Deliveries are kept for 14 days.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/webhook-endpoints/{webhook_endpoint_id}/deliveries (the `WebhookDeliveryList` operationId).
+	WebhookDeliveryListWithResponse(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookDeliveryListParams, reqEditors ...RequestEditorFn) (*WebhookDeliveryListResponse, error)
+
+	// WebhookEndpointRotateSecretWithBodyWithResponse Replace a webhook endpoint's secret
+	//
+	// For as long as `overlap_seconds` says, everything is signed with both the new secret and the one before it, so that the
+	// receiver can be changed over at leisure. The new one is shown in this answer alone.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhook-endpoints/{webhook_endpoint_id}/rotate-secret (the `WebhookEndpointRotateSecret` operationId).
+	WebhookEndpointRotateSecretWithBodyWithResponse(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointRotateSecretParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WebhookEndpointRotateSecretResponse, error)
+
+	// WebhookEndpointRotateSecretWithResponse Replace a webhook endpoint's secret
+	//
+	// For as long as `overlap_seconds` says, everything is signed with both the new secret and the one before it, so that the
+	// receiver can be changed over at leisure. The new one is shown in this answer alone.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhook-endpoints/{webhook_endpoint_id}/rotate-secret (the `WebhookEndpointRotateSecret` operationId).
+	WebhookEndpointRotateSecretWithResponse(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointRotateSecretParams, body WebhookEndpointRotateSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*WebhookEndpointRotateSecretResponse, error)
+
+	// WebhookEndpointTestWithResponse Send a test event
+	//
+	// Sends an event of the type `webhook_endpoint.test`, which is about nothing and in no feed, whatever types the endpoint
+	// has chosen. Read the delivery a moment later to see what became of it. Refused with 409 `endpoint_disabled` while the
+	// endpoint is off.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhook-endpoints/{webhook_endpoint_id}/test (the `WebhookEndpointTest` operationId).
+	WebhookEndpointTestWithResponse(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointTestParams, reqEditors ...RequestEditorFn) (*WebhookEndpointTestResponse, error)
 }
 
 // JwksGetResponse200Headers the declared response headers of an HTTP 200 response for JwksGet
@@ -36216,6 +37829,1387 @@ func (r TermsDocumentGetResponse) ContentType() string {
 	return ""
 }
 
+// WebhookDeliveryGetResponse401Headers the declared response headers of an HTTP 401 response for WebhookDeliveryGet
+type WebhookDeliveryGetResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// WebhookDeliveryGetResponse403Headers the declared response headers of an HTTP 403 response for WebhookDeliveryGet
+type WebhookDeliveryGetResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// WebhookDeliveryGetResponse429Headers the declared response headers of an HTTP 429 response for WebhookDeliveryGet
+type WebhookDeliveryGetResponse429Headers struct {
+	RetryAfter int32
+}
+
+// WebhookDeliveryGetResponse503Headers the declared response headers of an HTTP 503 response for WebhookDeliveryGet
+type WebhookDeliveryGetResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type WebhookDeliveryGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookDelivery
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WebhookDeliveryGetResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *WebhookDeliveryGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WebhookDeliveryGetResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *WebhookDeliveryGetResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WebhookDeliveryGetResponse) GetJSON200() *WebhookDelivery {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WebhookDeliveryGetResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WebhookDeliveryGetResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WebhookDeliveryGetResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WebhookDeliveryGetResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WebhookDeliveryGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r WebhookDeliveryGetResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r WebhookDeliveryGetResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r WebhookDeliveryGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WebhookDeliveryGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WebhookDeliveryGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WebhookDeliveryGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WebhookDeliveryRedeliverResponse202Headers the declared response headers of an HTTP 202 response for WebhookDeliveryRedeliver
+type WebhookDeliveryRedeliverResponse202Headers struct {
+	IdempotentReplayed *bool
+	Location           string
+}
+
+// WebhookDeliveryRedeliverResponse401Headers the declared response headers of an HTTP 401 response for WebhookDeliveryRedeliver
+type WebhookDeliveryRedeliverResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// WebhookDeliveryRedeliverResponse403Headers the declared response headers of an HTTP 403 response for WebhookDeliveryRedeliver
+type WebhookDeliveryRedeliverResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// WebhookDeliveryRedeliverResponse409Headers the declared response headers of an HTTP 409 response for WebhookDeliveryRedeliver
+type WebhookDeliveryRedeliverResponse409Headers struct {
+	RetryAfter *int32
+}
+
+// WebhookDeliveryRedeliverResponse429Headers the declared response headers of an HTTP 429 response for WebhookDeliveryRedeliver
+type WebhookDeliveryRedeliverResponse429Headers struct {
+	RetryAfter int32
+}
+
+// WebhookDeliveryRedeliverResponse503Headers the declared response headers of an HTTP 503 response for WebhookDeliveryRedeliver
+type WebhookDeliveryRedeliverResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type WebhookDeliveryRedeliverResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *WebhookDelivery
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *ConflictOnce
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *KeyReused
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *WebhookDeliveryRedeliverResponse202Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WebhookDeliveryRedeliverResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *WebhookDeliveryRedeliverResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *WebhookDeliveryRedeliverResponse409Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WebhookDeliveryRedeliverResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *WebhookDeliveryRedeliverResponse503Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r WebhookDeliveryRedeliverResponse) GetJSON202() *WebhookDelivery {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WebhookDeliveryRedeliverResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WebhookDeliveryRedeliverResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WebhookDeliveryRedeliverResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WebhookDeliveryRedeliverResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WebhookDeliveryRedeliverResponse) GetApplicationproblemJSON409() *ConflictOnce {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r WebhookDeliveryRedeliverResponse) GetApplicationproblemJSON422() *KeyReused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WebhookDeliveryRedeliverResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r WebhookDeliveryRedeliverResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r WebhookDeliveryRedeliverResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r WebhookDeliveryRedeliverResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WebhookDeliveryRedeliverResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WebhookDeliveryRedeliverResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WebhookDeliveryRedeliverResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WebhookEndpointListResponse200Headers the declared response headers of an HTTP 200 response for WebhookEndpointList
+type WebhookEndpointListResponse200Headers struct {
+	Link *string
+}
+
+// WebhookEndpointListResponse401Headers the declared response headers of an HTTP 401 response for WebhookEndpointList
+type WebhookEndpointListResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// WebhookEndpointListResponse403Headers the declared response headers of an HTTP 403 response for WebhookEndpointList
+type WebhookEndpointListResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// WebhookEndpointListResponse429Headers the declared response headers of an HTTP 429 response for WebhookEndpointList
+type WebhookEndpointListResponse429Headers struct {
+	RetryAfter int32
+}
+
+// WebhookEndpointListResponse503Headers the declared response headers of an HTTP 503 response for WebhookEndpointList
+type WebhookEndpointListResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type WebhookEndpointListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookEndpointPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *WebhookEndpointListResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WebhookEndpointListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *WebhookEndpointListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WebhookEndpointListResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *WebhookEndpointListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WebhookEndpointListResponse) GetJSON200() *WebhookEndpointPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WebhookEndpointListResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WebhookEndpointListResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WebhookEndpointListResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WebhookEndpointListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r WebhookEndpointListResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r WebhookEndpointListResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r WebhookEndpointListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WebhookEndpointListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WebhookEndpointListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WebhookEndpointListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WebhookEndpointCreateResponse201Headers the declared response headers of an HTTP 201 response for WebhookEndpointCreate
+type WebhookEndpointCreateResponse201Headers struct {
+	ETag               string
+	IdempotentReplayed *bool
+	Location           string
+}
+
+// WebhookEndpointCreateResponse401Headers the declared response headers of an HTTP 401 response for WebhookEndpointCreate
+type WebhookEndpointCreateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// WebhookEndpointCreateResponse403Headers the declared response headers of an HTTP 403 response for WebhookEndpointCreate
+type WebhookEndpointCreateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// WebhookEndpointCreateResponse409Headers the declared response headers of an HTTP 409 response for WebhookEndpointCreate
+type WebhookEndpointCreateResponse409Headers struct {
+	RetryAfter *int32
+}
+
+// WebhookEndpointCreateResponse429Headers the declared response headers of an HTTP 429 response for WebhookEndpointCreate
+type WebhookEndpointCreateResponse429Headers struct {
+	RetryAfter int32
+}
+
+// WebhookEndpointCreateResponse503Headers the declared response headers of an HTTP 503 response for WebhookEndpointCreate
+type WebhookEndpointCreateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type WebhookEndpointCreateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *WebhookEndpoint
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *ConflictOnce
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContentOnce
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *WebhookEndpointCreateResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WebhookEndpointCreateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *WebhookEndpointCreateResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *WebhookEndpointCreateResponse409Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WebhookEndpointCreateResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *WebhookEndpointCreateResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r WebhookEndpointCreateResponse) GetJSON201() *WebhookEndpoint {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WebhookEndpointCreateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WebhookEndpointCreateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WebhookEndpointCreateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WebhookEndpointCreateResponse) GetApplicationproblemJSON409() *ConflictOnce {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r WebhookEndpointCreateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r WebhookEndpointCreateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r WebhookEndpointCreateResponse) GetApplicationproblemJSON422() *UnprocessableContentOnce {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WebhookEndpointCreateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r WebhookEndpointCreateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r WebhookEndpointCreateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r WebhookEndpointCreateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WebhookEndpointCreateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WebhookEndpointCreateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WebhookEndpointCreateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WebhookEndpointDeleteResponse401Headers the declared response headers of an HTTP 401 response for WebhookEndpointDelete
+type WebhookEndpointDeleteResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// WebhookEndpointDeleteResponse403Headers the declared response headers of an HTTP 403 response for WebhookEndpointDelete
+type WebhookEndpointDeleteResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// WebhookEndpointDeleteResponse429Headers the declared response headers of an HTTP 429 response for WebhookEndpointDelete
+type WebhookEndpointDeleteResponse429Headers struct {
+	RetryAfter int32
+}
+
+// WebhookEndpointDeleteResponse503Headers the declared response headers of an HTTP 503 response for WebhookEndpointDelete
+type WebhookEndpointDeleteResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type WebhookEndpointDeleteResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WebhookEndpointDeleteResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *WebhookEndpointDeleteResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WebhookEndpointDeleteResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *WebhookEndpointDeleteResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WebhookEndpointDeleteResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WebhookEndpointDeleteResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WebhookEndpointDeleteResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WebhookEndpointDeleteResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r WebhookEndpointDeleteResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WebhookEndpointDeleteResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r WebhookEndpointDeleteResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r WebhookEndpointDeleteResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r WebhookEndpointDeleteResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WebhookEndpointDeleteResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WebhookEndpointDeleteResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WebhookEndpointDeleteResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WebhookEndpointGetResponse200Headers the declared response headers of an HTTP 200 response for WebhookEndpointGet
+type WebhookEndpointGetResponse200Headers struct {
+	ETag string
+}
+
+// WebhookEndpointGetResponse304Headers the declared response headers of an HTTP 304 response for WebhookEndpointGet
+type WebhookEndpointGetResponse304Headers struct {
+	ETag string
+}
+
+// WebhookEndpointGetResponse401Headers the declared response headers of an HTTP 401 response for WebhookEndpointGet
+type WebhookEndpointGetResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// WebhookEndpointGetResponse403Headers the declared response headers of an HTTP 403 response for WebhookEndpointGet
+type WebhookEndpointGetResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// WebhookEndpointGetResponse429Headers the declared response headers of an HTTP 429 response for WebhookEndpointGet
+type WebhookEndpointGetResponse429Headers struct {
+	RetryAfter int32
+}
+
+// WebhookEndpointGetResponse503Headers the declared response headers of an HTTP 503 response for WebhookEndpointGet
+type WebhookEndpointGetResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type WebhookEndpointGetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookEndpoint
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *WebhookEndpointGetResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *WebhookEndpointGetResponse304Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WebhookEndpointGetResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *WebhookEndpointGetResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WebhookEndpointGetResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *WebhookEndpointGetResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WebhookEndpointGetResponse) GetJSON200() *WebhookEndpoint {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WebhookEndpointGetResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WebhookEndpointGetResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WebhookEndpointGetResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WebhookEndpointGetResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WebhookEndpointGetResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r WebhookEndpointGetResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r WebhookEndpointGetResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r WebhookEndpointGetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WebhookEndpointGetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WebhookEndpointGetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WebhookEndpointGetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WebhookEndpointUpdateResponse200Headers the declared response headers of an HTTP 200 response for WebhookEndpointUpdate
+type WebhookEndpointUpdateResponse200Headers struct {
+	ETag string
+}
+
+// WebhookEndpointUpdateResponse401Headers the declared response headers of an HTTP 401 response for WebhookEndpointUpdate
+type WebhookEndpointUpdateResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// WebhookEndpointUpdateResponse403Headers the declared response headers of an HTTP 403 response for WebhookEndpointUpdate
+type WebhookEndpointUpdateResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// WebhookEndpointUpdateResponse429Headers the declared response headers of an HTTP 429 response for WebhookEndpointUpdate
+type WebhookEndpointUpdateResponse429Headers struct {
+	RetryAfter int32
+}
+
+// WebhookEndpointUpdateResponse503Headers the declared response headers of an HTTP 503 response for WebhookEndpointUpdate
+type WebhookEndpointUpdateResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type WebhookEndpointUpdateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookEndpoint
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContent
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *WebhookEndpointUpdateResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WebhookEndpointUpdateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *WebhookEndpointUpdateResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WebhookEndpointUpdateResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *WebhookEndpointUpdateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WebhookEndpointUpdateResponse) GetJSON200() *WebhookEndpoint {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WebhookEndpointUpdateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WebhookEndpointUpdateResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WebhookEndpointUpdateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WebhookEndpointUpdateResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r WebhookEndpointUpdateResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r WebhookEndpointUpdateResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r WebhookEndpointUpdateResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r WebhookEndpointUpdateResponse) GetApplicationproblemJSON422() *UnprocessableContent {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WebhookEndpointUpdateResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r WebhookEndpointUpdateResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r WebhookEndpointUpdateResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r WebhookEndpointUpdateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WebhookEndpointUpdateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WebhookEndpointUpdateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WebhookEndpointUpdateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WebhookDeliveryListResponse200Headers the declared response headers of an HTTP 200 response for WebhookDeliveryList
+type WebhookDeliveryListResponse200Headers struct {
+	Link *string
+}
+
+// WebhookDeliveryListResponse401Headers the declared response headers of an HTTP 401 response for WebhookDeliveryList
+type WebhookDeliveryListResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// WebhookDeliveryListResponse403Headers the declared response headers of an HTTP 403 response for WebhookDeliveryList
+type WebhookDeliveryListResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// WebhookDeliveryListResponse429Headers the declared response headers of an HTTP 429 response for WebhookDeliveryList
+type WebhookDeliveryListResponse429Headers struct {
+	RetryAfter int32
+}
+
+// WebhookDeliveryListResponse503Headers the declared response headers of an HTTP 503 response for WebhookDeliveryList
+type WebhookDeliveryListResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type WebhookDeliveryListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookDeliveryPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *WebhookDeliveryListResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WebhookDeliveryListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *WebhookDeliveryListResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WebhookDeliveryListResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *WebhookDeliveryListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WebhookDeliveryListResponse) GetJSON200() *WebhookDeliveryPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WebhookDeliveryListResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WebhookDeliveryListResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WebhookDeliveryListResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WebhookDeliveryListResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WebhookDeliveryListResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r WebhookDeliveryListResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r WebhookDeliveryListResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r WebhookDeliveryListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WebhookDeliveryListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WebhookDeliveryListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WebhookDeliveryListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WebhookEndpointRotateSecretResponse200Headers the declared response headers of an HTTP 200 response for WebhookEndpointRotateSecret
+type WebhookEndpointRotateSecretResponse200Headers struct {
+	ETag               string
+	IdempotentReplayed *bool
+}
+
+// WebhookEndpointRotateSecretResponse401Headers the declared response headers of an HTTP 401 response for WebhookEndpointRotateSecret
+type WebhookEndpointRotateSecretResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// WebhookEndpointRotateSecretResponse403Headers the declared response headers of an HTTP 403 response for WebhookEndpointRotateSecret
+type WebhookEndpointRotateSecretResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// WebhookEndpointRotateSecretResponse409Headers the declared response headers of an HTTP 409 response for WebhookEndpointRotateSecret
+type WebhookEndpointRotateSecretResponse409Headers struct {
+	RetryAfter *int32
+}
+
+// WebhookEndpointRotateSecretResponse429Headers the declared response headers of an HTTP 429 response for WebhookEndpointRotateSecret
+type WebhookEndpointRotateSecretResponse429Headers struct {
+	RetryAfter int32
+}
+
+// WebhookEndpointRotateSecretResponse503Headers the declared response headers of an HTTP 503 response for WebhookEndpointRotateSecret
+type WebhookEndpointRotateSecretResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type WebhookEndpointRotateSecretResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookEndpoint
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *KeyConflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *UnprocessableContentOnce
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *WebhookEndpointRotateSecretResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WebhookEndpointRotateSecretResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *WebhookEndpointRotateSecretResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *WebhookEndpointRotateSecretResponse409Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WebhookEndpointRotateSecretResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *WebhookEndpointRotateSecretResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WebhookEndpointRotateSecretResponse) GetJSON200() *WebhookEndpoint {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WebhookEndpointRotateSecretResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WebhookEndpointRotateSecretResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WebhookEndpointRotateSecretResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WebhookEndpointRotateSecretResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WebhookEndpointRotateSecretResponse) GetApplicationproblemJSON409() *KeyConflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r WebhookEndpointRotateSecretResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r WebhookEndpointRotateSecretResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r WebhookEndpointRotateSecretResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r WebhookEndpointRotateSecretResponse) GetApplicationproblemJSON422() *UnprocessableContentOnce {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WebhookEndpointRotateSecretResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r WebhookEndpointRotateSecretResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r WebhookEndpointRotateSecretResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r WebhookEndpointRotateSecretResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WebhookEndpointRotateSecretResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WebhookEndpointRotateSecretResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WebhookEndpointRotateSecretResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WebhookEndpointTestResponse202Headers the declared response headers of an HTTP 202 response for WebhookEndpointTest
+type WebhookEndpointTestResponse202Headers struct {
+	IdempotentReplayed *bool
+	Location           string
+}
+
+// WebhookEndpointTestResponse401Headers the declared response headers of an HTTP 401 response for WebhookEndpointTest
+type WebhookEndpointTestResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// WebhookEndpointTestResponse403Headers the declared response headers of an HTTP 403 response for WebhookEndpointTest
+type WebhookEndpointTestResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// WebhookEndpointTestResponse409Headers the declared response headers of an HTTP 409 response for WebhookEndpointTest
+type WebhookEndpointTestResponse409Headers struct {
+	RetryAfter *int32
+}
+
+// WebhookEndpointTestResponse429Headers the declared response headers of an HTTP 429 response for WebhookEndpointTest
+type WebhookEndpointTestResponse429Headers struct {
+	RetryAfter int32
+}
+
+// WebhookEndpointTestResponse503Headers the declared response headers of an HTTP 503 response for WebhookEndpointTest
+type WebhookEndpointTestResponse503Headers struct {
+	RetryAfter *int32
+}
+
+type WebhookEndpointTestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *WebhookDelivery
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *ConflictOnce
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *KeyReused
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *WebhookEndpointTestResponse202Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WebhookEndpointTestResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *WebhookEndpointTestResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *WebhookEndpointTestResponse409Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WebhookEndpointTestResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *WebhookEndpointTestResponse503Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r WebhookEndpointTestResponse) GetJSON202() *WebhookDelivery {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WebhookEndpointTestResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WebhookEndpointTestResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WebhookEndpointTestResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WebhookEndpointTestResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WebhookEndpointTestResponse) GetApplicationproblemJSON409() *ConflictOnce {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r WebhookEndpointTestResponse) GetApplicationproblemJSON422() *KeyReused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WebhookEndpointTestResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r WebhookEndpointTestResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r WebhookEndpointTestResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r WebhookEndpointTestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WebhookEndpointTestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WebhookEndpointTestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WebhookEndpointTestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // JwksGetWithResponse Keys that access tokens are signed with
 //
 // The public keys (RFC 7517) with which any program can check an access token. A key stays listed after a rotation
@@ -37543,10 +40537,14 @@ func (c *ClientWithResponses) DomainUpdateWithResponse(ctx context.Context, doma
 // `next_cursor` is never null: it is where to go on from, now or next week. To mirror a resource, take a cursor
 // with `from=now`, list the resource, then follow the feed from that cursor.
 //
+// `types` and `customer_id` leave events out; the cursor moves on past them all the same, and stays good when the
+// filters change. With `wait` a request that finds nothing new is held until something happens, for as many seconds at
+// most, and is then answered at once.
+//
 // An API client that is limited to a customer is shown what happened to that customer and to those below it, as the
 // hierarchy was then. A move is shown on both sides.
 //
-// The feed has no total. `Link` names the next page only when this one is full; `next_cursor` is there always.
+// The feed has no total. `Link` names the next page while there is more already; `next_cursor` is there always.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -38678,6 +41676,213 @@ func (c *ClientWithResponses) TermsDocumentGetWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseTermsDocumentGetResponse(rsp)
+}
+
+// WebhookDeliveryGetWithResponse Read a delivery
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/webhook-deliveries/{delivery_id} (the `WebhookDeliveryGet` operationId).
+func (c *ClientWithResponses) WebhookDeliveryGetWithResponse(ctx context.Context, deliveryId WebhookDeliveryId, reqEditors ...RequestEditorFn) (*WebhookDeliveryGetResponse, error) {
+	rsp, err := c.WebhookDeliveryGet(ctx, deliveryId, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWebhookDeliveryGetResponse(rsp)
+}
+
+// WebhookDeliveryRedeliverWithResponse Send an event once more
+//
+// Begins a new delivery of the same event, with the same `webhook-id`. One that is still pending ends with it, as
+// `failed` with the failure `redelivered`. What was erased meanwhile is not sent. Refused with 409 `endpoint_disabled`
+// while the endpoint is off.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhook-deliveries/{delivery_id}/redeliver (the `WebhookDeliveryRedeliver` operationId).
+func (c *ClientWithResponses) WebhookDeliveryRedeliverWithResponse(ctx context.Context, deliveryId WebhookDeliveryId, params *WebhookDeliveryRedeliverParams, reqEditors ...RequestEditorFn) (*WebhookDeliveryRedeliverResponse, error) {
+	rsp, err := c.WebhookDeliveryRedeliver(ctx, deliveryId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWebhookDeliveryRedeliverResponse(rsp)
+}
+
+// WebhookEndpointListWithResponse List webhook endpoints
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/webhook-endpoints (the `WebhookEndpointList` operationId).
+func (c *ClientWithResponses) WebhookEndpointListWithResponse(ctx context.Context, params *WebhookEndpointListParams, reqEditors ...RequestEditorFn) (*WebhookEndpointListResponse, error) {
+	rsp, err := c.WebhookEndpointList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWebhookEndpointListResponse(rsp)
+}
+
+// WebhookEndpointCreateWithBodyWithResponse Have events sent to a URL
+//
+// From now on events of the chosen types are sent to the URL, by POST, signed as
+// [Standard Webhooks](https://www.standardwebhooks.com) has it; the callback below says what comes there. The secret
+// that they are signed with is shown in this answer alone.
+//
+// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show. A URL must be of
+// https, and nothing is sent to addresses that are not public, unless the installation allows it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhook-endpoints (the `WebhookEndpointCreate` operationId).
+func (c *ClientWithResponses) WebhookEndpointCreateWithBodyWithResponse(ctx context.Context, params *WebhookEndpointCreateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WebhookEndpointCreateResponse, error) {
+	rsp, err := c.WebhookEndpointCreateWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWebhookEndpointCreateResponse(rsp)
+}
+
+// WebhookEndpointCreateWithResponse Have events sent to a URL
+//
+// From now on events of the chosen types are sent to the URL, by POST, signed as
+// [Standard Webhooks](https://www.standardwebhooks.com) has it; the callback below says what comes there. The secret
+// that they are signed with is shown in this answer alone.
+//
+// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show. A URL must be of
+// https, and nothing is sent to addresses that are not public, unless the installation allows it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhook-endpoints (the `WebhookEndpointCreate` operationId).
+func (c *ClientWithResponses) WebhookEndpointCreateWithResponse(ctx context.Context, params *WebhookEndpointCreateParams, body WebhookEndpointCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*WebhookEndpointCreateResponse, error) {
+	rsp, err := c.WebhookEndpointCreate(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWebhookEndpointCreateResponse(rsp)
+}
+
+// WebhookEndpointDeleteWithResponse Delete a webhook endpoint
+//
+// Its deliveries go with it. What is under way may still arrive.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/webhook-endpoints/{webhook_endpoint_id} (the `WebhookEndpointDelete` operationId).
+func (c *ClientWithResponses) WebhookEndpointDeleteWithResponse(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointDeleteParams, reqEditors ...RequestEditorFn) (*WebhookEndpointDeleteResponse, error) {
+	rsp, err := c.WebhookEndpointDelete(ctx, webhookEndpointId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWebhookEndpointDeleteResponse(rsp)
+}
+
+// WebhookEndpointGetWithResponse Read a webhook endpoint
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/webhook-endpoints/{webhook_endpoint_id} (the `WebhookEndpointGet` operationId).
+func (c *ClientWithResponses) WebhookEndpointGetWithResponse(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointGetParams, reqEditors ...RequestEditorFn) (*WebhookEndpointGetResponse, error) {
+	rsp, err := c.WebhookEndpointGet(ctx, webhookEndpointId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWebhookEndpointGetResponse(rsp)
+}
+
+// WebhookEndpointUpdateWithBodyWithResponse Change a webhook endpoint
+//
+// `enabled` switches it off and on again. While it is off nothing is sent, and what happens meanwhile is not sent later:
+// the feed has it. Who changes `url` or `event_types` gives the endpoint their own scopes to read.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/webhook-endpoints/{webhook_endpoint_id} (the `WebhookEndpointUpdate` operationId).
+func (c *ClientWithResponses) WebhookEndpointUpdateWithBodyWithResponse(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointUpdateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WebhookEndpointUpdateResponse, error) {
+	rsp, err := c.WebhookEndpointUpdateWithBody(ctx, webhookEndpointId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWebhookEndpointUpdateResponse(rsp)
+}
+
+// WebhookEndpointUpdateWithResponse Change a webhook endpoint
+//
+// `enabled` switches it off and on again. While it is off nothing is sent, and what happens meanwhile is not sent later:
+// the feed has it. Who changes `url` or `event_types` gives the endpoint their own scopes to read.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/webhook-endpoints/{webhook_endpoint_id} (the `WebhookEndpointUpdate` operationId).
+func (c *ClientWithResponses) WebhookEndpointUpdateWithResponse(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointUpdateParams, body WebhookEndpointUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*WebhookEndpointUpdateResponse, error) {
+	rsp, err := c.WebhookEndpointUpdate(ctx, webhookEndpointId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWebhookEndpointUpdateResponse(rsp)
+}
+
+// WebhookDeliveryListWithResponse What was sent to a webhook endpoint
+//
+// Deliveries are kept for 14 days.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/webhook-endpoints/{webhook_endpoint_id}/deliveries (the `WebhookDeliveryList` operationId).
+func (c *ClientWithResponses) WebhookDeliveryListWithResponse(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookDeliveryListParams, reqEditors ...RequestEditorFn) (*WebhookDeliveryListResponse, error) {
+	rsp, err := c.WebhookDeliveryList(ctx, webhookEndpointId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWebhookDeliveryListResponse(rsp)
+}
+
+// WebhookEndpointRotateSecretWithBodyWithResponse Replace a webhook endpoint's secret
+//
+// For as long as `overlap_seconds` says, everything is signed with both the new secret and the one before it, so that the
+// receiver can be changed over at leisure. The new one is shown in this answer alone.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhook-endpoints/{webhook_endpoint_id}/rotate-secret (the `WebhookEndpointRotateSecret` operationId).
+func (c *ClientWithResponses) WebhookEndpointRotateSecretWithBodyWithResponse(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointRotateSecretParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WebhookEndpointRotateSecretResponse, error) {
+	rsp, err := c.WebhookEndpointRotateSecretWithBody(ctx, webhookEndpointId, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWebhookEndpointRotateSecretResponse(rsp)
+}
+
+// WebhookEndpointRotateSecretWithResponse Replace a webhook endpoint's secret
+//
+// For as long as `overlap_seconds` says, everything is signed with both the new secret and the one before it, so that the
+// receiver can be changed over at leisure. The new one is shown in this answer alone.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhook-endpoints/{webhook_endpoint_id}/rotate-secret (the `WebhookEndpointRotateSecret` operationId).
+func (c *ClientWithResponses) WebhookEndpointRotateSecretWithResponse(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointRotateSecretParams, body WebhookEndpointRotateSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*WebhookEndpointRotateSecretResponse, error) {
+	rsp, err := c.WebhookEndpointRotateSecret(ctx, webhookEndpointId, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWebhookEndpointRotateSecretResponse(rsp)
+}
+
+// WebhookEndpointTestWithResponse Send a test event
+//
+// Sends an event of the type `webhook_endpoint.test`, which is about nothing and in no feed, whatever types the endpoint
+// has chosen. Read the delivery a moment later to see what became of it. Refused with 409 `endpoint_disabled` while the
+// endpoint is off.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhook-endpoints/{webhook_endpoint_id}/test (the `WebhookEndpointTest` operationId).
+func (c *ClientWithResponses) WebhookEndpointTestWithResponse(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointTestParams, reqEditors ...RequestEditorFn) (*WebhookEndpointTestResponse, error) {
+	rsp, err := c.WebhookEndpointTest(ctx, webhookEndpointId, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWebhookEndpointTestResponse(rsp)
 }
 
 // ParseJwksGetResponse parses an HTTP response from a JwksGetWithResponse call
@@ -55061,4 +58266,1618 @@ func ParseTermsDocumentGetResponse(rsp *http.Response) (*TermsDocumentGetRespons
 	}
 
 	return response, nil
+}
+
+// ParseWebhookDeliveryGetResponse parses an HTTP response from a WebhookDeliveryGetWithResponse call
+func ParseWebhookDeliveryGetResponse(rsp *http.Response) (*WebhookDeliveryGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WebhookDeliveryGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookDelivery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers WebhookDeliveryGetResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers WebhookDeliveryGetResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers WebhookDeliveryGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers WebhookDeliveryGetResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWebhookDeliveryRedeliverResponse parses an HTTP response from a WebhookDeliveryRedeliverWithResponse call
+func ParseWebhookDeliveryRedeliverResponse(rsp *http.Response) (*WebhookDeliveryRedeliverResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WebhookDeliveryRedeliverResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest WebhookDelivery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictOnce
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest KeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers WebhookDeliveryRedeliverResponse202Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers202 = &headers
+	case rsp.StatusCode == 401:
+		var headers WebhookDeliveryRedeliverResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers WebhookDeliveryRedeliverResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers WebhookDeliveryRedeliverResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 429:
+		var headers WebhookDeliveryRedeliverResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers WebhookDeliveryRedeliverResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWebhookEndpointListResponse parses an HTTP response from a WebhookEndpointListWithResponse call
+func ParseWebhookEndpointListResponse(rsp *http.Response) (*WebhookEndpointListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WebhookEndpointListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookEndpointPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers WebhookEndpointListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers WebhookEndpointListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers WebhookEndpointListResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers WebhookEndpointListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers WebhookEndpointListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWebhookEndpointCreateResponse parses an HTTP response from a WebhookEndpointCreateWithResponse call
+func ParseWebhookEndpointCreateResponse(rsp *http.Response) (*WebhookEndpointCreateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WebhookEndpointCreateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest WebhookEndpoint
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictOnce
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContentOnce
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers WebhookEndpointCreateResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers WebhookEndpointCreateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers WebhookEndpointCreateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers WebhookEndpointCreateResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 429:
+		var headers WebhookEndpointCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers WebhookEndpointCreateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWebhookEndpointDeleteResponse parses an HTTP response from a WebhookEndpointDeleteWithResponse call
+func ParseWebhookEndpointDeleteResponse(rsp *http.Response) (*WebhookEndpointDeleteResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WebhookEndpointDeleteResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers WebhookEndpointDeleteResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers WebhookEndpointDeleteResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers WebhookEndpointDeleteResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers WebhookEndpointDeleteResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWebhookEndpointGetResponse parses an HTTP response from a WebhookEndpointGetWithResponse call
+func ParseWebhookEndpointGetResponse(rsp *http.Response) (*WebhookEndpointGetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WebhookEndpointGetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookEndpoint
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers WebhookEndpointGetResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers WebhookEndpointGetResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 401:
+		var headers WebhookEndpointGetResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers WebhookEndpointGetResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers WebhookEndpointGetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers WebhookEndpointGetResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWebhookEndpointUpdateResponse parses an HTTP response from a WebhookEndpointUpdateWithResponse call
+func ParseWebhookEndpointUpdateResponse(rsp *http.Response) (*WebhookEndpointUpdateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WebhookEndpointUpdateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookEndpoint
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers WebhookEndpointUpdateResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers WebhookEndpointUpdateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers WebhookEndpointUpdateResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers WebhookEndpointUpdateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers WebhookEndpointUpdateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWebhookDeliveryListResponse parses an HTTP response from a WebhookDeliveryListWithResponse call
+func ParseWebhookDeliveryListResponse(rsp *http.Response) (*WebhookDeliveryListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WebhookDeliveryListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookDeliveryPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers WebhookDeliveryListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers WebhookDeliveryListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers WebhookDeliveryListResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers WebhookDeliveryListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers WebhookDeliveryListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWebhookEndpointRotateSecretResponse parses an HTTP response from a WebhookEndpointRotateSecretWithResponse call
+func ParseWebhookEndpointRotateSecretResponse(rsp *http.Response) (*WebhookEndpointRotateSecretResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WebhookEndpointRotateSecretResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookEndpoint
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest KeyConflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableContentOnce
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers WebhookEndpointRotateSecretResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers WebhookEndpointRotateSecretResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers WebhookEndpointRotateSecretResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers WebhookEndpointRotateSecretResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 429:
+		var headers WebhookEndpointRotateSecretResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers WebhookEndpointRotateSecretResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWebhookEndpointTestResponse parses an HTTP response from a WebhookEndpointTestWithResponse call
+func ParseWebhookEndpointTestResponse(rsp *http.Response) (*WebhookEndpointTestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WebhookEndpointTestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest WebhookDelivery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictOnce
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest KeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers WebhookEndpointTestResponse202Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers202 = &headers
+	case rsp.StatusCode == 401:
+		var headers WebhookEndpointTestResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers WebhookEndpointTestResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers WebhookEndpointTestResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 429:
+		var headers WebhookEndpointTestResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers WebhookEndpointTestResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// CallbackInitiator sends OpenAPI callback requests to target URLs.
+// Modeled on the generated Client, but with no stored Server -- the full
+// target URL is provided per-call by the caller (typically discovered
+// from a callback expression on the parent operation's request body,
+// e.g. `{$request.body#/callbackUrl}`).
+type CallbackInitiator struct {
+	// Doer for performing requests, typically a *http.Client with any
+	// customized settings, such as certificate chains.
+	Client HttpRequestDoer
+
+	// A list of callbacks for modifying requests which are generated before sending over
+	// the network.
+	RequestEditors []RequestEditorFn
+}
+
+// CallbackInitiatorOption allows setting custom parameters during construction.
+type CallbackInitiatorOption func(*CallbackInitiator) error
+
+// NewCallbackInitiator creates a new CallbackInitiator with reasonable defaults.
+func NewCallbackInitiator(opts ...CallbackInitiatorOption) (*CallbackInitiator, error) {
+	initiator := CallbackInitiator{}
+	for _, o := range opts {
+		if err := o(&initiator); err != nil {
+			return nil, err
+		}
+	}
+	if initiator.Client == nil {
+		initiator.Client = &http.Client{}
+	}
+	return &initiator, nil
+}
+
+// WithCallbackHTTPClient allows overriding the default Doer, which is
+// automatically created using http.Client. This is useful for tests.
+func WithCallbackHTTPClient(doer HttpRequestDoer) CallbackInitiatorOption {
+	return func(p *CallbackInitiator) error {
+		p.Client = doer
+		return nil
+	}
+}
+
+// WithCallbackRequestEditorFn allows setting up a callback function, which
+// will be called right before sending the callback request. This can be
+// used to mutate the request, e.g. to add signature headers.
+func WithCallbackRequestEditorFn(fn RequestEditorFn) CallbackInitiatorOption {
+	return func(p *CallbackInitiator) error {
+		p.RequestEditors = append(p.RequestEditors, fn)
+		return nil
+	}
+}
+
+func (p *CallbackInitiator) applyCallbackEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
+	for _, r := range p.RequestEditors {
+		if err := r(ctx, req); err != nil {
+			return err
+		}
+	}
+	for _, r := range additionalEditors {
+		if err := r(ctx, req); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CallbackInitiatorInterface is the interface specification for the callback initiator.
+type CallbackInitiatorInterface interface {
+	// WebhookReceiveWithBody fires the event callback with any body
+	WebhookReceiveWithBody(ctx context.Context, targetURL string, params *WebhookReceiveParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	WebhookReceive(ctx context.Context, targetURL string, params *WebhookReceiveParams, body WebhookReceiveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+func (p *CallbackInitiator) WebhookReceiveWithBody(ctx context.Context, targetURL string, params *WebhookReceiveParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWebhookReceiveCallbackRequestWithBody(targetURL, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := p.applyCallbackEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return p.Client.Do(req)
+}
+
+func (p *CallbackInitiator) WebhookReceive(ctx context.Context, targetURL string, params *WebhookReceiveParams, body WebhookReceiveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWebhookReceiveCallbackRequest(targetURL, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := p.applyCallbackEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return p.Client.Do(req)
+}
+
+// NewWebhookReceiveCallbackRequest builds a application/json POST request for the event callback
+func NewWebhookReceiveCallbackRequest(targetURL string, params *WebhookReceiveParams, body WebhookReceiveJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewWebhookReceiveCallbackRequestWithBody(targetURL, params, "application/json", bodyReader)
+}
+
+// NewWebhookReceiveCallbackRequestWithBody builds a POST request for the event callback with any body
+func NewWebhookReceiveCallbackRequestWithBody(targetURL string, params *WebhookReceiveParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+	_ = err
+
+	reqURL, err := url.Parse(targetURL)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, reqURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook-id", params.WebhookId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "uuid"})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("webhook-id", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "webhook-timestamp", params.WebhookTimestamp, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("webhook-timestamp", headerParam1)
+
+		var headerParam2 string
+
+		headerParam2, err = runtime.StyleParamWithOptions("simple", false, "webhook-signature", params.WebhookSignature, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("webhook-signature", headerParam2)
+
+	}
+	return req, nil
 }

@@ -603,3 +603,41 @@ func (r iteratorForTermsAcceptanceCopy) Err() error {
 func (q *Queries) TermsAcceptanceCopy(ctx context.Context, db DBTX, arg []TermsAcceptanceCopyParams) (int64, error) {
 	return db.CopyFrom(ctx, []string{"terms_acceptances"}, []string{"id", "customer_id", "terms_id", "identity_id", "identity_name", "identity_email", "is_first", "accepted_at", "restored_at"}, &iteratorForTermsAcceptanceCopy{rows: arg})
 }
+
+// iteratorForWebhookDeliveryCopy implements pgx.CopyFromSource.
+type iteratorForWebhookDeliveryCopy struct {
+	rows                 []WebhookDeliveryCopyParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForWebhookDeliveryCopy) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForWebhookDeliveryCopy) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].ID,
+		r.rows[0].EndpointID,
+		r.rows[0].EventID,
+		r.rows[0].EventType,
+		r.rows[0].Position,
+		r.rows[0].NextAttemptAt,
+		r.rows[0].CreatedAt,
+	}, nil
+}
+
+func (r iteratorForWebhookDeliveryCopy) Err() error {
+	return nil
+}
+
+func (q *Queries) WebhookDeliveryCopy(ctx context.Context, db DBTX, arg []WebhookDeliveryCopyParams) (int64, error) {
+	return db.CopyFrom(ctx, []string{"webhook_deliveries"}, []string{"id", "endpoint_id", "event_id", "event_type", "position", "next_attempt_at", "created_at"}, &iteratorForWebhookDeliveryCopy{rows: arg})
+}

@@ -63,6 +63,53 @@ func (q *Queries) EventEraseResource(ctx context.Context, db DBTX, customerID *u
 	return err
 }
 
+const eventFeedState = `-- name: EventFeedState :one
+SELECT EXISTS (SELECT FROM events WHERE position IS NULL AND restored_at IS NULL) AS unplaced,
+    (SELECT coalesce(max(position), 0) FROM events)::bigint AS last
+`
+
+type EventFeedStateRow struct {
+	Unplaced bool
+	Last     int64
+}
+
+// Whether there are events without a position, and the last position that was given. Those that came out of a backup never
+// get one.
+func (q *Queries) EventFeedState(ctx context.Context, db DBTX) (EventFeedStateRow, error) {
+	row := db.QueryRow(ctx, eventFeedState)
+	var i EventFeedStateRow
+	err := row.Scan(&i.Unplaced, &i.Last)
+	return i, err
+}
+
+const eventGetByPosition = `-- name: EventGetByPosition :one
+SELECT sequence, position, id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name, request_id, at, data, restored_at, ancestors FROM events WHERE position = $1
+`
+
+func (q *Queries) EventGetByPosition(ctx context.Context, db DBTX, position *int64) (Event, error) {
+	row := db.QueryRow(ctx, eventGetByPosition, position)
+	var i Event
+	err := row.Scan(
+		&i.Sequence,
+		&i.Position,
+		&i.ID,
+		&i.Type,
+		&i.ResourceKind,
+		&i.ResourceID,
+		&i.Version,
+		&i.CustomerID,
+		&i.ActorKind,
+		&i.ActorID,
+		&i.ActorName,
+		&i.RequestID,
+		&i.At,
+		&i.Data,
+		&i.RestoredAt,
+		&i.Ancestors,
+	)
+	return i, err
+}
+
 const eventInsert = `-- name: EventInsert :exec
 WITH RECURSIVE line AS (
     SELECT customers.id, customers.parent_id FROM customers WHERE customers.id = $6::uuid
@@ -199,13 +246,32 @@ func (q *Queries) EventListByCustomer(ctx context.Context, db DBTX, arg EventLis
 
 const eventListByPosition = `-- name: EventListByPosition :many
 SELECT sequence, position, id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name, request_id, at, data, restored_at, ancestors FROM events
-WHERE position > $1::bigint AND resource_kind = ANY ($2::text[])
+WHERE position > $1::bigint AND position <= $2::bigint
+    AND (resource_kind = ANY ($3::text[]) OR type = ANY ($4::text[]))
+    AND ($5::uuid IS NULL OR customer_id = $5)
 ORDER BY position
-LIMIT $3
+LIMIT $6
 `
 
-func (q *Queries) EventListByPosition(ctx context.Context, db DBTX, afterPosition int64, resourceKinds []string, rowLimit int32) ([]Event, error) {
-	rows, err := db.Query(ctx, eventListByPosition, afterPosition, resourceKinds, rowLimit)
+type EventListByPositionParams struct {
+	AfterPosition int64
+	UpToPosition  int64
+	Kinds         []string
+	Types         []string
+	CustomerID    *uuid.UUID
+	RowLimit      int32
+}
+
+// Between two positions, so that it reads no more than that, however few events are chosen.
+func (q *Queries) EventListByPosition(ctx context.Context, db DBTX, arg EventListByPositionParams) ([]Event, error) {
+	rows, err := db.Query(ctx, eventListByPosition,
+		arg.AfterPosition,
+		arg.UpToPosition,
+		arg.Kinds,
+		arg.Types,
+		arg.CustomerID,
+		arg.RowLimit,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -243,15 +309,20 @@ func (q *Queries) EventListByPosition(ctx context.Context, db DBTX, afterPositio
 
 const eventListByPositionWithin = `-- name: EventListByPositionWithin :many
 SELECT sequence, position, id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name, request_id, at, data, restored_at, ancestors FROM events
-WHERE position > $1::bigint AND resource_kind = ANY ($2::text[])
-    AND ancestors <> '{}' AND ancestors @> ARRAY[$3::uuid]
+WHERE position > $1::bigint AND position <= $2::bigint
+    AND (resource_kind = ANY ($3::text[]) OR type = ANY ($4::text[]))
+    AND ($5::uuid IS NULL OR customer_id = $5)
+    AND ancestors <> '{}' AND ancestors @> ARRAY[$6::uuid]
 ORDER BY position
-LIMIT $4
+LIMIT $7
 `
 
 type EventListByPositionWithinParams struct {
 	AfterPosition int64
-	ResourceKinds []string
+	UpToPosition  int64
+	Kinds         []string
+	Types         []string
+	CustomerID    *uuid.UUID
 	Reach         uuid.UUID
 	RowLimit      int32
 }
@@ -260,7 +331,10 @@ type EventListByPositionWithinParams struct {
 func (q *Queries) EventListByPositionWithin(ctx context.Context, db DBTX, arg EventListByPositionWithinParams) ([]Event, error) {
 	rows, err := db.Query(ctx, eventListByPositionWithin,
 		arg.AfterPosition,
-		arg.ResourceKinds,
+		arg.UpToPosition,
+		arg.Kinds,
+		arg.Types,
+		arg.CustomerID,
 		arg.Reach,
 		arg.RowLimit,
 	)
@@ -288,6 +362,48 @@ func (q *Queries) EventListByPositionWithin(ctx context.Context, db DBTX, arg Ev
 			&i.Data,
 			&i.RestoredAt,
 			&i.Ancestors,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const eventListHeaders = `-- name: EventListHeaders :many
+SELECT position::bigint AS position, id, type, resource_kind, customer_id FROM events
+WHERE position > $1::bigint
+ORDER BY position
+LIMIT $2
+`
+
+type EventListHeadersRow struct {
+	Position     int64
+	ID           uuid.UUID
+	Type         string
+	ResourceKind string
+	CustomerID   *uuid.UUID
+}
+
+// What the events after a position are about, and nothing of what they say.
+func (q *Queries) EventListHeaders(ctx context.Context, db DBTX, afterPosition int64, rowLimit int32) ([]EventListHeadersRow, error) {
+	rows, err := db.Query(ctx, eventListHeaders, afterPosition, rowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []EventListHeadersRow{}
+	for rows.Next() {
+		var i EventListHeadersRow
+		if err := rows.Scan(
+			&i.Position,
+			&i.ID,
+			&i.Type,
+			&i.ResourceKind,
+			&i.CustomerID,
 		); err != nil {
 			return nil, err
 		}
@@ -336,17 +452,6 @@ type EventRestoreParams struct {
 	At           time.Time
 	Data         []byte
 	RestoredAt   *time.Time
-}
-
-const eventUnplacedExist = `-- name: EventUnplacedExist :one
-SELECT EXISTS (SELECT FROM events WHERE position IS NULL AND restored_at IS NULL)
-`
-
-func (q *Queries) EventUnplacedExist(ctx context.Context, db DBTX) (bool, error) {
-	row := db.QueryRow(ctx, eventUnplacedExist)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
 }
 
 const sequencerTryLock = `-- name: SequencerTryLock :one

@@ -404,3 +404,48 @@ type TokenRevocation struct {
 	MinEpoch  *int32
 	RevokedAt time.Time
 }
+
+type WebhookCursor struct {
+	Single   bool
+	Position int64
+}
+
+type WebhookDelivery struct {
+	ID            uuid.UUID
+	EndpointID    uuid.UUID
+	EventID       uuid.UUID
+	EventType     string
+	Position      *int64
+	RedeliveryOf  *uuid.UUID
+	State         string
+	Attempts      int32
+	NextAttemptAt *time.Time
+	Failure       *string
+	LastAttemptAt *time.Time
+	Milliseconds  *int32
+	StatusCode    *int32
+	Answer        *string
+	CreatedAt     time.Time
+	FinishedAt    *time.Time
+}
+
+type WebhookEndpoint struct {
+	ID                   uuid.UUID
+	Url                  string
+	Description          string
+	EventTypes           []string
+	Scopes               []string
+	Enabled              bool
+	DisabledReason       *string
+	SecretSealed         []byte
+	PreviousSecretSealed []byte
+	PreviousSecretUntil  *time.Time
+	AfterPosition        int64
+	FailingSince         *time.Time
+	CreatedByKind        string
+	CreatedByID          *uuid.UUID
+	CreatedByName        string
+	Version              int64
+	CreatedAt            time.Time
+	UpdatedAt            time.Time
+}

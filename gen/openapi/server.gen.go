@@ -659,6 +659,27 @@ func (e TokenResponseTokenType) Valid() bool {
 	}
 }
 
+// Defines values for WebhookDeliveryState.
+const (
+	WebhookDeliveryStateDelivered WebhookDeliveryState = "delivered"
+	WebhookDeliveryStateFailed    WebhookDeliveryState = "failed"
+	WebhookDeliveryStatePending   WebhookDeliveryState = "pending"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDeliveryState enum.
+func (e WebhookDeliveryState) Valid() bool {
+	switch e {
+	case WebhookDeliveryStateDelivered:
+		return true
+	case WebhookDeliveryStateFailed:
+		return true
+	case WebhookDeliveryStatePending:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ImportDelimiter.
 const (
 	ImportDelimiterComma     ImportDelimiter = "comma"
@@ -2595,12 +2616,9 @@ type Event struct {
 	// Position The place in the feed, without gaps. Null in a customer's history for the moment until the event has got its place.
 	Position *int64 `json:"position"`
 
-	// Type `customer.created|updated|deleted|activated|deactivated|identities_deleted`,
-	// `identity.created|updated|deleted`, `activation_request.created|updated|sent|used|revoked`,
-	// `domain.created|updated|deleted`, `job.created|updated|deleted|status_changed`, `publishing.created|updated|deleted` (without title and content),
-	// `terms.published|accepted`, `note.created|deleted`, `staff.created|updated|deleted`,
-	// `api_client.created|updated|deleted` (without secrets), `backup.taken`, `customer.restored`. New types may appear.
-	Type string `json:"type"`
+	// Type The kind of resource and what happened to it. `webhook_endpoint.test` is sent when somebody asks for a test, and is
+	// in no feed. New types may appear.
+	Type EventType `json:"type"`
 
 	// Resource A resource by kind and id.
 	Resource ResourceRef `json:"resource"`
@@ -2626,8 +2644,87 @@ type Event struct {
 	RestoredAt *time.Time `json:"restored_at"`
 }
 
+// EventAPIClient An API client as events show it, without its secrets.
+type EventAPIClient struct {
+	Id                      openapi_types.UUID  `json:"id"`
+	Name                    string              `json:"name"`
+	Scopes                  []string            `json:"scopes"`
+	CustomerId              *openapi_types.UUID `json:"customer_id"`
+	ExpiresAt               *time.Time          `json:"expires_at"`
+	AllowedNetworks         []string            `json:"allowed_networks"`
+	SecretChangedAt         time.Time           `json:"secret_changed_at"`
+	PreviousSecretExpiresAt *time.Time          `json:"previous_secret_expires_at"`
+	Version                 int64               `json:"version"`
+	CreatedAt               time.Time           `json:"created_at"`
+	UpdatedAt               time.Time           `json:"updated_at"`
+}
+
+// EventActivationRequest An activation request as events show it, without what it says.
+type EventActivationRequest struct {
+	Id         openapi_types.UUID  `json:"id"`
+	CustomerId openapi_types.UUID  `json:"customer_id"`
+	IdentityId *openapi_types.UUID `json:"identity_id"`
+	State      string              `json:"state"`
+	To         string              `json:"to"`
+	ExpiresAt  time.Time           `json:"expires_at"`
+	SentAt     *time.Time          `json:"sent_at"`
+	Version    int64               `json:"version"`
+	CreatedAt  time.Time           `json:"created_at"`
+	UpdatedAt  time.Time           `json:"updated_at"`
+}
+
+// EventBackup A backup as events show it.
+type EventBackup struct {
+	Id         openapi_types.UUID `json:"id"`
+	CustomerId openapi_types.UUID `json:"customer_id"`
+	Parts      []string           `json:"parts"`
+	TakenAt    time.Time          `json:"taken_at"`
+}
+
+// EventCustomer A customer as events show it.
+type EventCustomer struct {
+	Id         openapi_types.UUID     `json:"id"`
+	Name       string                 `json:"name"`
+	Email      *string                `json:"email"`
+	Phone      *string                `json:"phone"`
+	Company    *string                `json:"company"`
+	Address    *string                `json:"address"`
+	Comments   *string                `json:"comments"`
+	Modules    []string               `json:"modules"`
+	Properties map[string]interface{} `json:"properties"`
+	ParentId   *openapi_types.UUID    `json:"parent_id"`
+	ExternalId *string                `json:"external_id"`
+	Locale     string                 `json:"locale"`
+	Status     string                 `json:"status"`
+	InvitedAt  *time.Time             `json:"invited_at"`
+	RestoredAt *time.Time             `json:"restored_at"`
+	Version    int64                  `json:"version"`
+	CreatedAt  time.Time              `json:"created_at"`
+	UpdatedAt  time.Time              `json:"updated_at"`
+}
+
 // EventData What changed. Null once the data is erased, because the customer was deleted.
 type EventData = json.RawMessage
+
+// EventDomain A domain as events show it.
+type EventDomain struct {
+	Id                 openapi_types.UUID      `json:"id"`
+	CustomerId         openapi_types.UUID      `json:"customer_id"`
+	Host               string                  `json:"host"`
+	HttpPorts          []int32                 `json:"http_ports"`
+	Scheme             string                  `json:"scheme"`
+	Origin             *string                 `json:"origin"`
+	OriginPort         *int32                  `json:"origin_port"`
+	CacheConfiguration *map[string]interface{} `json:"cache_configuration"`
+	Redirection        *map[string]interface{} `json:"redirection"`
+	SslExpiresAt       *time.Time              `json:"ssl_expires_at"`
+	TlsProtocol        *string                 `json:"tls_protocol"`
+	WafConfiguration   *map[string]interface{} `json:"waf_configuration"`
+	RestoredAt         *time.Time              `json:"restored_at"`
+	Version            int64                   `json:"version"`
+	CreatedAt          time.Time               `json:"created_at"`
+	UpdatedAt          time.Time               `json:"updated_at"`
+}
 
 // EventFeed defines model for EventFeed.
 type EventFeed struct {
@@ -2637,12 +2734,127 @@ type EventFeed struct {
 	NextCursor string `json:"next_cursor"`
 }
 
+// EventIdentity A login as events show it.
+type EventIdentity struct {
+	Id         openapi_types.UUID `json:"id"`
+	CustomerId openapi_types.UUID `json:"customer_id"`
+	Name       string             `json:"name"`
+	Email      string             `json:"email"`
+	Role       string             `json:"role"`
+	Status     string             `json:"status"`
+	RestoredAt *time.Time         `json:"restored_at"`
+	Version    int64              `json:"version"`
+	CreatedAt  time.Time          `json:"created_at"`
+	UpdatedAt  time.Time          `json:"updated_at"`
+}
+
+// EventJob A job as events show it.
+type EventJob struct {
+	Id          openapi_types.UUID `json:"id"`
+	CustomerId  openapi_types.UUID `json:"customer_id"`
+	Name        string             `json:"name"`
+	Description *string            `json:"description"`
+	Copies      int32              `json:"copies"`
+	DueAt       *time.Time         `json:"due_at"`
+	Status      string             `json:"status"`
+	Files       []struct {
+		Kind        string    `json:"kind"`
+		Filename    string    `json:"filename"`
+		ContentType string    `json:"content_type"`
+		Size        int64     `json:"size"`
+		Sha256      string    `json:"sha256"`
+		UploadedAt  time.Time `json:"uploaded_at"`
+	} `json:"files"`
+	RestoredAt *time.Time `json:"restored_at"`
+	Version    int64      `json:"version"`
+	CreatedAt  time.Time  `json:"created_at"`
+	UpdatedAt  time.Time  `json:"updated_at"`
+}
+
+// EventNote A note as events show it.
+type EventNote struct {
+	Id         openapi_types.UUID `json:"id"`
+	CustomerId openapi_types.UUID `json:"customer_id"`
+	Text       string             `json:"text"`
+
+	// Author Who did it, named as they were called then.
+	Author    Actor     `json:"author"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
 // EventPage defines model for EventPage.
 type EventPage struct {
 	Data []Event `json:"data"`
 
 	// NextCursor Send it as `cursor` for the next page. Null on the last one.
 	NextCursor *NextCursor `json:"next_cursor"`
+}
+
+// EventPublishing A publishing as events show it, without title and content.
+type EventPublishing struct {
+	Id         openapi_types.UUID  `json:"id"`
+	CustomerId openapi_types.UUID  `json:"customer_id"`
+	IdentityId *openapi_types.UUID `json:"identity_id"`
+	Kind       string              `json:"kind"`
+	State      string              `json:"state"`
+	Visibility string              `json:"visibility"`
+	TemplateId *openapi_types.UUID `json:"template_id"`
+	SizeBytes  int32               `json:"size_bytes"`
+	RestoredAt *time.Time          `json:"restored_at"`
+	Version    int64               `json:"version"`
+	CreatedAt  time.Time           `json:"created_at"`
+	UpdatedAt  time.Time           `json:"updated_at"`
+}
+
+// EventStaff A staff account as events show it.
+type EventStaff struct {
+	Id        openapi_types.UUID `json:"id"`
+	Name      string             `json:"name"`
+	Email     string             `json:"email"`
+	Role      string             `json:"role"`
+	Version   int64              `json:"version"`
+	CreatedAt time.Time          `json:"created_at"`
+	UpdatedAt time.Time          `json:"updated_at"`
+}
+
+// EventTerms Terms as events show them.
+type EventTerms struct {
+	Id          openapi_types.UUID `json:"id"`
+	Version     int32              `json:"version"`
+	Title       string             `json:"title"`
+	ContentType string             `json:"content_type"`
+	Size        int64              `json:"size"`
+	Sha256      string             `json:"sha256"`
+	UploadedAt  time.Time          `json:"uploaded_at"`
+}
+
+// EventTermsAcceptance An acceptance as events show it.
+type EventTermsAcceptance struct {
+	Id             openapi_types.UUID `json:"id"`
+	TermsId        openapi_types.UUID `json:"terms_id"`
+	TermsVersion   int32              `json:"terms_version"`
+	CustomerId     openapi_types.UUID `json:"customer_id"`
+	IdentityId     openapi_types.UUID `json:"identity_id"`
+	AcceptedAt     time.Time          `json:"accepted_at"`
+	DocumentSha256 string             `json:"document_sha256"`
+}
+
+// EventType The kind of resource and what happened to it. `webhook_endpoint.test` is sent when somebody asks for a test, and is
+// in no feed. New types may appear.
+type EventType = string
+
+// EventWebhookEndpoint A webhook endpoint as events show it, without its secrets.
+type EventWebhookEndpoint struct {
+	Id             openapi_types.UUID `json:"id"`
+	Url            string             `json:"url"`
+	Description    string             `json:"description"`
+	EventTypes     []string           `json:"event_types"`
+	Scopes         []string           `json:"scopes"`
+	Enabled        bool               `json:"enabled"`
+	DisabledReason *string            `json:"disabled_reason"`
+	Version        int64              `json:"version"`
+	CreatedAt      time.Time          `json:"created_at"`
+	UpdatedAt      time.Time          `json:"updated_at"`
 }
 
 // FieldError One fault. Exactly one of `pointer`, `parameter` and `header` says where it is.
@@ -3530,7 +3742,7 @@ type PublishingVisibility string
 
 // ResourceRef A resource by kind and id.
 type ResourceRef struct {
-	// Kind `customer`, `identity`, `activation_request`, `domain`, `job`, `publishing`, `terms`, `note`, `staff`, `api_client`, `backup`. New kinds may appear.
+	// Kind `customer`, `identity`, `activation_request`, `domain`, `job`, `publishing`, `terms`, `note`, `staff`, `api_client`, `backup`, `webhook_endpoint`. New kinds may appear.
 	Kind string             `json:"kind"`
 	Id   openapi_types.UUID `json:"id"`
 }
@@ -3847,6 +4059,152 @@ type TokenResponseTokenType string
 // Total With `include_total=true`, how many entries meet the filters.
 type Total = int64
 
+// WebhookAttempt What became of the last attempt. Null before the first.
+type WebhookAttempt struct {
+	At time.Time `json:"at"`
+
+	// Milliseconds How long it took.
+	Milliseconds int32 `json:"milliseconds"`
+
+	// Status Of the answer. Null when there was none.
+	Status *int32 `json:"status"`
+
+	// Answer The beginning of the receiver's answer, 4 KiB at most. Null when there was none, and where the event is a customer's
+	// and says nothing (any more): answers may name whom it does not.
+	Answer *string `json:"answer"`
+}
+
+// WebhookDelivery defines model for WebhookDelivery.
+type WebhookDelivery struct {
+	Id         openapi_types.UUID `json:"id"`
+	EndpointId openapi_types.UUID `json:"endpoint_id"`
+
+	// EventId The same as `webhook-id`.
+	EventId   openapi_types.UUID `json:"event_id"`
+	EventType string             `json:"event_type"`
+
+	// Position Of the event in the feed. Null for a test.
+	Position *int64 `json:"position"`
+
+	// RedeliveryOf The delivery that was asked to be sent once more.
+	RedeliveryOf *openapi_types.UUID `json:"redelivery_of"`
+
+	// State `pending`: not sent, or to be sent again. `delivered`: the receiver answered with a 2xx. `failed`: given up.
+	State WebhookDeliveryState `json:"state"`
+
+	// Attempts How often it was sent.
+	Attempts int32 `json:"attempts"`
+
+	// NextAttemptAt When it is sent (again), while pending.
+	NextAttemptAt *time.Time `json:"next_attempt_at"`
+
+	// Failure Why it has not arrived. `status`: the answer is no 2xx; `redirect`: it leads elsewhere, which is not followed; `gone`:
+	// it is 410; `timeout`, `connection`, `tls`, `host_not_found`: there was no answer, and why; `address_not_allowed`: the
+	// host has no address that may be sent to; `endpoint_disabled`: the endpoint was off; `redelivered`: somebody had it
+	// sent anew; `unreadable_secret`: the installation has lost the key of the secret. Null when it has arrived, or was
+	// not tried. New ones may appear.
+	Failure *string `json:"failure"`
+
+	// LastAttempt What became of the last attempt. Null before the first.
+	LastAttempt *WebhookAttempt `json:"last_attempt"`
+	CreatedAt   time.Time       `json:"created_at"`
+	FinishedAt  *time.Time      `json:"finished_at"`
+}
+
+// WebhookDeliveryPage defines model for WebhookDeliveryPage.
+type WebhookDeliveryPage struct {
+	Data []WebhookDelivery `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor *NextCursor `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// WebhookDeliveryState `pending`: not sent, or to be sent again. `delivered`: the receiver answered with a 2xx. `failed`: given up.
+type WebhookDeliveryState string
+
+// WebhookEndpoint defines model for WebhookEndpoint.
+type WebhookEndpoint struct {
+	Id  openapi_types.UUID `json:"id"`
+	Url string             `json:"url"`
+
+	// Description Empty for none.
+	Description string   `json:"description"`
+	EventTypes  []string `json:"event_types"`
+
+	// Scopes Of whoever chose URL and types. An event is sent only if one of these shows its kind of resource.
+	Scopes  []string `json:"scopes"`
+	Enabled bool     `json:"enabled"`
+
+	// DisabledReason Why it is off: `manual` by somebody, `gone` when the receiver answered 410, `failing` when nothing had arrived for
+	// three days. Null while it is on. New reasons may appear.
+	DisabledReason *string `json:"disabled_reason"`
+
+	// FailingSince Since when nothing has arrived that was tried. Null when the last attempt arrived. Does not raise `version`.
+	FailingSince *time.Time `json:"failing_since"`
+
+	// PreviousSecretExpiresAt Until when the secret before this one signs, too.
+	PreviousSecretExpiresAt *time.Time `json:"previous_secret_expires_at"`
+
+	// CreatedBy Who did it, named as they were called then.
+	CreatedBy Actor     `json:"created_by"`
+	Version   int64     `json:"version"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Secret What signatures are made with, `whsec_` and Base64. Only when it is new.
+	Secret *string `json:"secret,omitempty"`
+}
+
+// WebhookEndpointCreate defines model for WebhookEndpointCreate.
+type WebhookEndpointCreate struct {
+	// Url An https URL, without user and fragment. One of http is taken only where the installation allows private networks, and is
+	// then good for those alone.
+	Url WebhookURL `json:"url"`
+
+	// EventTypes Types of events. `customer.*` is all of a kind, also types that come later, and `*` is everything.
+	EventTypes  WebhookEventTypes `json:"event_types"`
+	Description *string           `json:"description,omitempty"`
+}
+
+// WebhookEndpointPage defines model for WebhookEndpointPage.
+type WebhookEndpointPage struct {
+	Data []WebhookEndpoint `json:"data"`
+
+	// NextCursor Send it as `cursor` for the next page. Null on the last one.
+	NextCursor *NextCursor `json:"next_cursor"`
+
+	// Total With `include_total=true`, how many entries meet the filters.
+	Total *Total `json:"total,omitempty"`
+}
+
+// WebhookEndpointPatch defines model for WebhookEndpointPatch.
+type WebhookEndpointPatch struct {
+	// Url An https URL, without user and fragment. One of http is taken only where the installation allows private networks, and is
+	// then good for those alone.
+	Url *WebhookURL `json:"url,omitempty"`
+
+	// EventTypes Types of events. `customer.*` is all of a kind, also types that come later, and `*` is everything.
+	EventTypes  *WebhookEventTypes `json:"event_types,omitempty"`
+	Description *string            `json:"description,omitempty"`
+	Enabled     *bool              `json:"enabled,omitempty"`
+}
+
+// WebhookEventTypes Types of events. `customer.*` is all of a kind, also types that come later, and `*` is everything.
+type WebhookEventTypes = []string
+
+// WebhookSecretRotate defines model for WebhookSecretRotate.
+type WebhookSecretRotate struct {
+	// OverlapSeconds How long the present secret goes on signing beside the new one, a week at most.
+	OverlapSeconds *int32 `json:"overlap_seconds,omitempty"`
+}
+
+// WebhookURL An https URL, without user and fragment. One of http is taken only where the installation allows private networks, and is
+// then good for those alone.
+type WebhookURL = string
+
 // ActivationRequestId defines model for ActivationRequestId.
 type ActivationRequestId = openapi_types.UUID
 
@@ -3933,6 +4291,12 @@ type StaffId = openapi_types.UUID
 
 // TermsId defines model for TermsId.
 type TermsId = openapi_types.UUID
+
+// WebhookDeliveryId defines model for WebhookDeliveryId.
+type WebhookDeliveryId = openapi_types.UUID
+
+// WebhookEndpointId defines model for WebhookEndpointId.
+type WebhookEndpointId = openapi_types.UUID
 
 // ActionNotAllowed What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
@@ -4799,6 +5163,15 @@ type EventListParams struct {
 	// From `now` gives a cursor at the present end of the feed, and no events. Not together with `cursor`.
 	From *EventListParamsFrom `form:"from,omitempty" json:"from,omitempty"`
 
+	// Types Only events of these types, separated by commas: whole types, or `customer.*` for all of a kind.
+	Types *string `form:"types,omitempty" json:"types,omitempty"`
+
+	// CustomerId Only events of this customer and of what belongs to it. One that is deleted counts, too.
+	CustomerId *openapi_types.UUID `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+
+	// Wait How many seconds to wait for events when there are none. Not together with `from`.
+	Wait *int32 `form:"wait,omitempty" json:"wait,omitempty"`
+
 	// Limit How many entries a page has at most.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -5385,6 +5758,74 @@ type TermsDocumentGetParams struct {
 	Range *string `json:"Range,omitempty"`
 }
 
+// WebhookEndpointListParams defines parameters for WebhookEndpointList.
+type WebhookEndpointListParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// WebhookEndpointDeleteParams defines parameters for WebhookEndpointDelete.
+type WebhookEndpointDeleteParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// WebhookEndpointGetParams defines parameters for WebhookEndpointGet.
+type WebhookEndpointGetParams struct {
+	// IfNoneMatch Answer 304 without a body when the resource still has one of these ETags.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// WebhookEndpointUpdateParams defines parameters for WebhookEndpointUpdate.
+type WebhookEndpointUpdateParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// WebhookDeliveryListParams defines parameters for WebhookDeliveryList.
+type WebhookDeliveryListParams struct {
+	// State Only deliveries in this state.
+	State *WebhookDeliveryState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts: the `next_cursor` of the page before, with the same filters and order. Its text means
+	// nothing to anybody but the server.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// IncludeTotal Whether to count all entries that meet the filters, as `total`. Counting a large list takes time.
+	IncludeTotal *IncludeTotal `form:"include_total,omitempty" json:"include_total,omitempty"`
+}
+
+// WebhookEndpointRotateSecretParams defines parameters for WebhookEndpointRotateSecret.
+type WebhookEndpointRotateSecretParams struct {
+	// IfMatch Do it only when the resource still has the version of this ETag; otherwise the answer is 412. Only the version
+	// in it is compared.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// WebhookReceiveParams defines parameters for WebhookReceive.
+type WebhookReceiveParams struct {
+	// WebhookId The event's id, the same whenever it is sent again.
+	WebhookId openapi_types.UUID `json:"webhook-id"`
+
+	// WebhookTimestamp When it was sent this time, in seconds since 1970.
+	WebhookTimestamp int64 `json:"webhook-timestamp"`
+
+	// WebhookSignature One signature for each secret that is good at the moment, separated by spaces.
+	WebhookSignature string `json:"webhook-signature"`
+}
+
 // TokenRevokeFormdataRequestBody defines body for TokenRevoke for application/x-www-form-urlencoded ContentType.
 type TokenRevokeFormdataRequestBody = RevocationRequest
 
@@ -5489,6 +5930,18 @@ type StaffCreateJSONRequestBody = StaffCreate
 
 // StaffUpdateJSONRequestBody defines body for StaffUpdate for application/json ContentType.
 type StaffUpdateJSONRequestBody = StaffPatch
+
+// WebhookEndpointCreateJSONRequestBody defines body for WebhookEndpointCreate for application/json ContentType.
+type WebhookEndpointCreateJSONRequestBody = WebhookEndpointCreate
+
+// WebhookEndpointUpdateJSONRequestBody defines body for WebhookEndpointUpdate for application/json ContentType.
+type WebhookEndpointUpdateJSONRequestBody = WebhookEndpointPatch
+
+// WebhookEndpointRotateSecretJSONRequestBody defines body for WebhookEndpointRotateSecret for application/json ContentType.
+type WebhookEndpointRotateSecretJSONRequestBody = WebhookSecretRotate
+
+// WebhookReceiveJSONRequestBody defines body for WebhookReceive for application/json ContentType.
+type WebhookReceiveJSONRequestBody = Event
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -5846,6 +6299,36 @@ type ServerInterface interface {
 	// TermsDocumentGet Download one version of the terms
 	// (GET /v1/terms/{terms_id}/document)
 	TermsDocumentGet(ctx echo.Context, termsId TermsId, params TermsDocumentGetParams) error
+	// WebhookDeliveryGet Read a delivery
+	// (GET /v1/webhook-deliveries/{delivery_id})
+	WebhookDeliveryGet(ctx echo.Context, deliveryId WebhookDeliveryId) error
+	// WebhookDeliveryRedeliver Send an event once more
+	// (POST /v1/webhook-deliveries/{delivery_id}/redeliver)
+	WebhookDeliveryRedeliver(ctx echo.Context, deliveryId WebhookDeliveryId) error
+	// WebhookEndpointList List webhook endpoints
+	// (GET /v1/webhook-endpoints)
+	WebhookEndpointList(ctx echo.Context, params WebhookEndpointListParams) error
+	// WebhookEndpointCreate Have events sent to a URL
+	// (POST /v1/webhook-endpoints)
+	WebhookEndpointCreate(ctx echo.Context) error
+	// WebhookEndpointDelete Delete a webhook endpoint
+	// (DELETE /v1/webhook-endpoints/{webhook_endpoint_id})
+	WebhookEndpointDelete(ctx echo.Context, webhookEndpointId WebhookEndpointId, params WebhookEndpointDeleteParams) error
+	// WebhookEndpointGet Read a webhook endpoint
+	// (GET /v1/webhook-endpoints/{webhook_endpoint_id})
+	WebhookEndpointGet(ctx echo.Context, webhookEndpointId WebhookEndpointId, params WebhookEndpointGetParams) error
+	// WebhookEndpointUpdate Change a webhook endpoint
+	// (PATCH /v1/webhook-endpoints/{webhook_endpoint_id})
+	WebhookEndpointUpdate(ctx echo.Context, webhookEndpointId WebhookEndpointId, params WebhookEndpointUpdateParams) error
+	// WebhookDeliveryList What was sent to a webhook endpoint
+	// (GET /v1/webhook-endpoints/{webhook_endpoint_id}/deliveries)
+	WebhookDeliveryList(ctx echo.Context, webhookEndpointId WebhookEndpointId, params WebhookDeliveryListParams) error
+	// WebhookEndpointRotateSecret Replace a webhook endpoint's secret
+	// (POST /v1/webhook-endpoints/{webhook_endpoint_id}/rotate-secret)
+	WebhookEndpointRotateSecret(ctx echo.Context, webhookEndpointId WebhookEndpointId, params WebhookEndpointRotateSecretParams) error
+	// WebhookEndpointTest Send a test event
+	// (POST /v1/webhook-endpoints/{webhook_endpoint_id}/test)
+	WebhookEndpointTest(ctx echo.Context, webhookEndpointId WebhookEndpointId) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -8195,6 +8678,27 @@ func (w *ServerInterfaceWrapper) EventList(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
 	}
 
+	// ------------- Optional query parameter "types" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "types", ctx.QueryParams(), &params.Types, runtime.BindQueryParameterOptions{Type: "string", Format: "event-types"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter types: %s", err))
+	}
+
+	// ------------- Optional query parameter "customer_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_id", ctx.QueryParams(), &params.CustomerId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "wait" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "wait", ctx.QueryParams(), &params.Wait, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter wait: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
@@ -10302,6 +10806,285 @@ func (w *ServerInterfaceWrapper) TermsDocumentGet(ctx echo.Context) error {
 	return err
 }
 
+// WebhookDeliveryGet converts echo context to params.
+func (w *ServerInterfaceWrapper) WebhookDeliveryGet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "delivery_id" -------------
+	var deliveryId WebhookDeliveryId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "delivery_id", ctx.Param("delivery_id"), &deliveryId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter delivery_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.WebhookDeliveryGet(ctx, deliveryId)
+	return err
+}
+
+// WebhookDeliveryRedeliver converts echo context to params.
+func (w *ServerInterfaceWrapper) WebhookDeliveryRedeliver(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "delivery_id" -------------
+	var deliveryId WebhookDeliveryId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "delivery_id", ctx.Param("delivery_id"), &deliveryId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter delivery_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.WebhookDeliveryRedeliver(ctx, deliveryId)
+	return err
+}
+
+// WebhookEndpointList converts echo context to params.
+func (w *ServerInterfaceWrapper) WebhookEndpointList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WebhookEndpointListParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.WebhookEndpointList(ctx, params)
+	return err
+}
+
+// WebhookEndpointCreate converts echo context to params.
+func (w *ServerInterfaceWrapper) WebhookEndpointCreate(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.WebhookEndpointCreate(ctx)
+	return err
+}
+
+// WebhookEndpointDelete converts echo context to params.
+func (w *ServerInterfaceWrapper) WebhookEndpointDelete(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_endpoint_id" -------------
+	var webhookEndpointId WebhookEndpointId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_endpoint_id", ctx.Param("webhook_endpoint_id"), &webhookEndpointId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_endpoint_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WebhookEndpointDeleteParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.WebhookEndpointDelete(ctx, webhookEndpointId, params)
+	return err
+}
+
+// WebhookEndpointGet converts echo context to params.
+func (w *ServerInterfaceWrapper) WebhookEndpointGet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_endpoint_id" -------------
+	var webhookEndpointId WebhookEndpointId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_endpoint_id", ctx.Param("webhook_endpoint_id"), &webhookEndpointId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_endpoint_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WebhookEndpointGetParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.WebhookEndpointGet(ctx, webhookEndpointId, params)
+	return err
+}
+
+// WebhookEndpointUpdate converts echo context to params.
+func (w *ServerInterfaceWrapper) WebhookEndpointUpdate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_endpoint_id" -------------
+	var webhookEndpointId WebhookEndpointId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_endpoint_id", ctx.Param("webhook_endpoint_id"), &webhookEndpointId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_endpoint_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WebhookEndpointUpdateParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.WebhookEndpointUpdate(ctx, webhookEndpointId, params)
+	return err
+}
+
+// WebhookDeliveryList converts echo context to params.
+func (w *ServerInterfaceWrapper) WebhookDeliveryList(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_endpoint_id" -------------
+	var webhookEndpointId WebhookEndpointId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_endpoint_id", ctx.Param("webhook_endpoint_id"), &webhookEndpointId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_endpoint_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WebhookDeliveryListParams
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: "cursor"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "include_total" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_total", ctx.QueryParams(), &params.IncludeTotal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_total: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.WebhookDeliveryList(ctx, webhookEndpointId, params)
+	return err
+}
+
+// WebhookEndpointRotateSecret converts echo context to params.
+func (w *ServerInterfaceWrapper) WebhookEndpointRotateSecret(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_endpoint_id" -------------
+	var webhookEndpointId WebhookEndpointId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_endpoint_id", ctx.Param("webhook_endpoint_id"), &webhookEndpointId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_endpoint_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WebhookEndpointRotateSecretParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.WebhookEndpointRotateSecret(ctx, webhookEndpointId, params)
+	return err
+}
+
+// WebhookEndpointTest converts echo context to params.
+func (w *ServerInterfaceWrapper) WebhookEndpointTest(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_endpoint_id" -------------
+	var webhookEndpointId WebhookEndpointId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_endpoint_id", ctx.Param("webhook_endpoint_id"), &webhookEndpointId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_endpoint_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.WebhookEndpointTest(ctx, webhookEndpointId)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -10467,7 +11250,103 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/terms/:terms_id/document", wrapper.TermsDocumentGet, options.OperationMiddlewares["termsDocumentGet"]...)
 	router.GET(options.BaseURL+"/v1/terms/current", wrapper.TermsCurrentGet, options.OperationMiddlewares["termsCurrentGet"]...)
 	router.GET(options.BaseURL+"/v1/terms/current/document", wrapper.TermsCurrentDocumentGet, options.OperationMiddlewares["termsCurrentDocumentGet"]...)
+	router.GET(options.BaseURL+"/v1/webhook-deliveries/:delivery_id", wrapper.WebhookDeliveryGet, options.OperationMiddlewares["webhookDeliveryGet"]...)
+	router.POST(options.BaseURL+"/v1/webhook-deliveries/:delivery_id/redeliver", wrapper.WebhookDeliveryRedeliver, options.OperationMiddlewares["webhookDeliveryRedeliver"]...)
+	router.GET(options.BaseURL+"/v1/webhook-endpoints", wrapper.WebhookEndpointList, options.OperationMiddlewares["webhookEndpointList"]...)
+	router.POST(options.BaseURL+"/v1/webhook-endpoints", wrapper.WebhookEndpointCreate, options.OperationMiddlewares["webhookEndpointCreate"]...)
+	router.DELETE(options.BaseURL+"/v1/webhook-endpoints/:webhook_endpoint_id", wrapper.WebhookEndpointDelete, options.OperationMiddlewares["webhookEndpointDelete"]...)
+	router.GET(options.BaseURL+"/v1/webhook-endpoints/:webhook_endpoint_id", wrapper.WebhookEndpointGet, options.OperationMiddlewares["webhookEndpointGet"]...)
+	router.PATCH(options.BaseURL+"/v1/webhook-endpoints/:webhook_endpoint_id", wrapper.WebhookEndpointUpdate, options.OperationMiddlewares["webhookEndpointUpdate"]...)
+	router.GET(options.BaseURL+"/v1/webhook-endpoints/:webhook_endpoint_id/deliveries", wrapper.WebhookDeliveryList, options.OperationMiddlewares["webhookDeliveryList"]...)
+	router.POST(options.BaseURL+"/v1/webhook-endpoints/:webhook_endpoint_id/rotate-secret", wrapper.WebhookEndpointRotateSecret, options.OperationMiddlewares["webhookEndpointRotateSecret"]...)
+	router.POST(options.BaseURL+"/v1/webhook-endpoints/:webhook_endpoint_id/test", wrapper.WebhookEndpointTest, options.OperationMiddlewares["webhookEndpointTest"]...)
 
+}
+
+// CallbackReceiverInterface represents handlers for receiving inbound
+// callback requests. Each callback becomes a Handle*Callback
+// method that the implementation fills in. The caller mounts the per-
+// callback echo.HandlerFunc returned by {Op}CallbackHandler at
+// whatever URL path they advertise to senders.
+type CallbackReceiverInterface interface {
+	// An event, as it is sent
+	// HandleWebhookReceiveCallback handles the POST callback for event.
+	HandleWebhookReceiveCallback(ctx echo.Context, params WebhookReceiveParams) error
+}
+
+// WebhookReceiveCallbackHandler returns the echo.HandlerFunc for the event callback.
+// Mount this at the URL path advertised to callback senders. Errors
+// during parameter binding are returned via echo.NewHTTPError so echo's
+// error-handling chain reports them as 400. Middlewares are applied in
+// the order provided -- the last argument becomes the outermost wrapper.
+func WebhookReceiveCallbackHandler(si CallbackReceiverInterface, middlewares ...echo.MiddlewareFunc) echo.HandlerFunc {
+	h := echo.HandlerFunc(func(ctx echo.Context) error {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the context.
+		var params WebhookReceiveParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := ctx.Request().Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookId openapi_types.UUID
+			n := len(valueList)
+			if n != 1 {
+				return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for webhook-id, got %d", n))
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uuid"})
+			if err != nil {
+				return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook-id: %s", err))
+			}
+			params.WebhookId = WebhookId
+
+		} else {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter webhook-id is required, but not found"))
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := ctx.Request().Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp int64
+			n := len(valueList)
+			if n != 1 {
+				return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for webhook-timestamp, got %d", n))
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"})
+			if err != nil {
+				return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook-timestamp: %s", err))
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter webhook-timestamp is required, but not found"))
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := ctx.Request().Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for webhook-signature, got %d", n))
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook-signature: %s", err))
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter webhook-signature is required, but not found"))
+		}
+
+		return si.HandleWebhookReceiveCallback(ctx, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
 }
 
 type ActionNotAllowedApplicationProblemPlusJSONResponse Problem
@@ -31557,6 +32436,1773 @@ func (response TermsDocumentGet503ApplicationProblemPlusJSONResponse) VisitTerms
 	return err
 }
 
+type WebhookDeliveryGetRequestObject struct {
+	DeliveryId WebhookDeliveryId `json:"delivery_id"`
+}
+
+type WebhookDeliveryGetResponseObject interface {
+	VisitWebhookDeliveryGetResponse(w http.ResponseWriter) error
+}
+
+type WebhookDeliveryGet200JSONResponse WebhookDelivery
+
+func (response WebhookDeliveryGet200JSONResponse) VisitWebhookDeliveryGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryGet400ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryGet401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryGet401ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryGet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryGet403ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryGet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryGet404ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryGet429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryGet429ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryGet500ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryGet503ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryRedeliverRequestObject struct {
+	DeliveryId WebhookDeliveryId `json:"delivery_id"`
+}
+
+type WebhookDeliveryRedeliverResponseObject interface {
+	VisitWebhookDeliveryRedeliverResponse(w http.ResponseWriter) error
+}
+
+type WebhookDeliveryRedeliver202ResponseHeaders struct {
+	Location string
+}
+
+type WebhookDeliveryRedeliver202JSONResponse struct {
+	Body    WebhookDelivery
+	Headers WebhookDeliveryRedeliver202ResponseHeaders
+}
+
+func (response WebhookDeliveryRedeliver202JSONResponse) VisitWebhookDeliveryRedeliverResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryRedeliver400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryRedeliver400ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryRedeliverResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryRedeliver401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryRedeliver401ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryRedeliverResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryRedeliver403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryRedeliver403ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryRedeliverResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryRedeliver404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryRedeliver404ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryRedeliverResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryRedeliver409ApplicationProblemPlusJSONResponse struct {
+	ConflictOnceApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryRedeliver409ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryRedeliverResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryRedeliver422ApplicationProblemPlusJSONResponse struct {
+	KeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryRedeliver422ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryRedeliverResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryRedeliver429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryRedeliver429ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryRedeliverResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryRedeliver500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryRedeliver500ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryRedeliverResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryRedeliver503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryRedeliver503ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryRedeliverResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointListRequestObject struct {
+	Params WebhookEndpointListParams
+}
+
+type WebhookEndpointListResponseObject interface {
+	VisitWebhookEndpointListResponse(w http.ResponseWriter) error
+}
+
+type WebhookEndpointList200ResponseHeaders struct {
+	Link *string
+}
+
+type WebhookEndpointList200JSONResponse struct {
+	Body    WebhookEndpointPage
+	Headers WebhookEndpointList200ResponseHeaders
+}
+
+func (response WebhookEndpointList200JSONResponse) VisitWebhookEndpointListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointList400ApplicationProblemPlusJSONResponse) VisitWebhookEndpointListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointList401ApplicationProblemPlusJSONResponse) VisitWebhookEndpointListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointList403ApplicationProblemPlusJSONResponse) VisitWebhookEndpointListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointList429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointList429ApplicationProblemPlusJSONResponse) VisitWebhookEndpointListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointList500ApplicationProblemPlusJSONResponse) VisitWebhookEndpointListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointList503ApplicationProblemPlusJSONResponse) VisitWebhookEndpointListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointCreateRequestObject struct {
+	Body *WebhookEndpointCreateJSONRequestBody
+}
+
+type WebhookEndpointCreateResponseObject interface {
+	VisitWebhookEndpointCreateResponse(w http.ResponseWriter) error
+}
+
+type WebhookEndpointCreate201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type WebhookEndpointCreate201JSONResponse struct {
+	Body    WebhookEndpoint
+	Headers WebhookEndpointCreate201ResponseHeaders
+}
+
+func (response WebhookEndpointCreate201JSONResponse) VisitWebhookEndpointCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointCreate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointCreate400ApplicationProblemPlusJSONResponse) VisitWebhookEndpointCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointCreate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointCreate401ApplicationProblemPlusJSONResponse) VisitWebhookEndpointCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointCreate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointCreate403ApplicationProblemPlusJSONResponse) VisitWebhookEndpointCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointCreate409ApplicationProblemPlusJSONResponse struct {
+	ConflictOnceApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointCreate409ApplicationProblemPlusJSONResponse) VisitWebhookEndpointCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointCreate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointCreate413ApplicationProblemPlusJSONResponse) VisitWebhookEndpointCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointCreate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointCreate415ApplicationProblemPlusJSONResponse) VisitWebhookEndpointCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointCreate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentOnceApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointCreate422ApplicationProblemPlusJSONResponse) VisitWebhookEndpointCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointCreate429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointCreate429ApplicationProblemPlusJSONResponse) VisitWebhookEndpointCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointCreate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointCreate500ApplicationProblemPlusJSONResponse) VisitWebhookEndpointCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointCreate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointCreate503ApplicationProblemPlusJSONResponse) VisitWebhookEndpointCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointDeleteRequestObject struct {
+	WebhookEndpointId WebhookEndpointId `json:"webhook_endpoint_id"`
+	Params            WebhookEndpointDeleteParams
+}
+
+type WebhookEndpointDeleteResponseObject interface {
+	VisitWebhookEndpointDeleteResponse(w http.ResponseWriter) error
+}
+
+type WebhookEndpointDelete204Response struct {
+}
+
+func (response WebhookEndpointDelete204Response) VisitWebhookEndpointDeleteResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type WebhookEndpointDelete400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointDelete400ApplicationProblemPlusJSONResponse) VisitWebhookEndpointDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointDelete401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointDelete401ApplicationProblemPlusJSONResponse) VisitWebhookEndpointDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointDelete403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointDelete403ApplicationProblemPlusJSONResponse) VisitWebhookEndpointDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointDelete404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointDelete404ApplicationProblemPlusJSONResponse) VisitWebhookEndpointDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointDelete412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointDelete412ApplicationProblemPlusJSONResponse) VisitWebhookEndpointDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointDelete429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointDelete429ApplicationProblemPlusJSONResponse) VisitWebhookEndpointDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointDelete500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointDelete500ApplicationProblemPlusJSONResponse) VisitWebhookEndpointDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointDelete503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointDelete503ApplicationProblemPlusJSONResponse) VisitWebhookEndpointDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointGetRequestObject struct {
+	WebhookEndpointId WebhookEndpointId `json:"webhook_endpoint_id"`
+	Params            WebhookEndpointGetParams
+}
+
+type WebhookEndpointGetResponseObject interface {
+	VisitWebhookEndpointGetResponse(w http.ResponseWriter) error
+}
+
+type WebhookEndpointGet200ResponseHeaders struct {
+	ETag string
+}
+
+type WebhookEndpointGet200JSONResponse struct {
+	Body    WebhookEndpoint
+	Headers WebhookEndpointGet200ResponseHeaders
+}
+
+func (response WebhookEndpointGet200JSONResponse) VisitWebhookEndpointGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointGet304Response = NotModifiedResponse
+
+func (response WebhookEndpointGet304Response) VisitWebhookEndpointGetResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type WebhookEndpointGet400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointGet400ApplicationProblemPlusJSONResponse) VisitWebhookEndpointGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointGet401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointGet401ApplicationProblemPlusJSONResponse) VisitWebhookEndpointGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointGet403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointGet403ApplicationProblemPlusJSONResponse) VisitWebhookEndpointGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointGet404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointGet404ApplicationProblemPlusJSONResponse) VisitWebhookEndpointGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointGet429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointGet429ApplicationProblemPlusJSONResponse) VisitWebhookEndpointGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointGet500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointGet500ApplicationProblemPlusJSONResponse) VisitWebhookEndpointGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointGet503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointGet503ApplicationProblemPlusJSONResponse) VisitWebhookEndpointGetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointUpdateRequestObject struct {
+	WebhookEndpointId WebhookEndpointId `json:"webhook_endpoint_id"`
+	Params            WebhookEndpointUpdateParams
+	Body              *WebhookEndpointUpdateJSONRequestBody
+}
+
+type WebhookEndpointUpdateResponseObject interface {
+	VisitWebhookEndpointUpdateResponse(w http.ResponseWriter) error
+}
+
+type WebhookEndpointUpdate200ResponseHeaders struct {
+	ETag string
+}
+
+type WebhookEndpointUpdate200JSONResponse struct {
+	Body    WebhookEndpoint
+	Headers WebhookEndpointUpdate200ResponseHeaders
+}
+
+func (response WebhookEndpointUpdate200JSONResponse) VisitWebhookEndpointUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointUpdate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointUpdate400ApplicationProblemPlusJSONResponse) VisitWebhookEndpointUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointUpdate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointUpdate401ApplicationProblemPlusJSONResponse) VisitWebhookEndpointUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointUpdate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointUpdate403ApplicationProblemPlusJSONResponse) VisitWebhookEndpointUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointUpdate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointUpdate404ApplicationProblemPlusJSONResponse) VisitWebhookEndpointUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointUpdate412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointUpdate412ApplicationProblemPlusJSONResponse) VisitWebhookEndpointUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointUpdate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointUpdate413ApplicationProblemPlusJSONResponse) VisitWebhookEndpointUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointUpdate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointUpdate415ApplicationProblemPlusJSONResponse) VisitWebhookEndpointUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointUpdate422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointUpdate422ApplicationProblemPlusJSONResponse) VisitWebhookEndpointUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointUpdate429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointUpdate429ApplicationProblemPlusJSONResponse) VisitWebhookEndpointUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointUpdate500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointUpdate500ApplicationProblemPlusJSONResponse) VisitWebhookEndpointUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointUpdate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointUpdate503ApplicationProblemPlusJSONResponse) VisitWebhookEndpointUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryListRequestObject struct {
+	WebhookEndpointId WebhookEndpointId `json:"webhook_endpoint_id"`
+	Params            WebhookDeliveryListParams
+}
+
+type WebhookDeliveryListResponseObject interface {
+	VisitWebhookDeliveryListResponse(w http.ResponseWriter) error
+}
+
+type WebhookDeliveryList200ResponseHeaders struct {
+	Link *string
+}
+
+type WebhookDeliveryList200JSONResponse struct {
+	Body    WebhookDeliveryPage
+	Headers WebhookDeliveryList200ResponseHeaders
+}
+
+func (response WebhookDeliveryList200JSONResponse) VisitWebhookDeliveryListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryList400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryList400ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryList401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryList401ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryList403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryList403ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryList404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryList404ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryList429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryList429ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryList500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryList500ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookDeliveryList503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryList503ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointRotateSecretRequestObject struct {
+	WebhookEndpointId WebhookEndpointId `json:"webhook_endpoint_id"`
+	Params            WebhookEndpointRotateSecretParams
+	Body              *WebhookEndpointRotateSecretJSONRequestBody
+}
+
+type WebhookEndpointRotateSecretResponseObject interface {
+	VisitWebhookEndpointRotateSecretResponse(w http.ResponseWriter) error
+}
+
+type WebhookEndpointRotateSecret200ResponseHeaders struct {
+	ETag string
+}
+
+type WebhookEndpointRotateSecret200JSONResponse struct {
+	Body    WebhookEndpoint
+	Headers WebhookEndpointRotateSecret200ResponseHeaders
+}
+
+func (response WebhookEndpointRotateSecret200JSONResponse) VisitWebhookEndpointRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointRotateSecret400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointRotateSecret400ApplicationProblemPlusJSONResponse) VisitWebhookEndpointRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointRotateSecret401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointRotateSecret401ApplicationProblemPlusJSONResponse) VisitWebhookEndpointRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointRotateSecret403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointRotateSecret403ApplicationProblemPlusJSONResponse) VisitWebhookEndpointRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointRotateSecret404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointRotateSecret404ApplicationProblemPlusJSONResponse) VisitWebhookEndpointRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointRotateSecret409ApplicationProblemPlusJSONResponse struct {
+	KeyConflictApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointRotateSecret409ApplicationProblemPlusJSONResponse) VisitWebhookEndpointRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointRotateSecret412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointRotateSecret412ApplicationProblemPlusJSONResponse) VisitWebhookEndpointRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointRotateSecret413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointRotateSecret413ApplicationProblemPlusJSONResponse) VisitWebhookEndpointRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointRotateSecret415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointRotateSecret415ApplicationProblemPlusJSONResponse) VisitWebhookEndpointRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointRotateSecret422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableContentOnceApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointRotateSecret422ApplicationProblemPlusJSONResponse) VisitWebhookEndpointRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointRotateSecret429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointRotateSecret429ApplicationProblemPlusJSONResponse) VisitWebhookEndpointRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointRotateSecret500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointRotateSecret500ApplicationProblemPlusJSONResponse) VisitWebhookEndpointRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointRotateSecret503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointRotateSecret503ApplicationProblemPlusJSONResponse) VisitWebhookEndpointRotateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointTestRequestObject struct {
+	WebhookEndpointId WebhookEndpointId `json:"webhook_endpoint_id"`
+}
+
+type WebhookEndpointTestResponseObject interface {
+	VisitWebhookEndpointTestResponse(w http.ResponseWriter) error
+}
+
+type WebhookEndpointTest202ResponseHeaders struct {
+	Location string
+}
+
+type WebhookEndpointTest202JSONResponse struct {
+	Body    WebhookDelivery
+	Headers WebhookEndpointTest202ResponseHeaders
+}
+
+func (response WebhookEndpointTest202JSONResponse) VisitWebhookEndpointTestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointTest400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointTest400ApplicationProblemPlusJSONResponse) VisitWebhookEndpointTestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointTest401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointTest401ApplicationProblemPlusJSONResponse) VisitWebhookEndpointTestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointTest403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointTest403ApplicationProblemPlusJSONResponse) VisitWebhookEndpointTestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointTest404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointTest404ApplicationProblemPlusJSONResponse) VisitWebhookEndpointTestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointTest409ApplicationProblemPlusJSONResponse struct {
+	ConflictOnceApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointTest409ApplicationProblemPlusJSONResponse) VisitWebhookEndpointTestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointTest422ApplicationProblemPlusJSONResponse struct {
+	KeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointTest422ApplicationProblemPlusJSONResponse) VisitWebhookEndpointTestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointTest429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointTest429ApplicationProblemPlusJSONResponse) VisitWebhookEndpointTestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointTest500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointTest500ApplicationProblemPlusJSONResponse) VisitWebhookEndpointTestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointTest503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointTest503ApplicationProblemPlusJSONResponse) VisitWebhookEndpointTestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// JwksGet Keys that access tokens are signed with
@@ -31913,6 +34559,36 @@ type StrictServerInterface interface {
 	// TermsDocumentGet Download one version of the terms
 	// (GET /v1/terms/{terms_id}/document)
 	TermsDocumentGet(ctx context.Context, request TermsDocumentGetRequestObject) (TermsDocumentGetResponseObject, error)
+	// WebhookDeliveryGet Read a delivery
+	// (GET /v1/webhook-deliveries/{delivery_id})
+	WebhookDeliveryGet(ctx context.Context, request WebhookDeliveryGetRequestObject) (WebhookDeliveryGetResponseObject, error)
+	// WebhookDeliveryRedeliver Send an event once more
+	// (POST /v1/webhook-deliveries/{delivery_id}/redeliver)
+	WebhookDeliveryRedeliver(ctx context.Context, request WebhookDeliveryRedeliverRequestObject) (WebhookDeliveryRedeliverResponseObject, error)
+	// WebhookEndpointList List webhook endpoints
+	// (GET /v1/webhook-endpoints)
+	WebhookEndpointList(ctx context.Context, request WebhookEndpointListRequestObject) (WebhookEndpointListResponseObject, error)
+	// WebhookEndpointCreate Have events sent to a URL
+	// (POST /v1/webhook-endpoints)
+	WebhookEndpointCreate(ctx context.Context, request WebhookEndpointCreateRequestObject) (WebhookEndpointCreateResponseObject, error)
+	// WebhookEndpointDelete Delete a webhook endpoint
+	// (DELETE /v1/webhook-endpoints/{webhook_endpoint_id})
+	WebhookEndpointDelete(ctx context.Context, request WebhookEndpointDeleteRequestObject) (WebhookEndpointDeleteResponseObject, error)
+	// WebhookEndpointGet Read a webhook endpoint
+	// (GET /v1/webhook-endpoints/{webhook_endpoint_id})
+	WebhookEndpointGet(ctx context.Context, request WebhookEndpointGetRequestObject) (WebhookEndpointGetResponseObject, error)
+	// WebhookEndpointUpdate Change a webhook endpoint
+	// (PATCH /v1/webhook-endpoints/{webhook_endpoint_id})
+	WebhookEndpointUpdate(ctx context.Context, request WebhookEndpointUpdateRequestObject) (WebhookEndpointUpdateResponseObject, error)
+	// WebhookDeliveryList What was sent to a webhook endpoint
+	// (GET /v1/webhook-endpoints/{webhook_endpoint_id}/deliveries)
+	WebhookDeliveryList(ctx context.Context, request WebhookDeliveryListRequestObject) (WebhookDeliveryListResponseObject, error)
+	// WebhookEndpointRotateSecret Replace a webhook endpoint's secret
+	// (POST /v1/webhook-endpoints/{webhook_endpoint_id}/rotate-secret)
+	WebhookEndpointRotateSecret(ctx context.Context, request WebhookEndpointRotateSecretRequestObject) (WebhookEndpointRotateSecretResponseObject, error)
+	// WebhookEndpointTest Send a test event
+	// (POST /v1/webhook-endpoints/{webhook_endpoint_id}/test)
+	WebhookEndpointTest(ctx context.Context, request WebhookEndpointTestRequestObject) (WebhookEndpointTestResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -35700,6 +38376,328 @@ func (sh *strictHandler) TermsDocumentGet(ctx echo.Context, termsId TermsId, par
 		return err
 	} else if validResponse, ok := response.(TermsDocumentGetResponseObject); ok {
 		return validResponse.VisitTermsDocumentGetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// WebhookDeliveryGet operation middleware
+func (sh *strictHandler) WebhookDeliveryGet(ctx echo.Context, deliveryId WebhookDeliveryId) error {
+	var request WebhookDeliveryGetRequestObject
+
+	request.DeliveryId = deliveryId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WebhookDeliveryGet(ctx.Request().Context(), request.(WebhookDeliveryGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WebhookDeliveryGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(WebhookDeliveryGetResponseObject); ok {
+		return validResponse.VisitWebhookDeliveryGetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// WebhookDeliveryRedeliver operation middleware
+func (sh *strictHandler) WebhookDeliveryRedeliver(ctx echo.Context, deliveryId WebhookDeliveryId) error {
+	var request WebhookDeliveryRedeliverRequestObject
+
+	request.DeliveryId = deliveryId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WebhookDeliveryRedeliver(ctx.Request().Context(), request.(WebhookDeliveryRedeliverRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WebhookDeliveryRedeliver")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(WebhookDeliveryRedeliverResponseObject); ok {
+		return validResponse.VisitWebhookDeliveryRedeliverResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// WebhookEndpointList operation middleware
+func (sh *strictHandler) WebhookEndpointList(ctx echo.Context, params WebhookEndpointListParams) error {
+	var request WebhookEndpointListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WebhookEndpointList(ctx.Request().Context(), request.(WebhookEndpointListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WebhookEndpointList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(WebhookEndpointListResponseObject); ok {
+		return validResponse.VisitWebhookEndpointListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// WebhookEndpointCreate operation middleware
+func (sh *strictHandler) WebhookEndpointCreate(ctx echo.Context) error {
+	var request WebhookEndpointCreateRequestObject
+
+	var body WebhookEndpointCreateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WebhookEndpointCreate(ctx.Request().Context(), request.(WebhookEndpointCreateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WebhookEndpointCreate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(WebhookEndpointCreateResponseObject); ok {
+		return validResponse.VisitWebhookEndpointCreateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// WebhookEndpointDelete operation middleware
+func (sh *strictHandler) WebhookEndpointDelete(ctx echo.Context, webhookEndpointId WebhookEndpointId, params WebhookEndpointDeleteParams) error {
+	var request WebhookEndpointDeleteRequestObject
+
+	request.WebhookEndpointId = webhookEndpointId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WebhookEndpointDelete(ctx.Request().Context(), request.(WebhookEndpointDeleteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WebhookEndpointDelete")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(WebhookEndpointDeleteResponseObject); ok {
+		return validResponse.VisitWebhookEndpointDeleteResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// WebhookEndpointGet operation middleware
+func (sh *strictHandler) WebhookEndpointGet(ctx echo.Context, webhookEndpointId WebhookEndpointId, params WebhookEndpointGetParams) error {
+	var request WebhookEndpointGetRequestObject
+
+	request.WebhookEndpointId = webhookEndpointId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WebhookEndpointGet(ctx.Request().Context(), request.(WebhookEndpointGetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WebhookEndpointGet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(WebhookEndpointGetResponseObject); ok {
+		return validResponse.VisitWebhookEndpointGetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// WebhookEndpointUpdate operation middleware
+func (sh *strictHandler) WebhookEndpointUpdate(ctx echo.Context, webhookEndpointId WebhookEndpointId, params WebhookEndpointUpdateParams) error {
+	var request WebhookEndpointUpdateRequestObject
+
+	request.WebhookEndpointId = webhookEndpointId
+	request.Params = params
+
+	var body WebhookEndpointUpdateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WebhookEndpointUpdate(ctx.Request().Context(), request.(WebhookEndpointUpdateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WebhookEndpointUpdate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(WebhookEndpointUpdateResponseObject); ok {
+		return validResponse.VisitWebhookEndpointUpdateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// WebhookDeliveryList operation middleware
+func (sh *strictHandler) WebhookDeliveryList(ctx echo.Context, webhookEndpointId WebhookEndpointId, params WebhookDeliveryListParams) error {
+	var request WebhookDeliveryListRequestObject
+
+	request.WebhookEndpointId = webhookEndpointId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WebhookDeliveryList(ctx.Request().Context(), request.(WebhookDeliveryListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WebhookDeliveryList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(WebhookDeliveryListResponseObject); ok {
+		return validResponse.VisitWebhookDeliveryListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// WebhookEndpointRotateSecret operation middleware
+func (sh *strictHandler) WebhookEndpointRotateSecret(ctx echo.Context, webhookEndpointId WebhookEndpointId, params WebhookEndpointRotateSecretParams) error {
+	var request WebhookEndpointRotateSecretRequestObject
+
+	request.WebhookEndpointId = webhookEndpointId
+	request.Params = params
+
+	var body WebhookEndpointRotateSecretJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WebhookEndpointRotateSecret(ctx.Request().Context(), request.(WebhookEndpointRotateSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WebhookEndpointRotateSecret")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(WebhookEndpointRotateSecretResponseObject); ok {
+		return validResponse.VisitWebhookEndpointRotateSecretResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// WebhookEndpointTest operation middleware
+func (sh *strictHandler) WebhookEndpointTest(ctx echo.Context, webhookEndpointId WebhookEndpointId) error {
+	var request WebhookEndpointTestRequestObject
+
+	request.WebhookEndpointId = webhookEndpointId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WebhookEndpointTest(ctx.Request().Context(), request.(WebhookEndpointTestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WebhookEndpointTest")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(WebhookEndpointTestResponseObject); ok {
+		return validResponse.VisitWebhookEndpointTestResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

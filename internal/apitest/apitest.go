@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -39,6 +40,7 @@ import (
 	"github.com/clientele-api/clientele/internal/secrets"
 	"github.com/clientele-api/clientele/internal/staff"
 	"github.com/clientele-api/clientele/internal/tokens"
+	"github.com/clientele-api/clientele/internal/webhooks"
 )
 
 // Password is the password of the accounts that tests sign in with.
@@ -97,6 +99,7 @@ type Server struct {
 	Hasher    *passwords.Hasher
 	Options   api.Options  // that it was made with
 	Queue     *queue.Queue // takes jobs; they are worked once the test asks for Work
+	Sequencer *events.Sequencer
 
 	BlobDir string // where it keeps files; "" where a test has said where
 
@@ -120,6 +123,7 @@ type options struct {
 	origins       []string
 	rateLimit     int64
 	answerTime    time.Duration
+	webhookAllow  []netip.Prefix
 }
 
 // PublicURL makes the server a replica of the installation at that URL: it issues and takes the same tokens.
@@ -133,6 +137,11 @@ func TermsRequired(o *options) { o.termsRequired = true }
 
 // Origins lets pages of these origins call from a browser.
 func Origins(origins ...string) Option { return func(o *options) { o.origins = origins } }
+
+// WebhookAllow lets webhooks go to networks that are not public.
+func WebhookAllow(networks ...netip.Prefix) Option {
+	return func(o *options) { o.webhookAllow = networks }
+}
 
 // RateLimit lets each caller make so many requests a minute.
 func RateLimit(requests int64) Option { return func(o *options) { o.rateLimit = requests } }
@@ -156,7 +165,7 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 	var err error
 	s.DB, err = postgres.Open(ctx, databaseURL, s.Clock.Now)
 	require.NoError(t, err)
-	upkeep, err := postgres.Open(ctx, databaseURL, s.Clock.Now, postgres.Conns(2))
+	upkeep, err := postgres.Open(ctx, databaseURL, s.Clock.Now, postgres.Conns(3))
 	require.NoError(t, err)
 	exporting, err := postgres.Open(ctx, databaseURL, s.Clock.Now, postgres.Conns(ExportConns))
 	require.NoError(t, err)
@@ -176,10 +185,10 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 	require.NoError(t, err)
 	work, err := background.New(background.Options{
 		DB: s.DB, Blobs: store, Keyring: s.Keyring, Texts: texts, Sender: chosen.sender, BaseURL: cmp.Or(chosen.publicURL, s.URL),
-		Contract: Contract(), Log: log,
+		Contract: Contract(), Webhooks: webhooks.NewSender(webhooks.SenderOptions{Allow: chosen.webhookAllow}), Log: log,
 	})
 	require.NoError(t, err)
-	s.Queue = work.Queue
+	s.Queue, s.Sequencer = work.Queue, events.NewSequencer(upkeep, log)
 	snapshots := exports.NewSnapshots(exporting, 500*time.Millisecond)
 	backingUp, err := backups.New(backups.Options{
 		DB: s.DB, Snapshots: snapshots, Blobs: store, Contract: Contract(), Version: "test", Log: log,
@@ -188,7 +197,8 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 	s.Options = api.Options{
 		DB: s.DB, Authority: s.Authority, Keyring: s.Keyring, Hasher: s.Hasher, Activation: work.Activation,
 		Operations: work.Operations, Contract: Contract(), Blobs: store, Exports: snapshots, Backups: backingUp,
-		TermsRequired: chosen.termsRequired, CORSOrigins: chosen.origins, AnswerTime: chosen.answerTime, Log: log,
+		TermsRequired: chosen.termsRequired, CORSOrigins: chosen.origins, AnswerTime: chosen.answerTime,
+		Webhooks: work.Webhooks, Sequencer: s.Sequencer, Log: log,
 	}
 	if chosen.rateLimit > 0 {
 		limiter := ratelimit.New(s.DB, chosen.rateLimit)
@@ -199,9 +209,12 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 	require.NoError(t, err)
 	listener.Start()
 	running.Go(func() { s.Authority.Follow(ctx) })
-	running.Go(func() { events.RunSequencer(ctx, upkeep, log) })
+	running.Go(func() { s.Sequencer.Run(ctx) })
+	running.Go(func() { work.Webhooks.Follow(ctx, upkeep, s.Sequencer) })
 	t.Cleanup(func() {
+		s.Sequencer.EndWaiting()
 		listener.Close()
+		checkEvents(t, s.DB)
 		stop()
 		running.Wait()
 		upkeep.Close()

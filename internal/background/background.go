@@ -22,6 +22,7 @@ import (
 	"github.com/clientele-api/clientele/internal/sessions"
 	"github.com/clientele-api/clientele/internal/throttle"
 	"github.com/clientele-api/clientele/internal/tokens"
+	"github.com/clientele-api/clientele/internal/webhooks"
 )
 
 // sweepInterval is how often rows are deleted that nothing needs any more.
@@ -35,6 +36,7 @@ type Options struct {
 	Sender   *mail.Sender // nil when no mail server is set
 	Blobs    *blobs.Store
 	Contract *contract.Contract
+	Webhooks *webhooks.Sender
 	BaseURL  string // of the pages that links in mails lead to
 	Log      *slog.Logger
 }
@@ -45,6 +47,7 @@ type Work struct {
 	Queue      *queue.Queue
 	Activation *activation.Service
 	Operations *operations.Service
+	Webhooks   *webhooks.Service
 }
 
 // New puts the program's background work together.
@@ -65,6 +68,7 @@ func New(options Options) (Work, error) {
 		func(ctx context.Context) error { return activation.Sweep(ctx, options.DB) },
 		func(ctx context.Context) error { return operations.Sweep(ctx, options.DB) },
 		func(ctx context.Context) error { return idempotency.Sweep(ctx, options.DB) },
+		func(ctx context.Context) error { return webhooks.Sweep(ctx, options.DB) },
 		func(ctx context.Context) error {
 			_, err := options.Blobs.Sweep(ctx)
 			return err
@@ -78,5 +82,8 @@ func New(options Options) (Work, error) {
 	runners[operations.CustomerBulkDelete] = cleanup.NewRunner(options.DB)
 	return Work{
 		Queue: q, Activation: service, Operations: operations.New(options.DB, q, options.Blobs, options.Log, runners),
+		Webhooks: webhooks.New(webhooks.Options{
+			DB: options.DB, Keyring: options.Keyring, Queue: q, Sender: options.Webhooks, Log: options.Log,
+		}),
 	}, nil
 }

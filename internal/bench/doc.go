@@ -109,6 +109,17 @@
 //	files/s   of small files, each of which is opened, hashed and held against its row
 //	MB-grown  the most that the program has, beyond what it had  less than 32
 //
+// # Events: Feed, Waiting, Webhooks
+//
+// Feed reads pages of 200 events anywhere among 50,000, beside a reference that runs the statement and writes the same JSON.
+// "ratio" should be 0.6 or more, and "events/s" 10,000.
+//
+// Waiting reads customers, as Get does, while 500 callers wait for events, and five endpoints of webhooks for something to
+// happen, beside the same product without these. "ratio" should be 0.9 or more.
+//
+// Webhooks writes a thousand events at once and counts how many requests a second reach five endpoints of a receiver in this
+// process, on a server that waits for the disk. "deliveries/s" should be 500 or more.
+//
 // # The program: Program
 //
 // Built and started as it is: "s-to-ready" should be less than 3, and "MB-idle", the memory of the program without the

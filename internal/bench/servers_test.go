@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"sync"
@@ -27,8 +28,10 @@ import (
 	"github.com/clientele-api/clientele/internal/messages"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
+	"github.com/clientele-api/clientele/internal/queue"
 	"github.com/clientele-api/clientele/internal/secrets"
 	"github.com/clientele-api/clientele/internal/tokens"
+	"github.com/clientele-api/clientele/internal/webhooks"
 )
 
 // product is the API as the program serves it.
@@ -36,6 +39,7 @@ type product struct {
 	addr      string
 	db        *postgres.DB
 	authority *tokens.Authority
+	queue     *queue.Queue // whose jobs nobody works, unless the benchmark has it
 }
 
 // newProduct serves the API over a database as the program does: with all that runs beside it, which has a small pool of
@@ -45,7 +49,7 @@ func newProduct(b testing.TB, databaseURL string, tracer pgx.QueryTracer) *produ
 	ctx, stop := context.WithCancel(context.Background())
 	log := slog.New(slog.NewTextHandler(b.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	p := &product{db: openDB(b, databaseURL, tracer)}
-	upkeep, err := postgres.Open(ctx, databaseURL, time.Now, postgres.Conns(2))
+	upkeep, err := postgres.Open(ctx, databaseURL, time.Now, postgres.Conns(3))
 	must(b, err)
 	b.Cleanup(upkeep.Close)
 	var running sync.WaitGroup
@@ -65,15 +69,20 @@ func newProduct(b testing.TB, databaseURL string, tracer pgx.QueryTracer) *produ
 	must(b, err)
 	work, err := background.New(background.Options{
 		DB: p.db, Blobs: store, Keyring: keyring, Texts: texts, Contract: loaded, Log: log,
+		Webhooks: webhooks.NewSender(webhooks.SenderOptions{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}),
 	})
 	must(b, err)
+	p.queue = work.Queue
+	sequencer := events.NewSequencer(upkeep, log)
 	handler, err := api.New(api.Options{
 		DB: p.db, Authority: p.authority, Keyring: keyring, Hasher: passwords.NewHasher(),
 		Activation: work.Activation, Operations: work.Operations, Contract: loaded, Blobs: store, Exports: exports.NewSnapshots(p.db, 5*time.Second), Log: log,
+		Webhooks: work.Webhooks, Sequencer: sequencer,
 	})
 	must(b, err)
 	running.Go(func() { p.authority.Follow(ctx) })
-	running.Go(func() { events.RunSequencer(ctx, upkeep, log) })
+	running.Go(func() { sequencer.Run(ctx) })
+	running.Go(func() { work.Webhooks.Follow(ctx, upkeep, sequencer) })
 	p.addr = serve(b, handler)
 	return p
 }

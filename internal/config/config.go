@@ -40,7 +40,8 @@ type Config struct {
 	TermsRequired  bool   // whether customers' people must have accepted the current terms
 	SMTPURL        string // "" for drafts only
 	MailFrom       string
-	TemplatesDir   string // "" for the built-in texts of mails
+	TemplatesDir   string         // "" for the built-in texts of mails
+	WebhookAllow   []netip.Prefix // networks that webhooks may go to although they are not public
 	AdminEmail     string
 	AdminPassword  string
 	LogFormat      string // text, json, or "" to choose by whether it is a terminal
@@ -126,6 +127,10 @@ var settings = []setting{
 	{"TEMPLATES_DIR", "", "folder with texts of mails that replace the built-in ones", func(c *Config, v string) error {
 		c.TemplatesDir = v
 		return nil
+	}},
+	{"WEBHOOK_ALLOW", "", "networks that are not public and that webhooks may go to, separated by commas", func(c *Config, v string) (err error) {
+		c.WebhookAllow, err = readNetworks(v)
+		return err
 	}},
 	{"ADMIN_EMAIL", "", "the first administrator's email address", func(c *Config, v string) error {
 		c.AdminEmail = v
@@ -310,7 +315,12 @@ func originOf(text string) (origin string, valid bool) {
 	return parsed.Scheme + "://" + host + port, originHost.MatchString(host)
 }
 
-func readTrustedProxies(c *Config, value string) error {
+func readTrustedProxies(c *Config, value string) (err error) {
+	c.TrustedProxies, err = readNetworks(value)
+	return err
+}
+
+func readNetworks(value string) (networks []netip.Prefix, err error) {
 	for text := range strings.SplitSeq(value, ",") {
 		text = strings.TrimSpace(text)
 		if text == "" {
@@ -320,13 +330,13 @@ func readTrustedProxies(c *Config, value string) error {
 		if err != nil {
 			address, addressErr := netip.ParseAddr(text)
 			if addressErr != nil {
-				return fmt.Errorf("must hold networks such as 10.0.0.0/8, not %q", text)
+				return nil, fmt.Errorf("must hold networks such as 10.0.0.0/8, not %q", text)
 			}
 			prefix = netip.PrefixFrom(address, address.BitLen())
 		}
-		c.TrustedProxies = append(c.TrustedProxies, prefix)
+		networks = append(networks, prefix)
 	}
-	return nil
+	return networks, nil
 }
 
 func readSecretKey(c *Config, value string) error {

@@ -55,7 +55,7 @@ func TestSettingsAreRead(t *testing.T) {
 		"BLOB_URL":       "s3://bucket?region=eu-central-1",
 		"ADMIN_PASSWORD": "four words are better", "LOG_FORMAT": "text", "LOG_LEVEL": "debug",
 		"SMTP_URL": "smtp://ada:pass@mail.example.com:587", "MAIL_FROM": "Clientele <mail@example.com>",
-		"TEMPLATES_DIR": "/etc/clientele/texts", "RATE_LIMIT": "0",
+		"TEMPLATES_DIR": "/etc/clientele/texts", "RATE_LIMIT": "0", "WEBHOOK_ALLOW": "10.20.0.0/16, fd00::1",
 	}, "--addr", "127.0.0.1:9000", "--log-format=json")
 	require.NoError(t, err)
 	require.Equal(t, "127.0.0.1:9000", settings.Addr, "a flag wins over its variable")
@@ -64,6 +64,9 @@ func TestSettingsAreRead(t *testing.T) {
 	require.Equal(t, []netip.Prefix{
 		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/32"),
 	}, settings.TrustedProxies)
+	require.Equal(t, []netip.Prefix{
+		netip.MustParsePrefix("10.20.0.0/16"), netip.MustParsePrefix("fd00::1/128"),
+	}, settings.WebhookAllow)
 	require.Equal(t, slog.LevelDebug, settings.LogLevel)
 	require.Equal(t, secretKey, settings.SecretKey)
 	require.Equal(t, "smtp://ada:pass@mail.example.com:587", settings.SMTPURL)
@@ -80,12 +83,12 @@ func TestAllProblemsAtOnceAndNoSecrets(t *testing.T) {
 		"TRUSTED_PROXIES": "10.0.0.0/40", "CORS_ORIGINS": "*",
 		"DATABASE_URL": "postgres://ada:hush-2@host:port/db", "SECRET_KEY": "hush-3", "ADMIN_PASSWORD": "hush-4",
 		"LOG_FORMAT": "xml", "LOG_LEVEL": "loud", "SMTP_URL": "smtp://ada:hush-5/@host:587", "MAIL_FROM": "ada at example.com",
-		"BLOB_URL": "s3://hush-6@bucket", "RATE_LIMIT": "-1",
+		"BLOB_URL": "s3://hush-6@bucket", "RATE_LIMIT": "-1", "WEBHOOK_ALLOW": "localhost",
 	}, "--data-dir", "")
 	found := problems(t, err)
 	for _, name := range []string{
 		"ADDR", "METRICS_ADDR", "PUBLIC_URL", "TRUSTED_PROXIES", "CORS_ORIGINS", "DATABASE_URL", "DATA_DIR", "SECRET_KEY", "ADMIN_PASSWORD",
-		"LOG_FORMAT", "LOG_LEVEL", "SMTP_URL", "MAIL_FROM", "BLOB_URL", "RATE_LIMIT",
+		"LOG_FORMAT", "LOG_LEVEL", "SMTP_URL", "MAIL_FROM", "BLOB_URL", "RATE_LIMIT", "WEBHOOK_ALLOW",
 	} {
 		require.Condition(t, func() bool {
 			for _, problem := range found {

@@ -203,3 +203,22 @@ func (o *Operation) CheckResponse(r *http.Request, status int, header http.Heade
 	}
 	return openapi3filter.ValidateResponse(r.Context(), response.SetBodyBytes(body))
 }
+
+// eventTypesExtension says of a schema which events have such data.
+const eventTypesExtension = "x-event-types"
+
+// Events gives the types of events that the contract lists, and for each the schema of what its data holds; a type whose
+// events never have data has none. It is for tests.
+func (c *Contract) Events() (schemas map[string]*openapi3.Schema, listed []string) {
+	for _, eventType := range c.doc.Components.Schemas["EventType"].Value.Enum {
+		listed = append(listed, eventType.(string))
+	}
+	schemas = map[string]*openapi3.Schema{}
+	for _, one := range c.doc.Components.Schemas["EventData"].Value.Properties["after"].Value.AnyOf {
+		eventTypes, _ := one.Value.Extensions[eventTypesExtension].([]any)
+		for _, eventType := range eventTypes {
+			schemas[eventType.(string)] = one.Value
+		}
+	}
+	return schemas, listed
+}

@@ -18,12 +18,14 @@ import (
 	"github.com/clientele-api/clientele/internal/digests"
 	"github.com/clientele-api/clientele/internal/email"
 	"github.com/clientele-api/clientele/internal/etag"
+	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/filename"
 	"github.com/clientele-api/clientele/internal/hostname"
 	"github.com/clientele-api/clientele/internal/paging"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/rawjson"
+	"github.com/clientele-api/clientele/internal/weburl"
 )
 
 // formats are the formats of the contract that say more than JSON Schema can. Each is judged here, so that its faults
@@ -36,6 +38,9 @@ var formats = map[string]openapi3.StringFormatValidator{
 	"line":                openapi3.NewCallbackValidator(checkLine),
 	"new-password":        openapi3.NewCallbackValidator(passwords.Check),
 	"cursor":              openapi3.NewCallbackValidator(paging.CheckCursor),
+	"event-type":          openapi3.NewCallbackValidator(events.CheckPattern),
+	"event-types":         openapi3.NewCallbackValidator(events.CheckPatterns),
+	"webhook-url":         openapi3.NewCallbackValidator(weburl.Check),
 	"uuid":                openapi3.NewCallbackValidator(checkUUID),
 	"date-time":           openapi3.NewCallbackValidator(checkMoment),
 	"content-disposition": openapi3.NewCallbackValidator(filename.Check),

@@ -189,7 +189,7 @@ func erase(ctx context.Context, tx *postgres.Tx, gone ...db.Customer) error {
 	if err := db.New().CustomerDeleteAll(ctx, tx, ids); err != nil {
 		return err
 	}
-	if err := db.New().EventEraseCustomers(ctx, tx, ids); err != nil {
+	if err := events.EraseCustomers(ctx, tx, ids); err != nil {
 		return err
 	}
 	if err := idempotency.Erase(ctx, tx, ids...); err != nil {

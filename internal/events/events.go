@@ -30,6 +30,7 @@ const (
 	Staff             = "staff"
 	APIClient         = "api_client"
 	Backup            = "backup"
+	WebhookEndpoint   = "webhook_endpoint"
 )
 
 // readScopes says which scope shows the events of a kind, beside events:read itself.
@@ -45,10 +46,8 @@ var readScopes = map[string]access.Scope{
 	Staff:             "staff:read",
 	APIClient:         "api-clients:read",
 	Backup:            "backups:read",
+	WebhookEndpoint:   "webhooks:read",
 }
-
-// ScopeOf gives the scope that shows the events of a kind, beside events:read itself.
-func ScopeOf(kind string) access.Scope { return readScopes[kind] }
 
 // VisibleKinds gives the kinds of resource whose events the caller may see.
 func VisibleKinds(caller *access.Principal) []string {

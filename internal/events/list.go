@@ -3,6 +3,7 @@ package events
 import (
 	"context"
 	"math"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -14,41 +15,106 @@ import (
 
 var feed = paging.CursorsOf("events")
 
-// Feed reads the events after the cursor that the caller may see, the oldest first. There always is a cursor to go on
-// from; full tells that there may be more after it already.
-func Feed(
-	ctx context.Context, database *postgres.DB, caller *access.Principal, page paging.Request,
-) (rows []db.Event, next string, full bool, err error) {
+const (
+	// stretch is how many positions a query looks through at most, and maxStretches how many of them a page does: however
+	// rare the events are that are asked for, a page takes a second or so.
+	stretch      = 50_000
+	maxStretches = 20
+)
+
+// Request is what is asked of the feed.
+type Request struct {
+	Patterns   []string      // nil for all events
+	CustomerID *uuid.UUID    // nil for all customers
+	Wait       time.Duration // how long to wait for events when there are none
+	Page       paging.Request
+}
+
+// Page is a piece of the feed. There always is a cursor to go on from.
+type Page struct {
+	Rows   []db.Event
+	Next   string
+	More   bool // whether there is more to look through already
+	Waited bool // whether time has passed before it was there
+}
+
+// Feed reads the events after the cursor that are asked for and that the caller may see, the oldest first. With a time to
+// wait it is back as soon as there are any.
+func (s *Sequencer) Feed(
+	ctx context.Context, database *postgres.DB, caller *access.Principal, request Request,
+) (page Page, err error) {
 	var after int64
-	if page.Cursor != "" {
-		if err := feed.Decode(page.Cursor, &after); err != nil {
-			return nil, "", false, err
+	if request.Page.Cursor != "" {
+		if err := feed.Decode(request.Page.Cursor, &after); err != nil {
+			return page, err
 		}
 	}
-	// What the caller may not see is passed over: without new events of its own, it goes on from the end of what there
-	// was when it asked.
+	patterns := request.Patterns
+	if patterns == nil {
+		patterns = []string{everything}
+	}
+	filter := NewFilter(patterns, caller.Has)
+	filter.customerID, filter.reach = request.CustomerID, caller.Reach()
+	timeout := time.NewTimer(request.Wait)
+	defer timeout.Stop()
+	for look := true; look; {
+		if page.Rows, after, page.More, err = read(ctx, database, filter, after, request.Page.Limit); err != nil {
+			return page, err
+		}
+		page.Next = feed.Encode(after)
+		if len(page.Rows) > 0 || page.More || request.Wait == 0 {
+			break
+		}
+		page.Waited = true
+		if look, err = s.wait(ctx, filter, after, timeout.C); err != nil {
+			return page, err
+		}
+	}
+	return page, nil
+}
+
+// read gives the next events, and the position to go on from. What is not asked for is passed over: without events it
+// goes on from the end of what there was.
+func read(
+	ctx context.Context, database *postgres.DB, filter Filter, after int64, limit int,
+) (rows []db.Event, next int64, more bool, err error) {
 	last, err := db.New().EventLastPosition(ctx, database)
 	if err != nil {
-		return nil, "", false, err
+		return nil, after, false, err
 	}
-	if reach := caller.Reach(); reach != nil {
-		rows, err = db.New().EventListByPositionWithin(ctx, database, db.EventListByPositionWithinParams{
-			AfterPosition: after, ResourceKinds: VisibleKinds(caller), Reach: *reach, RowLimit: int32(page.Limit),
+	rows = []db.Event{}
+	for range maxStretches {
+		if after >= last {
+			return rows, after, false, nil
+		}
+		upTo := min(last, after+stretch)
+		found, err := list(ctx, database, filter, after, upTo, limit-len(rows))
+		if err != nil {
+			return nil, after, false, err
+		}
+		after = upTo
+		if rows = append(rows, found...); len(rows) == limit {
+			after = *rows[limit-1].Position
+			break
+		}
+	}
+	return rows, after, after < last, nil
+}
+
+// list gives the events between two positions that are asked for, of those that are within the reach.
+func list(
+	ctx context.Context, database *postgres.DB, filter Filter, after, upTo int64, limit int,
+) ([]db.Event, error) {
+	if filter.reach == nil {
+		return db.New().EventListByPosition(ctx, database, db.EventListByPositionParams{
+			AfterPosition: after, UpToPosition: upTo, Kinds: filter.kinds, Types: filter.types, CustomerID: filter.customerID,
+			RowLimit: int32(limit),
 		})
-	} else {
-		rows, err = db.New().EventListByPosition(ctx, database, after, VisibleKinds(caller), int32(page.Limit))
 	}
-	if err != nil {
-		return nil, "", false, err
-	}
-	full = len(rows) == page.Limit
-	if len(rows) > 0 {
-		after = *rows[len(rows)-1].Position
-	}
-	if !full {
-		after = max(after, last)
-	}
-	return rows, feed.Encode(after), full, nil
+	return db.New().EventListByPositionWithin(ctx, database, db.EventListByPositionWithinParams{
+		AfterPosition: after, UpToPosition: upTo, Kinds: filter.kinds, Types: filter.types, CustomerID: filter.customerID,
+		Reach: *filter.reach, RowLimit: int32(limit),
+	})
 }
 
 // FeedEnd gives the cursor of the present end of the feed.

@@ -334,7 +334,7 @@ func erase(ctx context.Context, tx *postgres.Tx, login db.Identity) error {
 		return err
 	}
 	for _, id := range requests {
-		err := db.New().EventEraseResource(ctx, tx, &login.CustomerID, events.ActivationRequest, id)
+		err := events.EraseResource(ctx, tx, login.CustomerID, events.ActivationRequest, id)
 		if err != nil {
 			return err
 		}
@@ -348,10 +348,10 @@ func erase(ctx context.Context, tx *postgres.Tx, login db.Identity) error {
 	if err := db.New().IdentityDelete(ctx, tx, login.ID); err != nil {
 		return err
 	}
-	if err := db.New().EventEraseResource(ctx, tx, &login.CustomerID, events.Identity, login.ID); err != nil {
+	if err := events.EraseResource(ctx, tx, login.CustomerID, events.Identity, login.ID); err != nil {
 		return err
 	}
-	if err := db.New().EventEraseActor(ctx, tx, &login.CustomerID, &login.ID); err != nil {
+	if err := events.EraseActor(ctx, tx, login.CustomerID, login.ID); err != nil {
 		return err
 	}
 	if err := idempotency.Erase(ctx, tx, append(requests, login.ID)...); err != nil {

@@ -39,7 +39,7 @@ func Delete(ctx context.Context, tx *postgres.Tx, customerID, id uuid.UUID) erro
 	if _, err := db.New().NoteDelete(ctx, tx, id, customerID); err != nil {
 		return err
 	}
-	if err := db.New().EventEraseResource(ctx, tx, &customerID, events.Note, id); err != nil {
+	if err := events.EraseResource(ctx, tx, customerID, events.Note, id); err != nil {
 		return err
 	}
 	if err := idempotency.Erase(ctx, tx, id); err != nil {

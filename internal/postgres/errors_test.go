@@ -166,6 +166,10 @@ var unreachable = []string{
 	"terms_blob_fkey",
 	"terms_version_key",
 	"staff_role_check",
+	"webhook_cursor_single_check",
+	"webhook_deliveries_endpoint_id_fkey",
+	"webhook_deliveries_state_check",
+	"webhook_endpoints_enabled_disabled_reason_check",
 }
 
 func TestConstraintsAreTranslated(t *testing.T) {

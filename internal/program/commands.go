@@ -20,6 +20,7 @@ import (
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/staff"
 	"github.com/clientele-api/clientele/internal/tokens"
+	"github.com/clientele-api/clientele/internal/webhooks"
 )
 
 // commandLine is who makes changes that are asked for on the command line, system who makes them unasked.
@@ -157,8 +158,10 @@ func rotateKeys(ctx context.Context, env Environment, args []string) error {
 		}
 		var id uuid.UUID
 		err = database.Change(ctx, commandLine, func(tx *postgres.Tx) (err error) {
-			id, err = tokens.RotateKey(ctx, tx, keyring, key)
-			return err
+			if id, err = tokens.RotateKey(ctx, tx, keyring, key); err != nil {
+				return err
+			}
+			return webhooks.Reseal(ctx, tx, keyring)
 		})
 		if err != nil {
 			return err

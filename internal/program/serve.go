@@ -29,14 +29,15 @@ import (
 	"github.com/clientele-api/clientele/internal/ratelimit"
 	"github.com/clientele-api/clientele/internal/secrets"
 	"github.com/clientele-api/clientele/internal/tokens"
+	"github.com/clientele-api/clientele/internal/webhooks"
 )
 
 // shutdownTimeout is how long requests may take to end once the program is asked to.
 const shutdownTimeout = 15 * time.Second
 
-// upkeepConns is how many connections are kept from requests: one to follow revocations, one to put events in order, one to
-// count requests.
-const upkeepConns = 3
+// upkeepConns is how many connections are kept from requests: one to follow revocations, one to put events in order, one
+// to have them sent to webhooks, one to count requests.
+const upkeepConns = 4
 
 // exportConns is how many exports are under way at a time, exportWait how long another one waits for its turn.
 const (
@@ -152,7 +153,8 @@ func (s *server) run(ctx context.Context, listener net.Listener, ready func(url 
 	}
 	work, err := background.New(background.Options{
 		DB: s.database, Blobs: s.store, Keyring: keyring, Texts: s.letters.texts, Sender: s.letters.sender, Contract: loaded,
-		BaseURL: cmp.Or(s.settings.PortalURL, url), Log: s.log,
+		Webhooks: webhooks.NewSender(webhooks.SenderOptions{Allow: s.settings.WebhookAllow}),
+		BaseURL:  cmp.Or(s.settings.PortalURL, url), Log: s.log,
 	})
 	if err != nil {
 		return err
@@ -162,13 +164,15 @@ func (s *server) run(ctx context.Context, listener net.Listener, ready func(url 
 		limiter = ratelimit.New(s.upkeep, s.settings.RateLimit)
 		running.Go(func() { limiter.Run(beside, s.log) })
 	}
-	handler, metrics, err := s.handler(authority, keyring, work, limiter, loaded)
+	sequencer := events.NewSequencer(s.upkeep, s.log)
+	handler, metrics, err := s.handler(authority, keyring, work, limiter, sequencer, loaded)
 	if err != nil {
 		return err
 	}
 	failed := make(chan error, 3)
 	running.Go(func() { authority.Follow(beside) })
-	running.Go(func() { events.RunSequencer(beside, s.upkeep, s.log) })
+	running.Go(func() { sequencer.Run(beside) })
+	running.Go(func() { work.Webhooks.Follow(beside, s.upkeep, sequencer) })
 	running.Go(func() { work.Operations.Resume(beside) })
 	running.Go(func() {
 		if err := work.Queue.Run(beside, s.url); err != nil {
@@ -199,6 +203,7 @@ func (s *server) run(ctx context.Context, listener net.Listener, ready func(url 
 	case <-s.ended:
 		err = errors.New("the embedded database ended")
 	}
+	sequencer.EndWaiting()
 	return errors.Join(err, shutDown(servers))
 }
 
@@ -238,7 +243,7 @@ func shutDown(servers []*http.Server) error {
 }
 
 func (s *server) handler(
-	authority *tokens.Authority, keyring *secrets.Keyring, work background.Work, limiter *ratelimit.Limiter,
+	authority *tokens.Authority, keyring *secrets.Keyring, work background.Work, limiter *ratelimit.Limiter, sequencer *events.Sequencer,
 	loaded *contract.Contract,
 ) (handler, metrics http.Handler, err error) {
 	snapshots := exports.NewSnapshots(s.exporting, exportWait)
@@ -251,7 +256,7 @@ func (s *server) handler(
 	options := api.Options{
 		DB: s.database, Authority: authority, Keyring: keyring, Hasher: passwords.NewHasher(),
 		Activation: work.Activation, Operations: work.Operations, Contract: loaded, Blobs: s.store,
-		Exports: snapshots, Backups: backingUp, Limiter: limiter,
+		Exports: snapshots, Backups: backingUp, Limiter: limiter, Webhooks: work.Webhooks, Sequencer: sequencer,
 		TermsRequired: s.settings.TermsRequired, TrustedProxies: s.settings.TrustedProxies,
 		CORSOrigins: s.settings.CORSOrigins, Log: s.log,
 	}

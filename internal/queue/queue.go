@@ -39,6 +39,10 @@ const (
 	longJobsAtOnce = 2
 	// longPause is how long a replica waits between two looks for such jobs: the steps of one follow each other.
 	longPause = 10 * time.Millisecond
+	// outgoingJobsAtOnce is how many jobs a replica works at a time that mostly wait for somebody else's server, and
+	// outgoingPause how long it waits between two looks for such jobs: they come many at once.
+	outgoingJobsAtOnce = 64
+	outgoingPause      = 20 * time.Millisecond
 	// rescueAfter is when a job whose process died is begun anew, at the earliest, and if it may not take longer than
 	// that. It leaves a job that had the usual minute another one to end.
 	rescueAfter = 2 * time.Minute
@@ -57,6 +61,9 @@ const (
 // Long is the queue of jobs that belong to work which takes long. A job goes there that says so in its args, by
 // river.JobArgsWithInsertOpts.
 const Long = "long"
+
+// Outgoing is the queue of jobs that send something to somebody else's server and wait for the answer.
+const Outgoing = "outgoing"
 
 // Queue takes jobs and, where it is told to run, works them. Workers and periodic jobs are added before the first job is
 // enqueued and before it runs.
@@ -111,6 +118,18 @@ func (q *Queue) Enqueue(ctx context.Context, tx *postgres.Tx, args river.JobArgs
 	}
 	if _, err := q.inserts.InsertTx(ctx, tx.Tx, args, &chosen); err != nil {
 		return fmt.Errorf("enqueuing a job of the kind %s: %w", args.Kind(), err)
+	}
+	return nil
+}
+
+// EnqueueAll is Enqueue for many jobs at once.
+func (q *Queue) EnqueueAll(ctx context.Context, tx *postgres.Tx, all []river.JobArgs) error {
+	jobs := make([]river.InsertManyParams, len(all))
+	for i, args := range all {
+		jobs[i].Args = args
+	}
+	if _, err := q.inserts.InsertManyFastTx(ctx, tx.Tx, jobs); err != nil {
+		return fmt.Errorf("enqueuing %d jobs: %w", len(all), err)
 	}
 	return nil
 }
@@ -173,6 +192,7 @@ func (q *Queue) config() *river.Config {
 		Queues: map[string]river.QueueConfig{
 			river.QueueDefault: {MaxWorkers: jobsAtOnce},
 			Long:               {MaxWorkers: longJobsAtOnce, FetchCooldown: longPause},
+			Outgoing:           {MaxWorkers: outgoingJobsAtOnce, FetchCooldown: outgoingPause},
 		},
 		Workers:      q.workers,
 		PeriodicJobs: q.periodic,

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/clientele-api/clientele/gen/client"
+)
+
+const (
+	callTimeout = time.Minute
+	maxAnswer   = 64 << 20
+	maxPause    = time.Minute
+	// refreshBefore is how long before its end an access token is replaced.
+	refreshBefore = time.Minute
+)
+
+// caller calls the API as somebody, for as long as it takes: it waits for a server that is away or too busy.
+type caller struct {
+	api             *client.Client
+	email, password string
+	access, refresh string
+	ends            time.Time // of the access token
+}
+
+func newCaller(url, email, password string) (*caller, error) {
+	if url == "" || email == "" || password == "" {
+		return nil, errors.New("set CLIENTELE_URL, CLIENTELE_EMAIL and CLIENTELE_PASSWORD")
+	}
+	c := &caller{email: email, password: password}
+	var err error
+	c.api, err = client.NewClient(url, client.WithHTTPClient(&http.Client{Timeout: callTimeout}),
+		client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
+			if c.access != "" {
+				r.Header.Set("Authorization", "Bearer "+c.access)
+			}
+			return nil
+		}))
+	return c, err
+}
+
+// call is a call of the generated client.
+type call func(context.Context, *client.Client) (*http.Response, error)
+
+// get calls, as somebody who is signed in, and decodes the answer. What was read may be read again, so that it tries
+// until there is an answer.
+func (c *caller) get(ctx context.Context, into any, do call) error {
+	for {
+		if time.Until(c.ends) < refreshBefore {
+			if err := c.signIn(ctx); err != nil {
+				return err
+			}
+		}
+		status, body, err := c.patiently(ctx, do)
+		switch {
+		case err != nil:
+			return err
+		case status == http.StatusUnauthorized: // revoked meanwhile: sign in again, or learn why not
+			c.ends, c.refresh = time.Time{}, ""
+		case status != http.StatusOK:
+			return fmt.Errorf("the server answered %d: %s", status, body)
+		default:
+			return json.Unmarshal(body, into)
+		}
+	}
+}
+
+// signIn gets an access token: by the refresh token, or with the password where there is none that is good.
+func (c *caller) signIn(ctx context.Context) error {
+	clientID := "staff"
+	grants := []client.TokenRequest{{GrantType: "password", ClientId: &clientID, Username: &c.email, Password: &c.password}}
+	if c.refresh != "" {
+		refresh := client.TokenRequest{GrantType: "refresh_token", ClientId: &clientID, RefreshToken: &c.refresh}
+		grants = append([]client.TokenRequest{refresh}, grants...)
+	}
+	c.access = ""
+	var refused error
+	for _, grant := range grants {
+		asked := time.Now()
+		status, body, err := c.patiently(ctx, func(ctx context.Context, api *client.Client) (*http.Response, error) {
+			return api.TokenCreateWithFormdataBody(ctx, grant)
+		})
+		if err != nil {
+			return err
+		}
+		if status != http.StatusOK {
+			refused = fmt.Errorf("the sign-in was refused: %s", body)
+			continue
+		}
+		var granted client.TokenResponse
+		if err := json.Unmarshal(body, &granted); err != nil {
+			return err
+		}
+		c.access, c.refresh = granted.AccessToken, granted.RefreshToken
+		c.ends = asked.Add(time.Duration(granted.ExpiresIn) * time.Second)
+		return nil
+	}
+	return refused
+}
+
+// patiently calls until the server answers with something other than that it cannot just now.
+func (c *caller) patiently(ctx context.Context, do call) (status int, body []byte, err error) {
+	for pause := time.Second; ; pause = min(2*pause, maxPause) {
+		response, err := do(ctx, c.api)
+		if err == nil {
+			body, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+			_ = response.Body.Close()
+			if err == nil && response.StatusCode < 500 && response.StatusCode != http.StatusTooManyRequests {
+				return response.StatusCode, body, nil
+			}
+			if seconds, notANumber := strconv.Atoi(response.Header.Get("Retry-After")); notANumber == nil {
+				pause = min(time.Duration(seconds)*time.Second, maxPause)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return 0, nil, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}

@@ -1,0 +1,57 @@
+// Command mirror keeps a copy of all customers in a SQLite file. It shows how a program follows the feed of changes: from a
+// cursor that it keeps together with what it did, so that nothing is lost wherever it is killed.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mirror:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("mirror", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	once := flags.Bool("once", false, "end when the copy is up to date")
+	flags.Usage = func() {
+		fmt.Fprint(stderr, "mirror keeps a copy of all customers in a SQLite file.\n\n  mirror [-once] FILE\n\n"+
+			"CLIENTELE_URL, CLIENTELE_EMAIL and CLIENTELE_PASSWORD say where they are and who signs in.\n\n")
+		flags.PrintDefaults()
+	}
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if flags.NArg() != 1 {
+		return errors.New("name one file")
+	}
+	kept, err := openStore(ctx, flags.Arg(0))
+	if err != nil {
+		return err
+	}
+	defer kept.Close()
+	calls, err := newCaller(getenv("CLIENTELE_URL"), getenv("CLIENTELE_EMAIL"), getenv("CLIENTELE_PASSWORD"))
+	if err != nil {
+		return err
+	}
+	m := &mirror{store: kept, calls: calls, out: stdout, once: *once}
+	if err := m.run(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}

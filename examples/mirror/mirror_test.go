@@ -1,0 +1,231 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestMain lets the test run the mirror as a process of its own, to be killed: this very binary, told so by a variable.
+func TestMain(m *testing.M) {
+	if os.Getenv("MIRROR_TEST_AS_PROGRAM") == "" {
+		os.Exit(m.Run())
+	}
+	if err := run(context.Background(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+const (
+	email    = "admin@example.com"
+	password = "four words are better"
+)
+
+// installation is the real program, on a database of its own.
+type installation struct {
+	url, token string
+}
+
+func start(t *testing.T) *installation {
+	t.Helper()
+	dir := t.TempDir()
+	binary := filepath.Join(dir, "clientele")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./cmd/clientele")
+	build.Dir = "../.."
+	output, err := build.CombinedOutput()
+	require.NoError(t, err, string(output))
+	server := exec.Command(binary) //nolint:noctx // it is asked to end
+	server.Env = append(os.Environ(), "CLIENTELE_ADDR=127.0.0.1:0", "CLIENTELE_DATA_DIR="+filepath.Join(dir, "data"), "CLIENTELE_DATABASE_URL=",
+		"CLIENTELE_LOG_LEVEL=warn", "CLIENTELE_ADMIN_EMAIL="+email, "CLIENTELE_ADMIN_PASSWORD="+password)
+	server.Stderr = t.Output()
+	stdout, err := server.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, server.Start())
+	t.Cleanup(func() {
+		_ = server.Process.Signal(syscall.SIGTERM)
+		_ = server.Wait()
+	})
+	ready, err := bufio.NewReader(stdout).ReadString('\n')
+	require.NoError(t, err)
+	i := &installation{url: regexp.MustCompile(`http://[^,]+`).FindString(ready)}
+	var granted struct {
+		AccessToken string `json:"access_token"`
+	}
+	i.call(t, "POST", "/oauth/token", "grant_type=password&client_id=staff&username="+email+"&password="+strings.ReplaceAll(password, " ", "+"), &granted)
+	i.token = granted.AccessToken
+	return i
+}
+
+// call calls the API with JSON, or with a form where the body is a text.
+func (i *installation) call(t *testing.T, method, path string, body, into any) int {
+	t.Helper()
+	text, isForm := body.(string)
+	if !isForm && body != nil {
+		encoded, err := json.Marshal(body)
+		require.NoError(t, err)
+		text = string(encoded)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), method, i.url+path, strings.NewReader(text))
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", "application/json")
+	if isForm {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if i.token != "" {
+		request.Header.Set("Authorization", "Bearer "+i.token)
+	}
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Less(t, response.StatusCode, 500, string(answer))
+	if into != nil {
+		require.NoError(t, json.Unmarshal(answer, into), string(answer))
+	}
+	return response.StatusCode
+}
+
+type object = map[string]any
+
+func (i *installation) create(t *testing.T, n int) string {
+	t.Helper()
+	var created struct {
+		ID string `json:"id"`
+	}
+	require.Equal(t, 201, i.call(t, "POST", "/v1/customers", object{"name": fmt.Sprint("Customer ", n), "properties": object{"n": n}}, &created))
+	return created.ID
+}
+
+func (i *installation) delete(t *testing.T, id string) {
+	t.Helper()
+	var plan struct {
+		Token string `json:"confirmation_token"`
+	}
+	require.Equal(t, 428, i.call(t, "DELETE", "/v1/customers/"+id, nil, &plan))
+	require.Equal(t, 204, i.call(t, "DELETE", "/v1/customers/"+id+"?confirm="+plan.Token, nil, nil))
+}
+
+// mirror gives the mirror as a process.
+func (i *installation) mirror(t *testing.T, output io.Writer, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], args...) //nolint:noctx // it is killed
+	cmd.Env = append(os.Environ(), "MIRROR_TEST_AS_PROGRAM=1", "CLIENTELE_URL="+i.url, "CLIENTELE_EMAIL="+email, "CLIENTELE_PASSWORD="+password)
+	cmd.Stdout, cmd.Stderr = output, output
+	return cmd
+}
+
+// truth is what the API says, by id: the version and the name.
+func (i *installation) truth(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for cursor := ""; ; {
+		var page struct {
+			Data       []customer `json:"data"`
+			NextCursor *string    `json:"next_cursor"`
+		}
+		require.Equal(t, 200, i.call(t, "GET", "/v1/customers?limit=200&sort=created_at"+cursor, nil, &page))
+		for _, one := range page.Data {
+			all[one.ID] = fmt.Sprint(one.Version, " ", one.Name, " ", string(one.Properties))
+		}
+		if page.NextCursor == nil {
+			return all
+		}
+		cursor = "&cursor=" + *page.NextCursor
+	}
+}
+
+func copied(t *testing.T, file string) map[string]string {
+	t.Helper()
+	kept, err := openStore(t.Context(), file)
+	require.NoError(t, err)
+	defer kept.Close()
+	rows, err := kept.QueryContext(t.Context(), "SELECT id, version, name, properties FROM customers")
+	require.NoError(t, err)
+	defer rows.Close()
+	all := map[string]string{}
+	for rows.Next() {
+		var id, name, properties string
+		var version int64
+		require.NoError(t, rows.Scan(&id, &version, &name, &properties))
+		all[id] = fmt.Sprint(version, " ", name, " ", properties)
+	}
+	require.NoError(t, rows.Err())
+	return all
+}
+
+// TestTheCopyIsTheSame although customers are made, changed and deleted all the while, and the mirror is killed again and
+// again: while it lists, while it follows.
+func TestTheCopyIsTheSame(t *testing.T) {
+	i := start(t)
+	file := filepath.Join(t.TempDir(), "copy.db")
+	var ids []string
+	for n := range 700 {
+		ids = append(ids, i.create(t, n))
+	}
+	for round := range 8 {
+		var output bytes.Buffer
+		process := i.mirror(t, &output, file)
+		require.NoError(t, process.Start())
+		end := time.Now().Add(time.Duration(50+rand.IntN(400)) * time.Millisecond)
+		for n := 0; time.Now().Before(end); n++ {
+			at := rand.IntN(len(ids))
+			switch {
+			case n%5 == 0:
+				i.delete(t, ids[at])
+				ids[at] = i.create(t, n)
+			default:
+				i.call(t, "PATCH", "/v1/customers/"+ids[at], object{"name": fmt.Sprint("Changed ", round, " ", n)}, nil)
+			}
+		}
+		require.NoError(t, process.Process.Kill())
+		_ = process.Wait()
+	}
+	require.Eventually(t, func() bool { // the last events get their places
+		var output bytes.Buffer
+		require.NoError(t, i.mirror(t, &output, "-once", file).Run(), output.String())
+		require.Contains(t, output.String(), "following what changes")
+		expected, found := i.truth(t), copied(t, file)
+		require.LessOrEqual(t, len(found)-len(expected), len(ids))
+		return fmt.Sprint(expected) == fmt.Sprint(found)
+	}, 30*time.Second, 100*time.Millisecond)
+	require.Equal(t, i.truth(t), copied(t, file))
+
+	// While it runs, what happens is there at once.
+	var output bytes.Buffer
+	process := i.mirror(t, &output, file)
+	require.NoError(t, process.Start())
+	t.Cleanup(func() { _ = process.Process.Kill(); _ = process.Wait() })
+	id := i.create(t, 1)
+	require.Eventually(t, func() bool { return copied(t, file)[id] != "" }, 10*time.Second, 50*time.Millisecond)
+	i.delete(t, id)
+	require.Eventually(t, func() bool { return copied(t, file)[id] == "" }, 10*time.Second, 50*time.Millisecond)
+}
+
+func TestWhatIsRefusedIsSaid(t *testing.T) {
+	i := start(t)
+	t.Setenv("CLIENTELE_PASSWORD", "")
+	file := filepath.Join(t.TempDir(), "copy.db")
+	environment := map[string]string{"CLIENTELE_URL": i.url, "CLIENTELE_EMAIL": email, "CLIENTELE_PASSWORD": "not the password"}
+	getenv := func(name string) string { return environment[name] }
+	require.ErrorContains(t, run(t.Context(), []string{"-once", file}, getenv, io.Discard, io.Discard), "sign-in was refused")
+	delete(environment, "CLIENTELE_URL")
+	require.ErrorContains(t, run(t.Context(), []string{file}, getenv, io.Discard, io.Discard), "CLIENTELE_URL")
+	require.Error(t, run(t.Context(), nil, getenv, io.Discard, io.Discard))
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	_ "modernc.org/sqlite" // the driver, in Go alone
+)
+
+// store is the copy, and how far it has come.
+type store struct{ *sql.DB }
+
+const schema = `
+	CREATE TABLE IF NOT EXISTS customers (
+		id TEXT PRIMARY KEY, version INTEGER NOT NULL, name TEXT NOT NULL, email TEXT, phone TEXT, company TEXT, external_id TEXT,
+		parent_id TEXT, status TEXT NOT NULL, properties TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL
+	) STRICT;
+	-- One row, from the first cursor on. list_cursor is null once all customers have been listed.
+	CREATE TABLE IF NOT EXISTS progress (
+		only INTEGER PRIMARY KEY CHECK (only = 1), feed_cursor TEXT NOT NULL, list_cursor TEXT
+	) STRICT;`
+
+func openStore(ctx context.Context, file string) (store, error) {
+	// One writer at a time, what is committed stays, and what is deleted is overwritten.
+	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)&_pragma=secure_delete(1)&_txlock=immediate")
+	if err != nil {
+		return store{}, err
+	}
+	if _, err := db.ExecContext(ctx, schema); err != nil {
+		return store{}, errors.Join(fmt.Errorf("opening %s: %w", file, err), db.Close())
+	}
+	return store{db}, nil
+}
+
+// progress is how far the copy has come.
+type progress struct {
+	feed string  // where to go on in the feed; "" before the first cursor
+	list *string // where to go on listing, "" for the first page; nil once that is done
+}
+
+func (s store) progress(ctx context.Context) (p progress, err error) {
+	err = s.QueryRowContext(ctx, "SELECT feed_cursor, list_cursor FROM progress").Scan(&p.feed, &p.list)
+	if errors.Is(err, sql.ErrNoRows) {
+		first := ""
+		return progress{list: &first}, nil
+	}
+	return p, err
+}
+
+// customer is what is kept of a customer. The list and the events have the same members.
+type customer struct {
+	ID         string          `json:"id"`
+	Version    int64           `json:"version"`
+	Name       string          `json:"name"`
+	Email      *string         `json:"email"`
+	Phone      *string         `json:"phone"`
+	Company    *string         `json:"company"`
+	ExternalID *string         `json:"external_id"`
+	ParentID   *string         `json:"parent_id"`
+	Status     string          `json:"status"`
+	Properties json.RawMessage `json:"properties"`
+	CreatedAt  string          `json:"created_at"`
+	UpdatedAt  string          `json:"updated_at"`
+}
+
+// write does something and keeps how far that has come, both or neither.
+func (s store) write(ctx context.Context, p progress, do func(tx *sql.Tx) error) error {
+	tx, err := s.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing after a commit
+	if err := do(tx); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO progress VALUES (1, ?, ?)
+		ON CONFLICT (only) DO UPDATE SET feed_cursor = excluded.feed_cursor, list_cursor = excluded.list_cursor`, p.feed, p.list)
+	if err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// put keeps a customer, unless a newer state of it is there.
+func put(ctx context.Context, tx *sql.Tx, c customer) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO customers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET version = excluded.version, name = excluded.name, email = excluded.email,
+			phone = excluded.phone, company = excluded.company, external_id = excluded.external_id,
+			parent_id = excluded.parent_id, status = excluded.status, properties = excluded.properties,
+			updated_at = excluded.updated_at
+		WHERE excluded.version > customers.version`,
+		c.ID, c.Version, c.Name, c.Email, c.Phone, c.Company, c.ExternalID, c.ParentID, c.Status, string(c.Properties), c.CreatedAt, c.UpdatedAt)
+	return err
+}
+
+func remove(ctx context.Context, tx *sql.Tx, id string) error {
+	_, err := tx.ExecContext(ctx, "DELETE FROM customers WHERE id = ?", id)
+	return err
+}

@@ -1,0 +1,64 @@
+// Command go receives webhooks: it checks their signatures and prints what happened. See the README beside it.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/clientele-api/clientele/gen/client"
+)
+
+func main() {
+	handler, err := receiver(os.Getenv("WEBHOOK_SECRET"), os.Stdout)
+	if err == nil {
+		server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: handler, ReadTimeout: 10 * time.Second}
+		err = server.ListenAndServe()
+	}
+	fmt.Fprintln(os.Stderr, "receiver:", err)
+	os.Exit(1)
+}
+
+const maxBody = 1 << 20
+
+// receiver makes a handler that prints the events that are signed with the secret.
+func receiver(secret string, out io.Writer) (http.Handler, error) {
+	if secret == "" {
+		return nil, errors.New("set WEBHOOK_SECRET to the secret of the endpoint")
+	}
+	hook, err := standardwebhooks.NewWebhook(secret)
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		if err == nil {
+			err = hook.Verify(body, r.Header) // over the body as it came, before anything is made of it
+		}
+		var event client.Event
+		if err == nil {
+			err = json.Unmarshal(body, &event)
+		}
+		if err != nil {
+			http.Error(w, "not from Clientele", http.StatusBadRequest)
+			return
+		}
+		id := r.Header.Get(standardwebhooks.HeaderWebhookID)
+		mu.Lock()
+		defer mu.Unlock()
+		if !seen[id] { // it may come more than once
+			seen[id] = true
+			fmt.Fprintln(out, event.Type, event.Resource.Id)
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}), nil
+}

@@ -1,0 +1,214 @@
+package webhooks
+
+import (
+	"context"
+	"crypto/x509"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+var loopback = netip.MustParsePrefix("127.0.0.0/8")
+
+func post(t *testing.T, sender *Sender, url string) attempt {
+	t.Helper()
+	made, err := sender.send(t.Context(), message{url: url, id: "id", signatures: "v1,x", at: time.Now(), body: []byte("{}")})
+	require.NoError(t, err)
+	return made
+}
+
+// counting is a server that counts who comes.
+func counting(t *testing.T, answer http.HandlerFunc) (*httptest.Server, *atomic.Int32) {
+	t.Helper()
+	var requests atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		if answer != nil {
+			answer(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server, &requests
+}
+
+// resolving gives a resolver whose only server answers each question with the next of the addresses, and the last one
+// again and again.
+func resolving(t *testing.T, addresses ...string) *net.Resolver {
+	t.Helper()
+	server, err := net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = server.Close() })
+	go func() {
+		buffer := make([]byte, 512)
+		asked := 0
+		for {
+			n, from, err := server.ReadFrom(buffer)
+			if err != nil {
+				return
+			}
+			var query dnsmessage.Message
+			if query.Unpack(buffer[:n]) != nil {
+				continue
+			}
+			question := query.Questions[0]
+			query.Response, query.Additionals = true, nil
+			address := netip.MustParseAddr(addresses[min(asked, len(addresses)-1)])
+			header := dnsmessage.ResourceHeader{Name: question.Name, Class: dnsmessage.ClassINET}
+			switch {
+			case question.Type == dnsmessage.TypeA && address.Is4():
+				asked++
+				query.Answers = []dnsmessage.Resource{{Header: header, Body: &dnsmessage.AResource{A: address.As4()}}}
+			case question.Type == dnsmessage.TypeAAAA && address.Is6():
+				asked++
+				query.Answers = []dnsmessage.Resource{{Header: header, Body: &dnsmessage.AAAAResource{AAAA: address.As16()}}}
+			}
+			packed, err := query.Pack()
+			if err == nil {
+				_, _ = server.WriteTo(packed, from)
+			}
+		}
+	}()
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "udp", server.LocalAddr().String())
+	}}
+}
+
+func TestAddressesThatAreNotPublic(t *testing.T) {
+	t.Parallel()
+	closed := NewSender(SenderOptions{})
+	for _, address := range []string{
+		"0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "127.0.0.1", "127.255.255.254", "169.254.169.254", "172.16.0.1", "172.31.255.255",
+		"192.0.0.8", "192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1", "198.51.100.7", "203.0.113.9", "224.0.0.1", "239.255.255.250",
+		"240.0.0.1", "255.255.255.255", "::", "::1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::808:808",
+		"64:ff9b:1::1", "100::1", "2001::1", "2001:db8::1", "2002:7f00:1::1", "2002:808:808::1", "3fff::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fec0::1",
+		"ff02::1", "fe80::1%eth0", "2606:4700::1111%eth0",
+	} {
+		require.False(t, closed.mayReach("https", netip.MustParseAddr(address)), address)
+		require.False(t, closed.mayReach("http", netip.MustParseAddr(address)), address)
+	}
+	for _, address := range []string{"8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2a00:1450::1"} {
+		require.True(t, closed.mayReach("https", netip.MustParseAddr(address)), address)
+		require.False(t, closed.mayReach("http", netip.MustParseAddr(address)), "not encrypted: %s", address)
+	}
+	open := NewSender(SenderOptions{Allow: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00:1::/32")}})
+	for address, allowed := range map[string]bool{
+		"10.1.2.3": true, "10.2.0.1": false, "127.0.0.1": false, "fd00:1::5": true, "fd00:2::5": false, "::ffff:10.1.2.3": false,
+	} {
+		require.Equal(t, allowed, open.mayReach("https", netip.MustParseAddr(address)), address)
+		require.Equal(t, allowed, open.mayReach("http", netip.MustParseAddr(address)), address)
+	}
+}
+
+// TestWhatANameMeansIsDecidedWhenItIsConnectedTo: a name that has led to an allowed address leads to another one now.
+func TestWhatANameMeansIsDecidedWhenItIsConnectedTo(t *testing.T) {
+	t.Parallel()
+	server, requests := counting(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") })
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	require.NoError(t, err)
+	url := "http://hooks.example.com:" + port + "/"
+
+	only := netip.MustParsePrefix("127.0.0.1/32")
+	for _, second := range []string{"127.0.0.2", "10.0.0.1", "::1", "fe80::1", "0.0.0.0", "8.8.8.8"} {
+		before := requests.Load()
+		sender := NewSender(SenderOptions{Allow: []netip.Prefix{only}, Resolver: resolving(t, "127.0.0.1", second)})
+		require.Empty(t, post(t, sender, url).failure)
+		require.Equal(t, before+1, requests.Load())
+		require.Equal(t, notAllowed, post(t, sender, url).failure, second)
+		require.Equal(t, before+1, requests.Load())
+	}
+	before := requests.Load()
+	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0"} {
+		for _, scheme := range []string{"http", "https"} {
+			made := post(t, NewSender(SenderOptions{}), scheme+"://"+host+":"+port+"/")
+			require.Contains(t, []string{notAllowed, hostNotFound, notConnected}, made.failure, host)
+			require.Nil(t, made.status, host)
+		}
+	}
+	require.Equal(t, before, requests.Load())
+}
+
+func TestRedirectsAndProxiesAreNotFollowed(t *testing.T) {
+	aim, reached := counting(t, nil)
+	server, _ := counting(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, aim.URL, http.StatusTemporaryRedirect)
+	})
+	t.Setenv("HTTP_PROXY", aim.URL)
+	t.Setenv("http_proxy", aim.URL)
+	made := post(t, NewSender(SenderOptions{Allow: []netip.Prefix{loopback}}), server.URL)
+	require.Equal(t, redirect, made.failure)
+	require.EqualValues(t, http.StatusTemporaryRedirect, *made.status)
+	require.Zero(t, reached.Load())
+}
+
+func TestOnlyTrustedCertificatesAreTaken(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	allow := []netip.Prefix{loopback}
+	require.Equal(t, notTrusted, post(t, NewSender(SenderOptions{Allow: allow}), server.URL).failure)
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	require.Empty(t, post(t, NewSender(SenderOptions{Allow: allow, RootCAs: roots}), server.URL).failure)
+	plain, _ := counting(t, nil)
+	require.Equal(t, notTrusted, post(t, NewSender(SenderOptions{Allow: allow, RootCAs: roots}), strings.Replace(plain.URL, "http:", "https:", 1)).failure)
+}
+
+func TestAnswersAreBounded(t *testing.T) {
+	t.Parallel()
+	allow := SenderOptions{Allow: []netip.Prefix{loopback}}
+	long, _ := counting(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusInternalServerError)
+		_, _ = io.WriteString(w, strings.Repeat("é", 3<<20)) // its last character is cut in two
+	})
+	made := post(t, NewSender(allow), long.URL)
+	require.Equal(t, noSuccess, made.failure)
+	require.Equal(t, strings.Repeat("é", maxAnswer/2), *made.answer)
+	headers, _ := counting(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Long", strings.Repeat("x", 1<<20))
+	})
+	require.Equal(t, notConnected, post(t, NewSender(allow), headers.URL).failure)
+	odd, _ := counting(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "a\x00b\xffc\xc3") })
+	require.Equal(t, "abc", *post(t, NewSender(allow), odd.URL).answer)
+}
+
+// TestReceiversThatDoNotAnswer: they are given up in time, and the end of the program is theirs too.
+func TestReceiversThatDoNotAnswer(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	silent, _ := counting(t, func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	})
+	defer close(release)
+	sender := NewSender(SenderOptions{Allow: []netip.Prefix{loopback}})
+	sender.plain.Timeout = 50 * time.Millisecond
+	require.Equal(t, timedOut, post(t, sender, silent.URL).failure)
+	sender.plain.Timeout = wholeTime
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	_, err := sender.send(ctx, message{url: silent.URL, body: []byte("{}")})
+	require.ErrorIs(t, err, context.Canceled, "that is not the receiver's fault")
+
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	require.Equal(t, notConnected, post(t, sender, "http://"+listener.Addr().String()).failure)
+	unknown := NewSender(SenderOptions{Allow: []netip.Prefix{loopback}, Resolver: &net.Resolver{
+		PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed },
+	}})
+	require.Equal(t, hostNotFound, post(t, unknown, "https://hooks.example.com/").failure)
+}

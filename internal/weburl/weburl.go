@@ -1,0 +1,56 @@
+// Package weburl knows what a URL is that webhooks may be sent to, by its form. Whether there is anybody, and whether the
+// addresses of the host may be sent to, is found out when something is sent.
+package weburl
+
+import (
+	"errors"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/clientele-api/clientele/internal/hostname"
+)
+
+var (
+	errForm     = errors.New("must be an https URL such as https://www.example.com/hooks")
+	errUser     = errors.New("must have no user and no password: the signature says who it is from")
+	errFragment = errors.New("must have no fragment")
+)
+
+// Check tells whether the text is a URL of http or https, with a host, in ASCII, and without user and fragment.
+func Check(text string) error {
+	_, err := Parse(text)
+	return err
+}
+
+// Parse reads such a URL.
+func Parse(text string) (*url.URL, error) {
+	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, errForm
+	}
+	parsed, err := url.Parse(text)
+	switch {
+	case err != nil || parsed.Scheme != "https" && parsed.Scheme != "http" || parsed.Opaque != "" || parsed.Hostname() == "":
+		return nil, errForm
+	case parsed.User != nil:
+		return nil, errUser
+	case parsed.Fragment != "" || strings.HasSuffix(text, "#"):
+		return nil, errFragment
+	}
+	if port := parsed.Port(); port != "" || strings.HasSuffix(parsed.Host, ":") {
+		if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 {
+			return nil, errForm
+		}
+	}
+	if _, isAddress := Address(parsed); !isAddress && hostname.Check(parsed.Hostname()) != nil {
+		return nil, errForm
+	}
+	return parsed, nil
+}
+
+// Address gives the address of a URL whose host is one.
+func Address(parsed *url.URL) (netip.Addr, bool) {
+	address, err := netip.ParseAddr(parsed.Hostname())
+	return address.Unmap(), err == nil && address.Zone() == ""
+}
