@@ -28,8 +28,8 @@ func crossOrigin(origins []string) echo.MiddlewareFunc {
 			"If-Range", "Range", "Repr-Digest", requestIDHeader,
 		},
 		ExposeHeaders: []string{
-			"Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Idempotent-Replayed", "Link", "Location",
-			"RateLimit", "RateLimit-Policy", "Repr-Digest", "Retry-After", requestIDHeader,
+			"Accept-Ranges", "Content-Disposition", "Content-Range", "Deprecation", "ETag", "Idempotent-Replayed", "Link",
+			"Location", "RateLimit", "RateLimit-Policy", "Repr-Digest", "Retry-After", "Sunset", requestIDHeader,
 		},
 		MaxAge: int(preflightAge.Seconds()),
 	})

@@ -137,7 +137,7 @@ func TestPagesReadEveryAnswer(t *testing.T) {
 		exposed := strings.Split(response.Header.Get("Access-Control-Expose-Headers"), ",")
 		require.ElementsMatch(t, []string{
 			"ETag", "Location", "Link", "X-Request-Id", "Retry-After", "Content-Disposition", "RateLimit", "RateLimit-Policy",
-			"Idempotent-Replayed", "Accept-Ranges", "Content-Range", "Repr-Digest",
+			"Idempotent-Replayed", "Accept-Ranges", "Content-Range", "Repr-Digest", "Deprecation", "Sunset",
 		}, exposed, name)
 	}
 	export := me.Must(t, 200, "GET", "/v1/portal/domains.csv", nil, from)

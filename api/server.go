@@ -111,7 +111,7 @@ func New(options Options) (http.Handler, error) {
 	if len(options.CORSOrigins) > 0 {
 		e.Use(crossOrigin(options.CORSOrigins))
 	}
-	e.Use(conditional, s.authorized, s.limited, s.managing, received, s.keyed, s.acceptedTerms, s.validated)
+	e.Use(deprecating, conditional, s.authorized, s.limited, s.managing, received, s.keyed, s.acceptedTerms, s.validated)
 	openapi.RegisterHandlers(e, openapi.NewStrictHandler(s, []openapi.StrictMiddlewareFunc{answered}))
 	pages, err := s.registerDocs(e)
 	if err != nil {

@@ -41,6 +41,7 @@ type Operation struct {
 	Route        string        // as the router writes it: /v1/customers/:customer_id
 	Requirements []Requirement // any one of them lets in; none: the operation is public
 	MediaTypes   []string      // of the body, sorted; none: the operation takes no body
+	Deprecation  *Deprecation  // nil: it goes on
 
 	operation  *openapi3.Operation
 	route      *routers.Route
@@ -100,6 +101,9 @@ func load(
 	o.route = &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: operation}
 	var err error
 	if o.Requirements, err = requirements(operation.Security); err != nil {
+		return nil, err
+	}
+	if o.Deprecation, err = deprecation(operation); err != nil {
 		return nil, err
 	}
 	if role, given := operation.Extensions["x-portal-role"]; given && role != portalManager {

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/apitest"
+)
+
+// busy is something between the program and the server that turns some requests away, by their number.
+type busy struct {
+	next http.Handler
+	away map[int]string // with this Retry-After
+
+	mu       sync.Mutex
+	requests int
+	keys     []string // of idempotency, that POSTs came with
+}
+
+func (b *busy) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	b.mu.Lock()
+	b.requests++
+	retryAfter, away := b.away[b.requests]
+	if request.Method == http.MethodPost && request.URL.Path == "/v1/customers" {
+		b.keys = append(b.keys, request.Header.Get("Idempotency-Key"))
+	}
+	b.mu.Unlock()
+	if away {
+		w.Header().Set("Retry-After", retryAfter)
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	b.next.ServeHTTP(w, request)
+}
+
+func TestTheTrip(t *testing.T) {
+	t.Parallel()
+	server := apitest.New(t)
+	server.Work(t)
+	staff := server.Staff(t, access.Operator)
+	target, err := url.Parse(server.URL)
+	require.NoError(t, err)
+	front := &busy{next: httputil.NewSingleHostReverseProxy(target), away: map[int]string{
+		1: "7", 4: "", 5: time.Now().Add(time.Hour).UTC().Format(http.TimeFormat), 9: "0",
+	}}
+	between := httptest.NewServer(front)
+	t.Cleanup(between.Close)
+	environment := map[string]string{
+		"CLIENTELE_URL": between.URL, "CLIENTELE_EMAIL": staff.Email, "CLIENTELE_PASSWORD": apitest.Password,
+	}
+	var pauses []time.Duration
+	var out bytes.Buffer
+	err = run(t.Context(), func(name string) string { return environment[name] }, &out, func(_ context.Context, pause time.Duration) error {
+		pauses = append(pauses, pause)
+		return nil
+	})
+	require.NoError(t, err, out.String())
+	require.Equal(t, []time.Duration{7 * time.Second, time.Second, time.Minute, 0}, pauses, "they are the server's to name")
+	require.Equal(t, front.keys[0], front.keys[1], "it is the same request that comes again")
+	require.Equal(t, front.keys[0], front.keys[2])
+	require.NotEqual(t, front.keys[2], front.keys[3])
+	require.Contains(t, out.String(), "\nlisted 5 customers on 3 pages\nchanged: phone null, address Mataderos 2312, company Moreno S.A., properties")
+	require.Contains(t, out.String(), "\ndeleted 5 customers\n")
+	require.JSONEq(t, `{"data": [], "next_cursor": null}`, string(staff.Must(t, 200, "GET", "/v1/customers", nil).Body))
+}
+
+func TestWhoCannotSignInIsTold(t *testing.T) {
+	t.Parallel()
+	server := apitest.New(t)
+	environment := map[string]string{"CLIENTELE_URL": server.URL}
+	trip := func() error {
+		return run(t.Context(), func(name string) string { return environment[name] }, &bytes.Buffer{}, sleep)
+	}
+	require.EqualError(t, trip(), "set CLIENTELE_EMAIL and CLIENTELE_PASSWORD")
+	environment["CLIENTELE_EMAIL"], environment["CLIENTELE_PASSWORD"] = "nobody@example.com", "guess"
+	require.ErrorContains(t, trip(), "signing in: The login or the password is wrong. (invalid_grant)")
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/clientele-api/clientele/gen/client"
+)
+
+const (
+	maxAttempts = 5
+	maxPause    = time.Minute
+	// early is how long before its end an access token is replaced.
+	early = 30 * time.Second
+)
+
+// session is what the generated client sends its requests through. It adds an access token that is good, and sends a
+// request again when the server says that it may. It may be used by any number of goroutines.
+type session struct {
+	http            *http.Client
+	url             string
+	email, password string
+	wait            func(context.Context, time.Duration) error
+
+	mu      sync.Mutex
+	access  string
+	refresh string
+	ends    time.Time // of the access token
+}
+
+var _ client.HttpRequestDoer = (*session)(nil)
+
+// Do sends a request.
+func (s *session) Do(request *http.Request) (*http.Response, error) {
+	token, err := s.token(request.Context())
+	if err != nil {
+		return nil, fmt.Errorf("signing in: %w", err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	if request.Method == http.MethodPost {
+		// With a key the server does it once, however often it is sent.
+		request.Header.Set("Idempotency-Key", uuid.NewString())
+	}
+	return s.send(request)
+}
+
+// send sends a request, and once more when the answer is 429 or 503: then nothing has happened, and Retry-After says when
+// to come back.
+func (s *session) send(request *http.Request) (*http.Response, error) {
+	for attempt := 1; ; attempt++ {
+		response, err := s.http.Do(request) //nolint:gosec // whoever runs this names the installation
+		if err != nil || !comeBack(response.StatusCode) || attempt == maxAttempts {
+			return response, err
+		}
+		if request.Body != nil && request.GetBody == nil {
+			return response, nil // a body that is gone once it was read
+		}
+		_ = response.Body.Close()
+		if err := s.wait(request.Context(), retryAfter(response.Header)); err != nil {
+			return nil, err
+		}
+		if request.GetBody != nil {
+			if request.Body, err = request.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+func comeBack(status int) bool {
+	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
+}
+
+// retryAfter reads the header of that name, which holds seconds or a date (RFC 9110).
+func retryAfter(header http.Header) time.Duration {
+	text := header.Get("Retry-After")
+	pause := time.Second
+	if seconds, err := strconv.Atoi(text); err == nil {
+		pause = time.Duration(seconds) * time.Second
+	} else if moment, err := http.ParseTime(text); err == nil {
+		pause = time.Until(moment)
+	}
+	return min(max(pause, 0), maxPause)
+}
+
+func sleep(ctx context.Context, pause time.Duration) error {
+	select {
+	case <-time.After(pause):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// token gives an access token that is good for a while.
+func (s *session) token(ctx context.Context) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.access != "" && time.Now().Add(early).Before(s.ends) {
+		return s.access, nil
+	}
+	if s.refresh != "" {
+		err := s.grant(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {s.refresh}})
+		var refused *refusedGrant
+		if !errors.As(err, &refused) {
+			return s.access, err
+		}
+		// The session has ended; a new one begins.
+	}
+	err := s.grant(ctx, url.Values{"grant_type": {"password"}, "username": {s.email}, "password": {s.password}})
+	return s.access, err
+}
+
+// refusedGrant is the answer of the token endpoint when it gives no token (RFC 6749, 5.2).
+type refusedGrant struct {
+	Code        string `json:"error"`
+	Description string `json:"error_description"`
+}
+
+// Error gives the server's own words.
+func (r *refusedGrant) Error() string { return r.Description + " (" + r.Code + ")" }
+
+func (s *session) grant(ctx context.Context, form url.Values) error {
+	form.Set("client_id", "staff")
+	asked := time.Now()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/oauth/token", strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	response, err := s.send(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		refused := &refusedGrant{Code: response.Status, Description: "there is no token"}
+		_ = json.Unmarshal(body, refused) // something on the way may have answered with anything else
+		return refused
+	}
+	var granted client.TokenResponse
+	if err := json.Unmarshal(body, &granted); err != nil {
+		return fmt.Errorf("reading the token: %w", err)
+	}
+	s.access, s.refresh = granted.AccessToken, granted.RefreshToken
+	s.ends = asked.Add(time.Duration(granted.ExpiresIn) * time.Second)
+	return nil
+}

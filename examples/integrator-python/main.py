@@ -1,0 +1,149 @@
+"""Goes through what a program does that works with Clientele: it signs in, creates customers, lists them page by page,
+changes one, reads what the server refuses, sends a file and fetches one, and deletes what it made. It is written to be
+copied from."""
+
+import json
+import os
+import sys
+import time
+import uuid
+
+from clientele_client import ApiException, CustomerCreate, CustomersApi, MeApi, OperationsApi
+from session import Session, Tokens, configuration
+
+TAG = str(uuid.uuid4())  # that all customers of this trip have, to find them again
+
+
+def create(session):
+    """Makes five customers."""
+    print("signed in as", MeApi(session).me_get().name)
+    customers = CustomersApi(session)
+    ids = []
+    for number in range(1, 6):
+        customer = customers.customer_create(CustomerCreate(
+            name=f"Antonio Moreno Taquería {number}",
+            phone="(5) 555-3932",
+            company="Moreno S.A.",
+            external_id=f"{TAG}-{number}",
+            properties={"trip": TAG, "country": "Mexico"},
+        ))
+        ids.append(customer.id)
+    print(f"created {len(ids)} customers")
+    return ids
+
+
+def list_all(session):
+    """Goes through all pages. The place of the next one stands in each page; the last one has none."""
+    pages, found, where = 0, 0, {}
+    while True:
+        page = CustomersApi(session).customer_list(properties={"trip": TAG}, sort="created_at", limit=2, **where)
+        pages += 1
+        found += len(page.data)
+        if page.next_cursor is None:
+            break
+        where = {"cursor": page.next_cursor}
+    print(f"listed {found} customers on {pages} pages")
+
+
+def change(session, customer_id):
+    """Sends a merge patch. A member that is not mentioned stays, None clears, a value is set. A dictionary keeps the three
+    apart. The generated class CustomerPatch does not: it leaves out what is None."""
+    customers = CustomersApi(session)
+    _, _, headers = customers.customer_get_with_http_info(customer_id)
+    now = customers.customer_update(
+        customer_id,
+        {
+            "phone": None,  # cleared
+            "address": "Mataderos 2312",  # set
+            "properties": {"country": None, "tier": "gold"},  # merged key by key, in the same way
+            # company is not mentioned: it stays.
+        },
+        if_match=headers["ETag"],  # the change is made only if nobody else has made one since
+    )
+    properties = json.dumps(now.properties, separators=(",", ":"))
+    print(f"changed: phone {now.phone or 'null'}, address {now.address}, company {now.company}, properties {properties}")
+
+
+def refusals(session, customer_id):
+    """Makes mistakes on purpose. Programs go by code, which is stable; detail and message are for people."""
+    customers = CustomersApi(session)
+    show(refused(409, customers.customer_create, CustomerCreate(name="Another Antonio", external_id=f"{TAG}-1")))
+    # A dictionary once more: the class would refuse an empty name before the server sees it.
+    show(refused(422, customers.customer_create, {"name": "", "email": "nobody"}))
+    show(refused(412, customers.customer_update, customer_id, {"name": "Antonio"}, if_match='"1.0"'))
+
+
+def refused(status, call, *args, **kwargs):
+    """Makes a call that is expected to be refused, and gives the problem."""
+    try:
+        call(*args, **kwargs)
+    except ApiException as refusal:
+        if refusal.status == status:
+            return json.loads(refusal.body)
+        raise
+    raise RuntimeError(f"this should have been refused with {status}")
+
+
+def show(problem):
+    print(f"refused: {problem['status']} {problem['code']}: {problem['detail']}")
+    for fault in problem.get("errors", []):
+        place = fault.get("pointer") or fault.get("parameter") or fault.get("header") or "the request"
+        print(f"  {place} {fault['code']}: {fault['message']}")
+
+
+def files(session):
+    """Sends a file, follows the work that it sets off, and fetches a file. The import is a dry run: it says what would become
+    of the rows and writes none."""
+    rows = ("external_id,name,email\n"
+            f"{TAG}-6,Königlich Essen,koeniglich@example.com\n"
+            f"{TAG}-7,Nobody,not an address\n")
+    begun = CustomersApi(session.with_header("Content-Type", "text/csv")).customer_import(rows.encode(), dry_run=True)
+    done = follow(session, begun.id)
+    print(f"imported, as a trial: {done.state}, {done.progress.refused} of {done.progress.read} rows refused")
+
+    # What the contract calls binary comes as a file, by its path.
+    customers = CustomersApi(session.with_header("Accept", "text/csv"))
+    path = customers.customer_export(properties={"trip": TAG})
+    with open(path, encoding="utf-8") as file:
+        lines = sum(1 for _ in file)
+    os.remove(path)
+    print(f"downloaded {lines} lines of CSV")
+
+
+def follow(session, operation_id):
+    """Waits for an operation to end."""
+    while True:
+        operation = OperationsApi(session).operation_get(operation_id)
+        if operation.finished_at is not None:
+            return operation
+        time.sleep(0.2)
+
+
+def delete(session, ids):
+    """Deletes what was created. It takes two calls: the first one is answered with what would go, and with a token."""
+    customers = CustomersApi(session)
+    for customer_id in ids:
+        planned = refused(428, customers.customer_delete, customer_id)
+        customers.customer_delete(customer_id, confirm=planned["confirmation_token"])
+    print(f"deleted {len(ids)} customers")
+
+
+def main():
+    email, password = os.environ.get("CLIENTELE_EMAIL"), os.environ.get("CLIENTELE_PASSWORD")
+    if not email or not password:
+        sys.exit("set CLIENTELE_EMAIL and CLIENTELE_PASSWORD")
+    url = os.environ.get("CLIENTELE_URL", "http://127.0.0.1:8080")
+    settings = configuration(url)
+    session = Session(settings, Tokens(settings, email, password))
+    ids = create(session)
+    try:
+        list_all(session)
+        change(session, ids[0])
+        refusals(session, ids[0])
+        files(session)
+    finally:
+        delete(session, ids)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""What every call goes through: an access token that is good, and another try when the server asks for one."""
+
+import threading
+import time
+import uuid
+
+import urllib3
+from clientele_client import ApiClient, ApiException, Configuration, SignInApi
+
+EARLY = 30  # seconds by which a token counts as expired before it is
+
+
+def configuration(url):
+    """Says where the server is, and that 429 and 503 are waited for: then nothing has happened, and Retry-After says when to
+    come back. A call that got no answer is not made again: it may have happened."""
+    settings = Configuration(host=url)
+    settings.retries = urllib3.Retry(
+        total=5, read=False, status_forcelist=(429, 503), allowed_methods=None, backoff_factor=1, raise_on_status=False)
+    return settings
+
+
+class Tokens:
+    """Keeps an access token that is good. All clients of a session share one of these: a refresh token is good for one use."""
+
+    def __init__(self, settings, email, password):
+        self.sign_in = SignInApi(ApiClient(settings))
+        self.email, self.password = email, password
+        self.lock = threading.Lock()
+        self.granted, self.ends = None, 0.0
+
+    def access_token(self):
+        with self.lock:
+            if self.granted is None or time.monotonic() > self.ends:
+                self.renew()
+            return self.granted.access_token
+
+    def renew(self):
+        asked = time.monotonic()
+        granted = None
+        if self.granted is not None:
+            try:
+                granted = self.sign_in.token_create(
+                    "refresh_token", client_id="staff", refresh_token=self.granted.refresh_token)
+            except ApiException as refused:
+                if refused.status != 400:
+                    raise
+                # The session has ended; a new one begins.
+        if granted is None:
+            granted = self.sign_in.token_create(
+                "password", client_id="staff", username=self.email, password=self.password)
+        self.granted, self.ends = granted, asked + granted.expires_in - EARLY
+
+
+class Session(ApiClient):
+    """The generated client, with a token for every request."""
+
+    def __init__(self, settings, tokens, header_name=None, header_value=None):
+        super().__init__(settings, header_name, header_value)
+        self.tokens = tokens
+
+    def with_header(self, name, value):
+        """Gives a client with a header of its own, such as the type of the files that it sends or asks for."""
+        return Session(self.configuration, self.tokens, name, value)
+
+    def request(self, method, url, query_params=None, headers=None, **rest):
+        headers = dict(headers or {}, Authorization="Bearer " + self.tokens.access_token())
+        if method == "POST":
+            headers["Idempotency-Key"] = str(uuid.uuid4())  # with a key the server does it once, however often it is sent
+        return super().request(method, url, query_params=list(written(query_params or [])), headers=headers, **rest)
+
+    def deserialize(self, response, response_type):
+        # This version of the generator expects the first body that the contract names, also where there is none.
+        return None if response.status == 204 else super().deserialize(response, response_type)
+
+
+def written(parameters):
+    """Writes query parameters as the contract has them. This version of the generator writes booleans as Python does, and
+    does not know of objects such as properties[country]=Mexico."""
+    for name, value in parameters:
+        if isinstance(value, bool):
+            yield name, "true" if value else "false"
+        elif isinstance(value, dict):
+            for key, inner in value.items():
+                yield f"{name}[{key}]", inner
+        else:
+            yield name, value
