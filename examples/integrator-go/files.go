@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -14,9 +16,9 @@ import (
 // pollEvery is how often it is asked how far an operation is.
 const pollEvery = 200 * time.Millisecond
 
-// files sends a file, follows the work that it sets off, and fetches a file. The import is a dry run: it says what would
-// become of the rows and writes none.
-func (t *trip) files(ctx context.Context) error {
+// rows sends customers as a file, follows the work that it sets off, and fetches customers as a file. The import is a dry
+// run: it says what would become of the rows and writes none.
+func (t *trip) rows(ctx context.Context) error {
 	rows := "external_id,name,email\n" +
 		t.tag + "-6,Königlich Essen,koeniglich@example.com\n" +
 		t.tag + "-7,Nobody,not an address\n"
@@ -66,4 +68,38 @@ func (t *trip) follow(ctx context.Context, id uuid.UUID) (*client.Operation, err
 			return nil, err
 		}
 	}
+}
+
+// file submits a job, gives it its file, and fetches the file. The body of the request is the file itself; what it is called
+// goes along in Content-Disposition.
+func (t *trip) file(ctx context.Context) error {
+	submitted, err := t.api.JobCreateWithResponse(ctx, t.ids[0], nil, client.JobCreate{Name: "Menus for December"})
+	if err != nil {
+		return err
+	}
+	if err := answered(submitted.HTTPResponse, submitted.Body); err != nil {
+		return err
+	}
+	job, input := submitted.JSON201.Id, []byte("%PDF-1.7\n%%EOF\n")
+	called := "attachment; filename=menus.pdf"
+	uploaded, err := t.api.JobFilePutWithBodyWithResponse(ctx, job, client.JobFileKindInput,
+		&client.JobFilePutParams{ContentDisposition: &called}, "application/pdf", bytes.NewReader(input))
+	if err != nil {
+		return err
+	}
+	if err := answered(uploaded.HTTPResponse, uploaded.Body); err != nil {
+		return err
+	}
+	fetched, err := t.api.JobFileGetWithResponse(ctx, job, client.JobFileKindInput, nil)
+	if err != nil {
+		return err
+	}
+	if err := answered(fetched.HTTPResponse, fetched.Body); err != nil {
+		return err
+	}
+	if !bytes.Equal(fetched.Body, input) {
+		return errors.New("the file came back as another one")
+	}
+	fmt.Fprintf(t.out, "uploaded %s and fetched its %d bytes again\n", uploaded.JSON201.Filename, len(fetched.Body))
+	return nil
 }

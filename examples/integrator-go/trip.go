@@ -26,7 +26,7 @@ type trip struct {
 func (t *trip) all(ctx context.Context) (err error) {
 	t.tag = uuid.NewString()
 	defer func() { err = errors.Join(err, t.delete(context.WithoutCancel(ctx))) }()
-	for _, step := range []func(context.Context) error{t.create, t.list, t.change, t.refusals, t.files} {
+	for _, step := range []func(context.Context) error{t.create, t.list, t.change, t.refusals, t.rows, t.file} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -56,6 +56,10 @@ func (t *trip) create(ctx context.Context) error {
 			Company:    nullable.NewNullableWithValue("Moreno S.A."),
 			ExternalId: nullable.NewNullableWithValue(fmt.Sprintf("%s-%d", t.tag, number+1)),
 			Properties: (*client.Properties)(&properties),
+		}
+		if number == 0 { // with a login that has a password a customer is active, and may submit jobs
+			email, password := t.tag+"@example.com", uuid.NewString()
+			customer.Identity = &client.CustomerCreateIdentity{Email: &email, Password: &password}
 		}
 		created, err := t.api.CustomerCreateWithResponse(ctx, nil, customer)
 		if err != nil {
@@ -138,7 +142,7 @@ func shown(text nullable.Nullable[string]) string {
 
 // refusals makes mistakes on purpose. Programs go by code, which is stable; detail and message are for people.
 func (t *trip) refusals(ctx context.Context) error {
-	taken, err := t.api.CustomerCreateWithResponse(ctx, client.CustomerCreate{
+	taken, err := t.api.CustomerCreateWithResponse(ctx, nil, client.CustomerCreate{
 		Name: "Another Antonio", ExternalId: nullable.NewNullableWithValue(t.tag + "-1"),
 	})
 	if err != nil {
@@ -147,7 +151,7 @@ func (t *trip) refusals(ctx context.Context) error {
 	if err := t.refused(http.StatusConflict, taken.HTTPResponse, taken.Body); err != nil {
 		return err
 	}
-	wrong, err := t.api.CustomerCreateWithResponse(ctx, client.CustomerCreate{
+	wrong, err := t.api.CustomerCreateWithResponse(ctx, nil, client.CustomerCreate{
 		Email: nullable.NewNullableWithValue("nobody"), // and there is no name
 	})
 	if err != nil {

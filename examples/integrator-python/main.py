@@ -8,7 +8,8 @@ import sys
 import time
 import uuid
 
-from clientele_client import ApiException, CustomerCreate, CustomersApi, MeApi, OperationsApi
+from clientele_client import (
+    ApiException, CustomerCreate, CustomerCreateIdentity, CustomersApi, JobCreate, JobsApi, MeApi, OperationsApi)
 from session import Session, Tokens, configuration
 
 TAG = str(uuid.uuid4())  # that all customers of this trip have, to find them again
@@ -26,6 +27,8 @@ def create(session):
             company="Moreno S.A.",
             external_id=f"{TAG}-{number}",
             properties={"trip": TAG, "country": "Mexico"},
+            # With a login that has a password a customer is active, and may submit jobs.
+            identity=CustomerCreateIdentity(email=f"{TAG}@example.com", password=str(uuid.uuid4())) if number == 1 else None,
         ))
         ids.append(customer.id)
     print(f"created {len(ids)} customers")
@@ -91,13 +94,13 @@ def show(problem):
         print(f"  {place} {fault['code']}: {fault['message']}")
 
 
-def files(session):
-    """Sends a file, follows the work that it sets off, and fetches a file. The import is a dry run: it says what would become
-    of the rows and writes none."""
-    rows = ("external_id,name,email\n"
+def rows(session):
+    """Sends customers as a file, follows the work that it sets off, and fetches customers as a file. The import is a dry run:
+    it says what would become of the rows and writes none."""
+    text = ("external_id,name,email\n"
             f"{TAG}-6,Königlich Essen,koeniglich@example.com\n"
             f"{TAG}-7,Nobody,not an address\n")
-    begun = CustomersApi(session.with_header("Content-Type", "text/csv")).customer_import(rows.encode(), dry_run=True)
+    begun = CustomersApi(session.with_header("Content-Type", "text/csv")).customer_import(text.encode(), dry_run=True)
     done = follow(session, begun.id)
     print(f"imported, as a trial: {done.state}, {done.progress.refused} of {done.progress.read} rows refused")
 
@@ -108,6 +111,20 @@ def files(session):
         lines = sum(1 for _ in file)
     os.remove(path)
     print(f"downloaded {lines} lines of CSV")
+
+
+def job_file(session, customer_id):
+    """Submits a job, gives it its file, and fetches the file. The body of the request is the file itself; what it is called
+    goes along in Content-Disposition."""
+    job = JobsApi(session).job_create(customer_id, JobCreate(name="Menus for December"))
+    content = b"%PDF-1.7\n%%EOF\n"
+    uploaded = JobsApi(session.with_header("Content-Type", "application/pdf")).job_file_put(
+        job.id, "input", content, content_disposition="attachment; filename=menus.pdf")
+    # Where an answer may be of several types, ask for it as it came.
+    fetched = JobsApi(session).job_file_get(job.id, "input", _preload_content=False).data
+    if fetched != content:
+        raise RuntimeError("the file came back as another one")
+    print(f"uploaded {uploaded.filename} and fetched its {len(fetched)} bytes again")
 
 
 def follow(session, operation_id):
@@ -140,7 +157,8 @@ def main():
         list_all(session)
         change(session, ids[0])
         refusals(session, ids[0])
-        files(session)
+        rows(session)
+        job_file(session, ids[0])
     finally:
         delete(session, ids)
 

@@ -32,6 +32,8 @@ async function create(): Promise<void> {
           company: "Moreno S.A.",
           external_id: `${tag}-${number}`,
           properties: { trip: tag, country: "Mexico" },
+          // With a login that has a password a customer is active, and may submit jobs.
+          ...(number === 1 ? { identity: { email: `${tag}@example.com`, password: crypto.randomUUID() } } : {}),
         },
       }),
     );
@@ -97,17 +99,17 @@ function file(content: Blob, type: string) {
 }
 
 /**
- * Sends a file, follows the work that it sets off, and fetches a file. The import is a dry run: it says what would become of
- * the rows and writes none.
+ * Sends customers as a file, follows the work that it sets off, and fetches customers as a file. The import is a dry run: it
+ * says what would become of the rows and writes none.
  */
-async function files(): Promise<void> {
-  const rows = new Blob([
+async function rows(): Promise<void> {
+  const csv = new Blob([
     "external_id,name,email\n",
     `${tag}-6,Königlich Essen,koeniglich@example.com\n`,
     `${tag}-7,Nobody,not an address\n`,
   ]);
   const { data: begun } = await must(
-    api.POST("/v1/customers/import", { params: { query: { dry_run: true } }, ...file(rows, "text/csv") }),
+    api.POST("/v1/customers/import", { params: { query: { dry_run: true } }, ...file(csv, "text/csv") }),
   );
   const done = await follow(begun.id);
   console.log(`imported, as a trial: ${done.state}, ${done.progress.refused} of ${done.progress.read} rows refused`);
@@ -116,6 +118,32 @@ async function files(): Promise<void> {
   const exported = await must(api.GET("/v1/customers.csv", { params: { query }, parseAs: "blob" }));
   const lines = (await exported.data.text()).split("\n").length - 1;
   console.log(`downloaded ${lines} lines of CSV`);
+}
+
+/**
+ * Submits a job, gives it its file, and fetches the file. The body of the request is the file itself; what it is called goes
+ * along in Content-Disposition.
+ */
+async function jobFile(customerId: string): Promise<void> {
+  const { data: job } = await must(
+    api.POST("/v1/customers/{customer_id}/jobs", {
+      params: { path: { customer_id: customerId } },
+      body: { name: "Menus for December" },
+    }),
+  );
+  const input = "%PDF-1.7\n%%EOF\n";
+  const path = { job_id: job.id, kind: "input" as const };
+  const { data: uploaded } = await must(
+    api.PUT("/v1/jobs/{job_id}/files/{kind}", {
+      params: { path, header: { "Content-Disposition": "attachment; filename=menus.pdf" } },
+      ...file(new Blob([input]), "application/pdf"),
+    }),
+  );
+  const { data: fetched } = await must(api.GET("/v1/jobs/{job_id}/files/{kind}", { params: { path }, parseAs: "blob" }));
+  if ((await fetched.text()) !== input) {
+    throw new Error("the file came back as another one");
+  }
+  console.log(`uploaded ${uploaded.filename} and fetched its ${fetched.size} bytes again`);
 }
 
 /** Waits for an operation to end. */
@@ -146,7 +174,8 @@ try {
   await list();
   await change(ids[0]!);
   await refusals(ids[0]!);
-  await files();
+  await rows();
+  await jobFile(ids[0]!);
 } finally {
   await remove();
 }
