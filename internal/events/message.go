@@ -21,6 +21,7 @@ type message struct {
 	RequestID  *string         `json:"request_id"`
 	At         time.Time       `json:"at"`
 	Data       json.RawMessage `json:"data"` // null when there is none
+	RestoredAt *time.Time      `json:"restored_at"`
 }
 
 type resource struct {
@@ -40,6 +41,6 @@ func Encode(event db.Event) ([]byte, error) {
 		ID: event.ID, Position: event.Position, Type: event.Type,
 		Resource: resource{Kind: event.ResourceKind, ID: event.ResourceID}, Version: event.Version, CustomerID: event.CustomerID,
 		Actor:     actor{Kind: event.ActorKind, ID: event.ActorID, Name: event.ActorName},
-		RequestID: event.RequestID, At: event.At, Data: event.Data,
+		RequestID: event.RequestID, At: event.At, Data: event.Data, RestoredAt: event.RestoredAt,
 	})
 }
