@@ -386,6 +386,94 @@ func TestWebhooksThatFail(t *testing.T) {
 	require.Equal(t, "system", history.Data[0].Actor.Kind)
 }
 
+// TestWhatAnEndpointMayBeSentIsDecidedWhenItIsSent: who may see less cannot have sent elsewhere what was chosen by who may
+// see more, and an API client's endpoint does not outlast what the client may do.
+func TestWhatAnEndpointMayBeSentIsDecidedWhenItIsSent(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t, apitest.WebhookAllow(loopback))
+	s.Work(t)
+	admin := s.Staff(t, access.Administrator)
+	settled(t, s)
+	good, elsewhere := newReceiver(t), newReceiver(t)
+	endpoint := webhookEndpoint(t, admin, good.URL, "*")
+	at := webhookEndpoints + "/" + endpoint.Id.String()
+	admin.Customer(t, nil)
+	sent := finished(t, admin, endpoint, 2)[0] // with what was said of the endpoint itself
+	require.Len(t, good.await(t, 2), 2)
+
+	narrow := admin.APIClient(t, apitest.Fields{"scopes": []string{"webhooks:read", "webhooks:write", "domains:read"}})
+	narrow.Must(t, 200, "PATCH", at, apitest.Fields{"url": elsewhere.URL})
+	var again openapi.WebhookDelivery
+	narrow.Must(t, 202, "POST", "/v1/webhook-deliveries/"+sent.Id.String()+"/redeliver", nil).JSON(t, &again)
+	await := func(id uuid.UUID, failure string) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			admin.Must(t, 200, "GET", "/v1/webhook-deliveries/"+id.String(), nil).JSON(t, &again)
+			return again.State == openapi.WebhookDeliveryStateFailed
+		}, 20*time.Second, 10*time.Millisecond)
+		require.Equal(t, failure, *again.Failure)
+	}
+	await(again.Id, "scope_missing")
+	require.Nil(t, again.LastAttempt)
+
+	// What the client may see comes, for as long as the client may.
+	customer := admin.Customer(t, nil)
+	domain := admin.Domain(t, customer.Id, nil)
+	require.Eventually(t, func() bool {
+		return slices.ContainsFunc(elsewhere.all(), func(one got) bool { return one.event.Resource.Id == domain.Id })
+	}, 20*time.Second, 10*time.Millisecond)
+	for _, one := range elsewhere.all() {
+		require.Contains(t, []string{"domain", "webhook_endpoint"}, one.event.Resource.Kind)
+	}
+	var delivery openapi.WebhookDelivery
+	for _, one := range deliveriesOf(t, admin, endpoint, "") {
+		if one.EventType == "domain.created" {
+			delivery = one
+		}
+	}
+	for _, narrowed := range []struct {
+		patch    apitest.Fields
+		failure  string
+		disabled string
+	}{
+		{apitest.Fields{"scopes": []string{"webhooks:read", "webhooks:write"}}, "scope_missing", ""},
+		{apitest.Fields{"scopes": []string{"domains:read"}, "customer_id": customer.Id}, "endpoint_disabled", "api_client_ended"},
+	} {
+		admin.Must(t, 200, "PATCH", clientPath(narrow.ID), narrowed.patch)
+		admin.Must(t, 202, "POST", "/v1/webhook-deliveries/"+delivery.Id.String()+"/redeliver", nil).JSON(t, &again)
+		await(again.Id, narrowed.failure)
+		admin.Must(t, 200, "GET", at, nil).JSON(t, &endpoint)
+		require.Equal(t, narrowed.disabled == "", endpoint.Enabled)
+		if narrowed.disabled != "" {
+			require.Equal(t, narrowed.disabled, *endpoint.DisabledReason)
+		}
+	}
+	// Who switches it on makes it theirs.
+	admin.Must(t, 200, "PATCH", at, apitest.Fields{"enabled": true, "url": good.URL}).JSON(t, &endpoint)
+	require.Subset(t, endpoint.Scopes, []string{"customers:read", "staff:read"})
+	admin.Must(t, 202, "POST", "/v1/webhook-deliveries/"+sent.Id.String()+"/redeliver", nil).JSON(t, &again)
+	require.Eventually(t, func() bool {
+		return slices.ContainsFunc(good.all(), func(one got) bool { return one.event.Id == sent.EventId })
+	}, 20*time.Second, 10*time.Millisecond)
+	before := len(good.all())
+	for name, end := range map[string]func(client *apitest.Caller){
+		"deleted": func(client *apitest.Caller) { admin.Must(t, 204, "DELETE", clientPath(client.ID), nil) },
+		"expired": func(client *apitest.Caller) {
+			_, err := s.DB.Exec(t.Context(), "UPDATE api_clients SET expires_at = now() - interval '1 second' WHERE id = $1", client.ID)
+			require.NoError(t, err)
+		},
+	} {
+		client := admin.APIClient(t, nil)
+		endpoint := webhookEndpoint(t, client, elsewhere.URL, "job.*")
+		end(client)
+		admin.Must(t, 202, "POST", webhookEndpoints+"/"+endpoint.Id.String()+"/test", nil).JSON(t, &again)
+		await(again.Id, "endpoint_disabled")
+		admin.Must(t, 200, "GET", webhookEndpoints+"/"+endpoint.Id.String(), nil).JSON(t, &endpoint)
+		require.Equal(t, "api_client_ended", *endpoint.DisabledReason, name)
+	}
+	require.GreaterOrEqual(t, len(good.all()), before)
+}
+
 // TestWebhooksOfManyEventsAndReplicas: whatever is written beside each other, each event comes, and once.
 func TestWebhooksOfManyEventsAndReplicas(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ CREATE TABLE webhook_endpoints (
     description            text        NOT NULL DEFAULT '',
     event_types            text[]      NOT NULL, -- as they were chosen: types, "kind.*", "*"
     scopes                 text[]      NOT NULL, -- to read, of whoever chose URL and types; what they do not show is not sent
+    api_client_id          uuid,                 -- that these are of, as long as it is there and has them; null for people's
     enabled                boolean     NOT NULL DEFAULT true,
     disabled_reason        text,                 -- null while it is enabled
     secret_sealed          bytea       NOT NULL,

@@ -1,8 +1,8 @@
 -- name: WebhookEndpointInsert :one
-INSERT INTO webhook_endpoints (id, url, description, event_types, scopes, secret_sealed, after_position, created_by_kind,
-    created_by_id, created_by_name, created_at, updated_at)
-VALUES (@id, @url, @description, @event_types, @scopes, @secret_sealed, @after_position, @created_by_kind,
-    @created_by_id, @created_by_name, @created_at, @created_at)
+INSERT INTO webhook_endpoints (id, url, description, event_types, scopes, api_client_id, secret_sealed, after_position,
+    created_by_kind, created_by_id, created_by_name, created_at, updated_at)
+VALUES (@id, @url, @description, @event_types, @scopes, @api_client_id, @secret_sealed, @after_position,
+    @created_by_kind, @created_by_id, @created_by_name, @created_at, @created_at)
 RETURNING *;
 
 -- name: WebhookEndpointGet :one
@@ -20,7 +20,7 @@ SELECT * FROM webhook_endpoints WHERE id = $1 FOR KEY SHARE;
 
 -- name: WebhookEndpointUpdate :one
 UPDATE webhook_endpoints SET url = @url, description = @description, event_types = @event_types, scopes = @scopes,
-    enabled = @enabled, disabled_reason = @disabled_reason, secret_sealed = @secret_sealed,
+    api_client_id = @api_client_id, enabled = @enabled, disabled_reason = @disabled_reason, secret_sealed = @secret_sealed,
     previous_secret_sealed = @previous_secret_sealed, previous_secret_until = @previous_secret_until,
     after_position = @after_position, failing_since = @failing_since, updated_at = @updated_at, version = version + 1
 WHERE id = @id

@@ -4108,9 +4108,9 @@ type WebhookDelivery struct {
 
 	// Failure Why it has not arrived. `status`: the answer is no 2xx; `redirect`: it leads elsewhere, which is not followed; `gone`:
 	// it is 410; `timeout`, `connection`, `tls`, `host_not_found`: there was no answer, and why; `address_not_allowed`: the
-	// host has no address that may be sent to; `endpoint_disabled`: the endpoint was off; `redelivered`: somebody had it
-	// sent anew; `unreadable_secret`: the installation has lost the key of the secret. Null when it has arrived, or was
-	// not tried. New ones may appear.
+	// host has no address that may be sent to; `endpoint_disabled`: the endpoint was off; `scope_missing`: the endpoint may
+	// not be shown the event, or not any more; `redelivered`: somebody had it sent anew; `unreadable_secret`: the
+	// installation has lost the key of the secret. Null when it has arrived, or was not tried. New ones may appear.
 	Failure    nullable.Nullable[string]    `json:"failure"`
 	FinishedAt nullable.Nullable[time.Time] `json:"finished_at"`
 	Id         openapi_types.UUID           `json:"id"`
@@ -4156,7 +4156,8 @@ type WebhookEndpoint struct {
 	Description string `json:"description"`
 
 	// DisabledReason Why it is off: `manual` by somebody, `gone` when the receiver answered 410, `failing` when nothing had arrived for
-	// three days. Null while it is on. New reasons may appear.
+	// three days, `api_client_ended` when the API client whose scopes it had is gone, expired or limited. Null while it is
+	// on. New reasons may appear.
 	DisabledReason nullable.Nullable[string] `json:"disabled_reason"`
 	Enabled        bool                      `json:"enabled"`
 	EventTypes     []string                  `json:"event_types"`
@@ -8002,7 +8003,8 @@ type ClientInterface interface {
 	// [Standard Webhooks](https://www.standardwebhooks.com) has it; the callback below says what comes there. The secret
 	// that they are signed with is shown in this answer alone.
 	//
-	// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show. A URL must be of
+	// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show; that of an API
+	// client goes by what the client has, and is off once the client is. A URL must be of
 	// https, and nothing is sent to addresses that are not public, unless the installation allows it.
 	//
 	// Takes any type of body and a specified content type.
@@ -8016,7 +8018,8 @@ type ClientInterface interface {
 	// [Standard Webhooks](https://www.standardwebhooks.com) has it; the callback below says what comes there. The secret
 	// that they are signed with is shown in this answer alone.
 	//
-	// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show. A URL must be of
+	// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show; that of an API
+	// client goes by what the client has, and is off once the client is. A URL must be of
 	// https, and nothing is sent to addresses that are not public, unless the installation allows it.
 	//
 	// Takes a body of the `application/json` content type.
@@ -8039,7 +8042,7 @@ type ClientInterface interface {
 	// WebhookEndpointUpdateWithBody Change a webhook endpoint
 	//
 	// `enabled` switches it off and on again. While it is off nothing is sent, and what happens meanwhile is not sent later:
-	// the feed has it. Who changes `url` or `event_types` gives the endpoint their own scopes to read.
+	// the feed has it. Who changes `url` or `event_types`, or switches it on, gives the endpoint their own scopes to read.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -8049,7 +8052,7 @@ type ClientInterface interface {
 	// WebhookEndpointUpdate Change a webhook endpoint
 	//
 	// `enabled` switches it off and on again. While it is off nothing is sent, and what happens meanwhile is not sent later:
-	// the feed has it. Who changes `url` or `event_types` gives the endpoint their own scopes to read.
+	// the feed has it. Who changes `url` or `event_types`, or switches it on, gives the endpoint their own scopes to read.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -11074,7 +11077,8 @@ func (c *Client) WebhookEndpointList(ctx context.Context, params *WebhookEndpoin
 // [Standard Webhooks](https://www.standardwebhooks.com) has it; the callback below says what comes there. The secret
 // that they are signed with is shown in this answer alone.
 //
-// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show. A URL must be of
+// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show; that of an API
+// client goes by what the client has, and is off once the client is. A URL must be of
 // https, and nothing is sent to addresses that are not public, unless the installation allows it.
 //
 // Takes any type of body and a specified content type.
@@ -11098,7 +11102,8 @@ func (c *Client) WebhookEndpointCreateWithBody(ctx context.Context, params *Webh
 // [Standard Webhooks](https://www.standardwebhooks.com) has it; the callback below says what comes there. The secret
 // that they are signed with is shown in this answer alone.
 //
-// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show. A URL must be of
+// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show; that of an API
+// client goes by what the client has, and is off once the client is. A URL must be of
 // https, and nothing is sent to addresses that are not public, unless the installation allows it.
 //
 // Takes a body of the `application/json` content type.
@@ -11151,7 +11156,7 @@ func (c *Client) WebhookEndpointGet(ctx context.Context, webhookEndpointId Webho
 // WebhookEndpointUpdateWithBody Change a webhook endpoint
 //
 // `enabled` switches it off and on again. While it is off nothing is sent, and what happens meanwhile is not sent later:
-// the feed has it. Who changes `url` or `event_types` gives the endpoint their own scopes to read.
+// the feed has it. Who changes `url` or `event_types`, or switches it on, gives the endpoint their own scopes to read.
 //
 // Takes any type of body and a specified content type.
 //
@@ -11171,7 +11176,7 @@ func (c *Client) WebhookEndpointUpdateWithBody(ctx context.Context, webhookEndpo
 // WebhookEndpointUpdate Change a webhook endpoint
 //
 // `enabled` switches it off and on again. While it is off nothing is sent, and what happens meanwhile is not sent later:
-// the feed has it. Who changes `url` or `event_types` gives the endpoint their own scopes to read.
+// the feed has it. Who changes `url` or `event_types`, or switches it on, gives the endpoint their own scopes to read.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -22190,7 +22195,8 @@ type ClientWithResponsesInterface interface {
 	// [Standard Webhooks](https://www.standardwebhooks.com) has it; the callback below says what comes there. The secret
 	// that they are signed with is shown in this answer alone.
 	//
-	// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show. A URL must be of
+	// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show; that of an API
+	// client goes by what the client has, and is off once the client is. A URL must be of
 	// https, and nothing is sent to addresses that are not public, unless the installation allows it.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -22204,7 +22210,8 @@ type ClientWithResponsesInterface interface {
 	// [Standard Webhooks](https://www.standardwebhooks.com) has it; the callback below says what comes there. The secret
 	// that they are signed with is shown in this answer alone.
 	//
-	// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show. A URL must be of
+	// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show; that of an API
+	// client goes by what the client has, and is off once the client is. A URL must be of
 	// https, and nothing is sent to addresses that are not public, unless the installation allows it.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -22231,7 +22238,7 @@ type ClientWithResponsesInterface interface {
 	// WebhookEndpointUpdateWithBodyWithResponse Change a webhook endpoint
 	//
 	// `enabled` switches it off and on again. While it is off nothing is sent, and what happens meanwhile is not sent later:
-	// the feed has it. Who changes `url` or `event_types` gives the endpoint their own scopes to read.
+	// the feed has it. Who changes `url` or `event_types`, or switches it on, gives the endpoint their own scopes to read.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -22241,7 +22248,7 @@ type ClientWithResponsesInterface interface {
 	// WebhookEndpointUpdateWithResponse Change a webhook endpoint
 	//
 	// `enabled` switches it off and on again. While it is off nothing is sent, and what happens meanwhile is not sent later:
-	// the feed has it. Who changes `url` or `event_types` gives the endpoint their own scopes to read.
+	// the feed has it. Who changes `url` or `event_types`, or switches it on, gives the endpoint their own scopes to read.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -41727,7 +41734,8 @@ func (c *ClientWithResponses) WebhookEndpointListWithResponse(ctx context.Contex
 // [Standard Webhooks](https://www.standardwebhooks.com) has it; the callback below says what comes there. The secret
 // that they are signed with is shown in this answer alone.
 //
-// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show. A URL must be of
+// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show; that of an API
+// client goes by what the client has, and is off once the client is. A URL must be of
 // https, and nothing is sent to addresses that are not public, unless the installation allows it.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -41747,7 +41755,8 @@ func (c *ClientWithResponses) WebhookEndpointCreateWithBodyWithResponse(ctx cont
 // [Standard Webhooks](https://www.standardwebhooks.com) has it; the callback below says what comes there. The secret
 // that they are signed with is shown in this answer alone.
 //
-// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show. A URL must be of
+// The endpoint keeps the scopes to read of whoever makes it, and gets no event that these do not show; that of an API
+// client goes by what the client has, and is off once the client is. A URL must be of
 // https, and nothing is sent to addresses that are not public, unless the installation allows it.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -41792,7 +41801,7 @@ func (c *ClientWithResponses) WebhookEndpointGetWithResponse(ctx context.Context
 // WebhookEndpointUpdateWithBodyWithResponse Change a webhook endpoint
 //
 // `enabled` switches it off and on again. While it is off nothing is sent, and what happens meanwhile is not sent later:
-// the feed has it. Who changes `url` or `event_types` gives the endpoint their own scopes to read.
+// the feed has it. Who changes `url` or `event_types`, or switches it on, gives the endpoint their own scopes to read.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -41808,7 +41817,7 @@ func (c *ClientWithResponses) WebhookEndpointUpdateWithBodyWithResponse(ctx cont
 // WebhookEndpointUpdateWithResponse Change a webhook endpoint
 //
 // `enabled` switches it off and on again. While it is off nothing is sent, and what happens meanwhile is not sent later:
-// the feed has it. Who changes `url` or `event_types` gives the endpoint their own scopes to read.
+// the feed has it. Who changes `url` or `event_types`, or switches it on, gives the endpoint their own scopes to read.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

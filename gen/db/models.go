@@ -435,6 +435,7 @@ type WebhookEndpoint struct {
 	Description          string
 	EventTypes           []string
 	Scopes               []string
+	ApiClientID          *uuid.UUID
 	Enabled              bool
 	DisabledReason       *string
 	SecretSealed         []byte

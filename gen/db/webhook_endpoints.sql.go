@@ -63,7 +63,7 @@ func (q *Queries) WebhookEndpointFails(ctx context.Context, db DBTX, since *time
 }
 
 const webhookEndpointGet = `-- name: WebhookEndpointGet :one
-SELECT id, url, description, event_types, scopes, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at FROM webhook_endpoints WHERE id = $1
+SELECT id, url, description, event_types, scopes, api_client_id, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at FROM webhook_endpoints WHERE id = $1
 `
 
 func (q *Queries) WebhookEndpointGet(ctx context.Context, db DBTX, id uuid.UUID) (WebhookEndpoint, error) {
@@ -75,6 +75,7 @@ func (q *Queries) WebhookEndpointGet(ctx context.Context, db DBTX, id uuid.UUID)
 		&i.Description,
 		&i.EventTypes,
 		&i.Scopes,
+		&i.ApiClientID,
 		&i.Enabled,
 		&i.DisabledReason,
 		&i.SecretSealed,
@@ -93,7 +94,7 @@ func (q *Queries) WebhookEndpointGet(ctx context.Context, db DBTX, id uuid.UUID)
 }
 
 const webhookEndpointGetForKeyShare = `-- name: WebhookEndpointGetForKeyShare :one
-SELECT id, url, description, event_types, scopes, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at FROM webhook_endpoints WHERE id = $1 FOR KEY SHARE
+SELECT id, url, description, event_types, scopes, api_client_id, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at FROM webhook_endpoints WHERE id = $1 FOR KEY SHARE
 `
 
 // For whoever adds a delivery.
@@ -106,6 +107,7 @@ func (q *Queries) WebhookEndpointGetForKeyShare(ctx context.Context, db DBTX, id
 		&i.Description,
 		&i.EventTypes,
 		&i.Scopes,
+		&i.ApiClientID,
 		&i.Enabled,
 		&i.DisabledReason,
 		&i.SecretSealed,
@@ -124,7 +126,7 @@ func (q *Queries) WebhookEndpointGetForKeyShare(ctx context.Context, db DBTX, id
 }
 
 const webhookEndpointGetForNoKeyUpdate = `-- name: WebhookEndpointGetForNoKeyUpdate :one
-SELECT id, url, description, event_types, scopes, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at FROM webhook_endpoints WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, url, description, event_types, scopes, api_client_id, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at FROM webhook_endpoints WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) WebhookEndpointGetForNoKeyUpdate(ctx context.Context, db DBTX, id uuid.UUID) (WebhookEndpoint, error) {
@@ -136,6 +138,7 @@ func (q *Queries) WebhookEndpointGetForNoKeyUpdate(ctx context.Context, db DBTX,
 		&i.Description,
 		&i.EventTypes,
 		&i.Scopes,
+		&i.ApiClientID,
 		&i.Enabled,
 		&i.DisabledReason,
 		&i.SecretSealed,
@@ -154,7 +157,7 @@ func (q *Queries) WebhookEndpointGetForNoKeyUpdate(ctx context.Context, db DBTX,
 }
 
 const webhookEndpointGetForUpdate = `-- name: WebhookEndpointGetForUpdate :one
-SELECT id, url, description, event_types, scopes, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at FROM webhook_endpoints WHERE id = $1 FOR UPDATE
+SELECT id, url, description, event_types, scopes, api_client_id, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at FROM webhook_endpoints WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) WebhookEndpointGetForUpdate(ctx context.Context, db DBTX, id uuid.UUID) (WebhookEndpoint, error) {
@@ -166,6 +169,7 @@ func (q *Queries) WebhookEndpointGetForUpdate(ctx context.Context, db DBTX, id u
 		&i.Description,
 		&i.EventTypes,
 		&i.Scopes,
+		&i.ApiClientID,
 		&i.Enabled,
 		&i.DisabledReason,
 		&i.SecretSealed,
@@ -184,11 +188,11 @@ func (q *Queries) WebhookEndpointGetForUpdate(ctx context.Context, db DBTX, id u
 }
 
 const webhookEndpointInsert = `-- name: WebhookEndpointInsert :one
-INSERT INTO webhook_endpoints (id, url, description, event_types, scopes, secret_sealed, after_position, created_by_kind,
-    created_by_id, created_by_name, created_at, updated_at)
+INSERT INTO webhook_endpoints (id, url, description, event_types, scopes, api_client_id, secret_sealed, after_position,
+    created_by_kind, created_by_id, created_by_name, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
-    $9, $10, $11, $11)
-RETURNING id, url, description, event_types, scopes, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at
+    $9, $10, $11, $12, $12)
+RETURNING id, url, description, event_types, scopes, api_client_id, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at
 `
 
 type WebhookEndpointInsertParams struct {
@@ -197,6 +201,7 @@ type WebhookEndpointInsertParams struct {
 	Description   string
 	EventTypes    []string
 	Scopes        []string
+	ApiClientID   *uuid.UUID
 	SecretSealed  []byte
 	AfterPosition int64
 	CreatedByKind string
@@ -212,6 +217,7 @@ func (q *Queries) WebhookEndpointInsert(ctx context.Context, db DBTX, arg Webhoo
 		arg.Description,
 		arg.EventTypes,
 		arg.Scopes,
+		arg.ApiClientID,
 		arg.SecretSealed,
 		arg.AfterPosition,
 		arg.CreatedByKind,
@@ -226,6 +232,7 @@ func (q *Queries) WebhookEndpointInsert(ctx context.Context, db DBTX, arg Webhoo
 		&i.Description,
 		&i.EventTypes,
 		&i.Scopes,
+		&i.ApiClientID,
 		&i.Enabled,
 		&i.DisabledReason,
 		&i.SecretSealed,
@@ -244,7 +251,7 @@ func (q *Queries) WebhookEndpointInsert(ctx context.Context, db DBTX, arg Webhoo
 }
 
 const webhookEndpointListAllForNoKeyUpdate = `-- name: WebhookEndpointListAllForNoKeyUpdate :many
-SELECT id, url, description, event_types, scopes, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at FROM webhook_endpoints ORDER BY id FOR NO KEY UPDATE
+SELECT id, url, description, event_types, scopes, api_client_id, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at FROM webhook_endpoints ORDER BY id FOR NO KEY UPDATE
 `
 
 func (q *Queries) WebhookEndpointListAllForNoKeyUpdate(ctx context.Context, db DBTX) ([]WebhookEndpoint, error) {
@@ -262,6 +269,7 @@ func (q *Queries) WebhookEndpointListAllForNoKeyUpdate(ctx context.Context, db D
 			&i.Description,
 			&i.EventTypes,
 			&i.Scopes,
+			&i.ApiClientID,
 			&i.Enabled,
 			&i.DisabledReason,
 			&i.SecretSealed,
@@ -324,7 +332,7 @@ func (q *Queries) WebhookEndpointListEnabledForKeyShare(ctx context.Context, db 
 }
 
 const webhookEndpointListOldestFirst = `-- name: WebhookEndpointListOldestFirst :many
-SELECT id, url, description, event_types, scopes, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at FROM webhook_endpoints
+SELECT id, url, description, event_types, scopes, api_client_id, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at FROM webhook_endpoints
 WHERE (created_at, id) > ($1::timestamptz, $2::uuid)
 ORDER BY created_at, id
 LIMIT $3
@@ -345,6 +353,7 @@ func (q *Queries) WebhookEndpointListOldestFirst(ctx context.Context, db DBTX, a
 			&i.Description,
 			&i.EventTypes,
 			&i.Scopes,
+			&i.ApiClientID,
 			&i.Enabled,
 			&i.DisabledReason,
 			&i.SecretSealed,
@@ -381,11 +390,11 @@ func (q *Queries) WebhookEndpointSetSecrets(ctx context.Context, db DBTX, secret
 
 const webhookEndpointUpdate = `-- name: WebhookEndpointUpdate :one
 UPDATE webhook_endpoints SET url = $1, description = $2, event_types = $3, scopes = $4,
-    enabled = $5, disabled_reason = $6, secret_sealed = $7,
-    previous_secret_sealed = $8, previous_secret_until = $9,
-    after_position = $10, failing_since = $11, updated_at = $12, version = version + 1
-WHERE id = $13
-RETURNING id, url, description, event_types, scopes, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at
+    api_client_id = $5, enabled = $6, disabled_reason = $7, secret_sealed = $8,
+    previous_secret_sealed = $9, previous_secret_until = $10,
+    after_position = $11, failing_since = $12, updated_at = $13, version = version + 1
+WHERE id = $14
+RETURNING id, url, description, event_types, scopes, api_client_id, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at
 `
 
 type WebhookEndpointUpdateParams struct {
@@ -393,6 +402,7 @@ type WebhookEndpointUpdateParams struct {
 	Description          string
 	EventTypes           []string
 	Scopes               []string
+	ApiClientID          *uuid.UUID
 	Enabled              bool
 	DisabledReason       *string
 	SecretSealed         []byte
@@ -410,6 +420,7 @@ func (q *Queries) WebhookEndpointUpdate(ctx context.Context, db DBTX, arg Webhoo
 		arg.Description,
 		arg.EventTypes,
 		arg.Scopes,
+		arg.ApiClientID,
 		arg.Enabled,
 		arg.DisabledReason,
 		arg.SecretSealed,
@@ -427,6 +438,7 @@ func (q *Queries) WebhookEndpointUpdate(ctx context.Context, db DBTX, arg Webhoo
 		&i.Description,
 		&i.EventTypes,
 		&i.Scopes,
+		&i.ApiClientID,
 		&i.Enabled,
 		&i.DisabledReason,
 		&i.SecretSealed,

@@ -4100,9 +4100,9 @@ type WebhookDelivery struct {
 
 	// Failure Why it has not arrived. `status`: the answer is no 2xx; `redirect`: it leads elsewhere, which is not followed; `gone`:
 	// it is 410; `timeout`, `connection`, `tls`, `host_not_found`: there was no answer, and why; `address_not_allowed`: the
-	// host has no address that may be sent to; `endpoint_disabled`: the endpoint was off; `redelivered`: somebody had it
-	// sent anew; `unreadable_secret`: the installation has lost the key of the secret. Null when it has arrived, or was
-	// not tried. New ones may appear.
+	// host has no address that may be sent to; `endpoint_disabled`: the endpoint was off; `scope_missing`: the endpoint may
+	// not be shown the event, or not any more; `redelivered`: somebody had it sent anew; `unreadable_secret`: the
+	// installation has lost the key of the secret. Null when it has arrived, or was not tried. New ones may appear.
 	Failure *string `json:"failure"`
 
 	// LastAttempt What became of the last attempt. Null before the first.
@@ -4139,7 +4139,8 @@ type WebhookEndpoint struct {
 	Enabled bool     `json:"enabled"`
 
 	// DisabledReason Why it is off: `manual` by somebody, `gone` when the receiver answered 410, `failing` when nothing had arrived for
-	// three days. Null while it is on. New reasons may appear.
+	// three days, `api_client_ended` when the API client whose scopes it had is gone, expired or limited. Null while it is
+	// on. New reasons may appear.
 	DisabledReason *string `json:"disabled_reason"`
 
 	// FailingSince Since when nothing has arrived that was tried. Null when the last attempt arrived. Does not raise `version`.

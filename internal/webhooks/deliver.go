@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -73,7 +74,7 @@ func (w *deliveryWorker) Work(ctx context.Context, job *river.Job[deliveryArgs])
 
 // deliver makes an attempt at a delivery that is due, and tells when to come again; 0 when it is finished.
 func (s *Service) deliver(ctx context.Context, id uuid.UUID) (again time.Duration, err error) {
-	row, err := db.New().WebhookDeliveryGetToSend(ctx, s.db, id)
+	row, err := db.New().WebhookDeliveryGetToSend(ctx, s.db, s.db.Now(), id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil // the endpoint is deleted
 	}
@@ -83,6 +84,12 @@ func (s *Service) deliver(ctx context.Context, id uuid.UUID) (again time.Duratio
 	delivery, endpoint := row.WebhookDelivery, row.WebhookEndpoint
 	if delivery.State != pending {
 		return 0, nil
+	}
+	if row.ApiClientEnded {
+		if err := s.disable(ctx, endpoint, clientEnded); err != nil {
+			return 0, err
+		}
+		return 0, s.fail(ctx, id, endpointOff)
 	}
 	if !endpoint.Enabled {
 		return 0, s.fail(ctx, id, endpointOff)
@@ -99,6 +106,9 @@ func (s *Service) deliver(ctx context.Context, id uuid.UUID) (again time.Duratio
 	event, err := s.event(ctx, delivery, endpoint)
 	if err != nil {
 		return 0, err
+	}
+	if delivery.Position != nil && !mayBeShown(event, endpoint, row.ApiClientScopes) {
+		return 0, s.fail(ctx, id, scopeMissing)
 	}
 	m := message{url: endpoint.Url, id: delivery.EventID.String(), at: s.db.Now()}
 	if m.body, err = events.Encode(event); err != nil {
@@ -121,6 +131,13 @@ func (s *Service) deliver(ctx context.Context, id uuid.UUID) (again time.Duratio
 func (s *Service) fail(ctx context.Context, id uuid.UUID, failure string) error {
 	now := s.db.Now()
 	return db.New().WebhookDeliveryFail(ctx, s.db, &failure, &now, id)
+}
+
+// mayBeShown tells whether what an endpoint may be sent has the event in it: by now, since it may have been sent elsewhere
+// meanwhile by somebody who may see less, or belong to an API client that has.
+func mayBeShown(event db.Event, endpoint db.WebhookEndpoint, clientScopes []string) bool {
+	scope := string(events.ScopeOf(event.ResourceKind))
+	return slices.Contains(endpoint.Scopes, scope) && (endpoint.ApiClientID == nil || slices.Contains(clientScopes, scope))
 }
 
 // event gives what a delivery is about, as the change log has it now.

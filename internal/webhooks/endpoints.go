@@ -15,6 +15,7 @@ import (
 	"github.com/clientele-api/clientele/internal/etag"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/mergepatch"
 	"github.com/clientele-api/clientele/internal/paging"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/weburl"
@@ -25,9 +26,10 @@ const maxEndpoints = 100
 
 // The reasons why an endpoint is off.
 const (
-	byHand  = "manual"
-	gone    = "gone"
-	failing = "failing"
+	byHand      = "manual"
+	gone        = "gone"
+	failing     = "failing"
+	clientEnded = "api_client_ended"
 )
 
 // Input is what a caller says of a new endpoint.
@@ -65,13 +67,21 @@ func (s *Service) Create(
 	secret = newSecret()
 	created, err = db.New().WebhookEndpointInsert(ctx, tx, db.WebhookEndpointInsertParams{
 		ID: id, Url: input.URL, Description: input.Description, EventTypes: input.EventTypes,
-		Scopes: events.ReadScopes(caller.Scopes), SecretSealed: seal(s.keyring, id, secret), AfterPosition: last,
+		Scopes: events.ReadScopes(caller.Scopes), ApiClientID: clientOf(caller), SecretSealed: seal(s.keyring, id, secret), AfterPosition: last,
 		CreatedByKind: tx.Actor.Kind, CreatedByID: tx.Actor.ID, CreatedByName: tx.Actor.Name, CreatedAt: tx.Now,
 	})
 	if err != nil {
 		return created, "", err
 	}
 	return created, secret, record(ctx, tx, "created", nil, &created)
+}
+
+// clientOf gives the API client by whose scopes an endpoint goes that the caller has things sent to; nil for people's.
+func clientOf(caller *access.Principal) *uuid.UUID {
+	if caller.Kind != access.KindAPIClient {
+		return nil
+	}
+	return &caller.ID
 }
 
 // check refuses a URL that nothing could be sent to, and types whose kind of resource the caller may not read.
@@ -112,7 +122,7 @@ type Patch struct {
 	Enabled     *bool
 }
 
-// Update changes an endpoint. Who has events sent elsewhere, or others, has them sent with the scopes of their own.
+// Update changes an endpoint. Who has events sent elsewhere, or others, or again, has them sent with the scopes of their own.
 func (s *Service) Update(
 	ctx context.Context, tx *postgres.Tx, caller *access.Principal, id uuid.UUID, versions etag.Versions, patch Patch,
 ) (db.WebhookEndpoint, error) {
@@ -121,12 +131,12 @@ func (s *Service) Update(
 		return before, err
 	}
 	edited := patch.apply(before)
-	redirected := edited.Url != before.Url || !slices.Equal(edited.EventTypes, before.EventTypes)
+	redirected := edited.Url != before.Url || !slices.Equal(edited.EventTypes, before.EventTypes) || edited.Enabled && !before.Enabled
 	if redirected {
 		if err := s.check(caller, edited.Url, edited.EventTypes); err != nil {
 			return before, err
 		}
-		edited.Scopes = events.ReadScopes(caller.Scopes)
+		edited.Scopes, edited.ApiClientID = events.ReadScopes(caller.Scopes), clientOf(caller)
 	}
 	if edited.Url != before.Url {
 		edited.FailingSince = nil
@@ -198,7 +208,7 @@ func (s *Service) Delete(ctx context.Context, tx *postgres.Tx, id uuid.UUID, ver
 	return record(ctx, tx, "deleted", &endpoint, nil)
 }
 
-// disable switches an endpoint off at which nothing arrives, unless somebody changed it or something arrived meanwhile.
+// disable switches an endpoint off for what was seen of it, unless somebody changed that or something arrived meanwhile.
 func (s *Service) disable(ctx context.Context, tried db.WebhookEndpoint, reason string) error {
 	return s.db.Change(ctx, system, func(tx *postgres.Tx) error {
 		before, err := db.New().WebhookEndpointGetForNoKeyUpdate(ctx, tx, tried.ID)
@@ -208,7 +218,8 @@ func (s *Service) disable(ctx context.Context, tried db.WebhookEndpoint, reason 
 		if err != nil {
 			return err
 		}
-		if !before.Enabled || before.Url != tried.Url || reason == failing && before.FailingSince == nil {
+		if !before.Enabled || before.Url != tried.Url || !mergepatch.Same(before.ApiClientID, tried.ApiClientID) ||
+			reason == failing && before.FailingSince == nil {
 			return nil
 		}
 		edited := before
@@ -230,7 +241,7 @@ func lock(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Vers
 func update(ctx context.Context, tx *postgres.Tx, before, edited db.WebhookEndpoint) (db.WebhookEndpoint, error) {
 	after, err := db.New().WebhookEndpointUpdate(ctx, tx, db.WebhookEndpointUpdateParams{
 		ID: edited.ID, Url: edited.Url, Description: edited.Description, EventTypes: edited.EventTypes, Scopes: edited.Scopes,
-		Enabled: edited.Enabled, DisabledReason: edited.DisabledReason, SecretSealed: edited.SecretSealed,
+		ApiClientID: edited.ApiClientID, Enabled: edited.Enabled, DisabledReason: edited.DisabledReason, SecretSealed: edited.SecretSealed,
 		PreviousSecretSealed: edited.PreviousSecretSealed, PreviousSecretUntil: edited.PreviousSecretUntil,
 		AfterPosition: edited.AfterPosition, FailingSince: edited.FailingSince, UpdatedAt: tx.Now,
 	})

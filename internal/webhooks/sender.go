@@ -44,6 +44,7 @@ const (
 	notAllowed      = "address_not_allowed"
 	endpointOff     = "endpoint_disabled"
 	sentAnew        = "redelivered"
+	scopeMissing    = "scope_missing"
 	secretForgotten = "unreadable_secret" //nolint:gosec // a reason, and no secret
 )
 
