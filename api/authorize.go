@@ -66,10 +66,9 @@ func (s *Server) authenticate(c echo.Context) (*access.Principal, error) {
 	return caller, nil
 }
 
-// reauthorized looks at the token of a request once more that has been waiting: it may have been revoked meanwhile.
+// reauthorized looks once more at who makes a request that has lasted: they may have lost their access meanwhile.
 func (s *Server) reauthorized(ctx context.Context) error {
-	_, token, _ := strings.Cut(requestOf(ctx).http.Header.Get("Authorization"), " ")
-	_, err := s.authority.Verify(ctx, strings.TrimSpace(token))
+	err := s.authority.VerifyAgain(ctx, callerOf(ctx))
 	if errors.Is(err, tokens.ErrInvalid) {
 		return fault.InvalidToken(err)
 	}

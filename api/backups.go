@@ -57,7 +57,7 @@ func (s *Server) BackupRestore(ctx context.Context, request openapi.BackupRestor
 		Content: &wholeUpload{upload(ctx, request.Body), known.controller}, ContentType: request.ContentType,
 	}, backups.RestoreOptions{
 		DryRun: isSet(request.Params.DryRun), Renew: request.Params.OnConflict != nil && *request.Params.OnConflict == openapi.BackupRestoreParamsOnConflictNew,
-		Change: func() (postgres.Change, error) { return changing(ctx, &answer) },
+		Change: func() (postgres.Change, error) { return changing(ctx, s, &answer) },
 		Done:   func(restored backups.Restored) { answer = toAPIRestored(restored) },
 	})
 	_ = known.controller.SetWriteDeadline(time.Now().Add(pieceTime))

@@ -16,9 +16,9 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/backups"
 	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/idempotency"
-	"github.com/clientele-api/clientele/internal/imports"
 )
 
 // keyed makes a request that comes with a key one that happens once. Everything after it may refuse the request by what
@@ -43,7 +43,7 @@ func (s *Server) keyed(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		known.key = s.keeper.Key(idempotency.Request{
 			CallerKind: known.caller.Kind, CallerID: known.caller.ID, Key: lines[0],
-			Method: r.Method, Target: r.URL.EscapedPath() + "?" + r.URL.RawQuery, Body: bodyOf(r, known), Subjects: subjects(c, known.caller),
+			Reach: known.caller.Reach(), Method: r.Method, Target: r.URL.EscapedPath() + "?" + r.URL.RawQuery, Body: bodyOf(r, known), Subjects: subjects(c, known.caller),
 		})
 		err := s.once(c, known, next)
 		var replayed *idempotency.Replayed
@@ -175,11 +175,11 @@ func (b *streamedBody) Read(into []byte) (int, error) {
 // Hash gives the SHA-256 of all of it. A handler that refused the request may have left some: that is read and thrown away.
 func (b *streamedBody) Hash() ([]byte, error) {
 	if !errors.Is(b.err, io.EOF) {
-		rest := http.MaxBytesReader(nil, io.NopCloser(upload(b.ctx, b)), imports.MaxFile) // no operation takes more
+		rest := http.MaxBytesReader(nil, io.NopCloser(upload(b.ctx, b)), backups.MaxArchive) // no operation takes more
 		if _, err := io.Copy(io.Discard, rest); err != nil {
 			var larger *http.MaxBytesError
 			if errors.As(err, &larger) {
-				return nil, tooLarge(imports.MaxFile)
+				return nil, tooLarge(backups.MaxArchive)
 			}
 			return nil, fault.BodyIncomplete(err)
 		}

@@ -220,6 +220,21 @@ func TestAKeyIsOfOneRequestAndOneCaller(t *testing.T) {
 	admin.Must(t, 201, "POST", notes, `{"text":"a"}`, withKey("!"+strings.Repeat("~", 254)))
 }
 
+// TestAnAnswerIsNotToldToWhoReachesLess: a client that was limited meanwhile does not get what it got before.
+func TestAnAnswerIsNotToldToWhoReachesLess(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	own, other := admin.Customer(t, nil), admin.Customer(t, nil)
+	client := admin.APIClient(t, apitest.Fields{"scopes": []string{"customers:read", "customers:write"}})
+	notes := path(other) + "/notes"
+	client.Must(t, 201, "POST", notes, `{"text":"confidential"}`, withKey("k"))
+	admin.Must(t, 200, "PATCH", clientPath(client.ID), apitest.Fields{"customer_id": own.Id})
+	client.Token = client.Granted(t, "").AccessToken
+	response := client.Must(t, 422, "POST", notes, `{"text":"confidential"}`, withKey("k"))
+	require.Equal(t, "idempotency_key_reused", response.Problem(t).Code)
+}
+
 func TestRefusalsAndDryRunsLeaveAKeyFree(t *testing.T) {
 	t.Parallel()
 	s, admin := working(t)

@@ -173,7 +173,7 @@ func answered(next openapi.StrictHandlerFunc, operation string) openapi.StrictHa
 // request, and what it gives is the answer of the operation.
 func change[Answer any](ctx context.Context, s *Server, do func(tx *postgres.Tx) (Answer, error)) (Answer, error) {
 	var answer Answer
-	made, err := changing(ctx, &answer)
+	made, err := changing(ctx, s, &answer)
 	if err != nil {
 		return answer, err
 	}
@@ -185,14 +185,18 @@ func change[Answer any](ctx context.Context, s *Server, do func(tx *postgres.Tx)
 }
 
 // changing says how the request changes something: once, when it has a key. All of its body must be there, and its answer at
-// the end of the change.
-func changing[Answer any](ctx context.Context, answer *Answer) (postgres.Change, error) {
+// the end of the change. Where the body may have taken long to come, its sender is looked at once more.
+func changing[Answer any](ctx context.Context, s *Server, answer *Answer) (made postgres.Change, err error) {
 	known := requestOf(ctx)
-	made := known.change()
+	if known.operation.Streams() {
+		if err := s.reauthorized(ctx); err != nil {
+			return made, err
+		}
+	}
+	made = known.change()
 	if known.key == nil {
 		return made, nil
 	}
-	var err error
 	made.Once, err = known.key.Once(func() (idempotency.Answer, error) { return rendered(reflect.ValueOf(answer).Elem()) })
 	return made, err
 }

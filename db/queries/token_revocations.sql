@@ -10,5 +10,12 @@ SELECT unnest(@target_ids::uuid[]), @revoked_at::timestamptz;
 SELECT target_id, max(coalesce(min_epoch, 2147483647))::integer AS min_epoch
 FROM token_revocations WHERE revoked_at > $1 GROUP BY target_id;
 
+-- name: TokenRevocationExists :one
+-- Whether tokens of the epoch are revoked, of any of these sessions and subjects.
+SELECT EXISTS (
+    SELECT FROM token_revocations
+    WHERE target_id = ANY (@target_ids::uuid[]) AND coalesce(min_epoch, 2147483647) > @epoch::integer
+);
+
 -- name: TokenRevocationDeleteOld :execrows
 DELETE FROM token_revocations WHERE revoked_at < $1;

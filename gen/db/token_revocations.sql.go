@@ -24,6 +24,21 @@ func (q *Queries) TokenRevocationDeleteOld(ctx context.Context, db DBTX, revoked
 	return result.RowsAffected(), nil
 }
 
+const tokenRevocationExists = `-- name: TokenRevocationExists :one
+SELECT EXISTS (
+    SELECT FROM token_revocations
+    WHERE target_id = ANY ($1::uuid[]) AND coalesce(min_epoch, 2147483647) > $2::integer
+)
+`
+
+// Whether tokens of the epoch are revoked, of any of these sessions and subjects.
+func (q *Queries) TokenRevocationExists(ctx context.Context, db DBTX, targetIds []uuid.UUID, epoch int32) (bool, error) {
+	row := db.QueryRow(ctx, tokenRevocationExists, targetIds, epoch)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const tokenRevocationInsert = `-- name: TokenRevocationInsert :exec
 INSERT INTO token_revocations (target_id, min_epoch, revoked_at) VALUES ($1, $2, $3)
 `

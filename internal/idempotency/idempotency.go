@@ -77,6 +77,7 @@ type Request struct {
 	CallerKind string // the key is the caller's own: another one's key of the same text is another key
 	CallerID   uuid.UUID
 	Key        string
+	Reach      *uuid.UUID // of the caller: what was answered to one who reached more, or others, is not told again
 	Method     string
 	Target     string      // path and query, as they were sent
 	Body       Body        // what was sent
@@ -121,13 +122,17 @@ func (k *Key) Before(ctx context.Context) error {
 	return k.judge(sent, stored.Request, stored.Answer)
 }
 
-// sent is what a request is known by.
+// sent is what a request is known by, and how far its sender reached.
 func (k *Key) sent() ([]byte, error) {
 	body, err := k.request.Body.Hash()
 	if err != nil {
 		return nil, err
 	}
-	return fmt.Appendf(nil, "%s %s\n%x", k.request.Method, k.request.Target, body), nil
+	sent := fmt.Appendf(nil, "%s %s\n%x", k.request.Method, k.request.Target, body)
+	if reach := k.request.Reach; reach != nil {
+		sent = fmt.Appendf(sent, "\n%s", reach)
+	}
+	return sent, nil
 }
 
 // judge says what a request gets whose key is stored.

@@ -35,8 +35,8 @@ func RevokeBefore(ctx context.Context, tx *postgres.Tx, subject uuid.UUID, epoch
 	return db.New().TokenRevocationInsert(ctx, tx, subject, &epoch, tx.Now)
 }
 
-// Sweep deletes revocations of tokens that have long expired.
+// Sweep deletes revocations of tokens that have long expired, and that no request is under way with any more.
 func Sweep(ctx context.Context, database *postgres.DB) error {
-	_, err := db.New().TokenRevocationDeleteOld(ctx, database, database.Now().Add(-revocationsListed-Lifetime))
+	_, err := db.New().TokenRevocationDeleteOld(ctx, database, database.Now().Add(-revocationsKept))
 	return err
 }

@@ -42,6 +42,8 @@ const (
 	// revocationsListed is how long a revocation is looked at. A token lives half as long; the rest is for the clocks
 	// of replicas, since a revocation is dated by that of one, when its transaction begins, and read by that of another.
 	revocationsListed = 2 * Lifetime
+	// revocationsKept is how long a revocation is there for requests that began before it. None lasts longer.
+	revocationsKept = 7 * 24 * time.Hour
 )
 
 // claims of an access token.
@@ -190,6 +192,19 @@ func (a *Authority) Verify(ctx context.Context, token string) (*access.Principal
 		return nil, ErrInvalid
 	}
 	return caller, nil
+}
+
+// VerifyAgain judges a caller whose request has been let in, and has lasted since: it may have been revoked meanwhile. That
+// its token has expired meanwhile takes nothing away. The answer is of this moment.
+func (a *Authority) VerifyAgain(ctx context.Context, caller *access.Principal) error {
+	revoked, err := db.New().TokenRevocationExists(ctx, a.db, []uuid.UUID{caller.SessionID, caller.ID}, caller.Epoch)
+	if err != nil {
+		return fmt.Errorf("looking for a revocation: %w", err)
+	}
+	if revoked {
+		return ErrInvalid
+	}
+	return nil
 }
 
 func (a *Authority) parse(current *state, token string) (*access.Principal, error) {
