@@ -15,8 +15,9 @@ type store struct{ *sql.DB }
 
 const schema = `
 	CREATE TABLE IF NOT EXISTS customers (
-		id TEXT PRIMARY KEY, version INTEGER NOT NULL, name TEXT NOT NULL, email TEXT, phone TEXT, company TEXT, external_id TEXT,
-		parent_id TEXT, status TEXT NOT NULL, properties TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL
+		id TEXT PRIMARY KEY, version INTEGER NOT NULL, name TEXT NOT NULL, email TEXT, phone TEXT, company TEXT, address TEXT,
+		comments TEXT, modules TEXT NOT NULL, properties TEXT NOT NULL, parent_id TEXT, external_id TEXT, locale TEXT NOT NULL,
+		status TEXT NOT NULL, invited_at TEXT, restored_at TEXT, created_at TEXT NOT NULL, updated_at TEXT NOT NULL
 	) STRICT;
 	-- One row, from the first cursor on. list_cursor is null once all customers have been listed.
 	CREATE TABLE IF NOT EXISTS progress (
@@ -50,7 +51,8 @@ func (s store) progress(ctx context.Context) (p progress, err error) {
 	return p, err
 }
 
-// customer is what is kept of a customer. The list and the events have the same members.
+// customer is what is kept of a customer: all but its last activity, which comes without a change of the customer. The list
+// and the events have the same members.
 type customer struct {
 	ID         string          `json:"id"`
 	Version    int64           `json:"version"`
@@ -58,10 +60,16 @@ type customer struct {
 	Email      *string         `json:"email"`
 	Phone      *string         `json:"phone"`
 	Company    *string         `json:"company"`
-	ExternalID *string         `json:"external_id"`
-	ParentID   *string         `json:"parent_id"`
-	Status     string          `json:"status"`
+	Address    *string         `json:"address"`
+	Comments   *string         `json:"comments"`
+	Modules    json.RawMessage `json:"modules"`
 	Properties json.RawMessage `json:"properties"`
+	ParentID   *string         `json:"parent_id"`
+	ExternalID *string         `json:"external_id"`
+	Locale     string          `json:"locale"`
+	Status     string          `json:"status"`
+	InvitedAt  *string         `json:"invited_at"`
+	RestoredAt *string         `json:"restored_at"`
 	CreatedAt  string          `json:"created_at"`
 	UpdatedAt  string          `json:"updated_at"`
 }
@@ -86,13 +94,15 @@ func (s store) write(ctx context.Context, p progress, do func(tx *sql.Tx) error)
 
 // put keeps a customer, unless a newer state of it is there.
 func put(ctx context.Context, tx *sql.Tx, c customer) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO customers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	_, err := tx.ExecContext(ctx, `INSERT INTO customers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET version = excluded.version, name = excluded.name, email = excluded.email,
-			phone = excluded.phone, company = excluded.company, external_id = excluded.external_id,
-			parent_id = excluded.parent_id, status = excluded.status, properties = excluded.properties,
-			updated_at = excluded.updated_at
+			phone = excluded.phone, company = excluded.company, address = excluded.address, comments = excluded.comments,
+			modules = excluded.modules, properties = excluded.properties, parent_id = excluded.parent_id,
+			external_id = excluded.external_id, locale = excluded.locale, status = excluded.status,
+			invited_at = excluded.invited_at, restored_at = excluded.restored_at, updated_at = excluded.updated_at
 		WHERE excluded.version > customers.version`,
-		c.ID, c.Version, c.Name, c.Email, c.Phone, c.Company, c.ExternalID, c.ParentID, c.Status, string(c.Properties), c.CreatedAt, c.UpdatedAt)
+		c.ID, c.Version, c.Name, c.Email, c.Phone, c.Company, c.Address, c.Comments, string(c.Modules), string(c.Properties),
+		c.ParentID, c.ExternalID, c.Locale, c.Status, c.InvitedAt, c.RestoredAt, c.CreatedAt, c.UpdatedAt)
 	return err
 }
 
