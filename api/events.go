@@ -18,7 +18,15 @@ func (s *Server) EventList(ctx context.Context, request openapi.EventListRequest
 	if params.From != nil {
 		return s.eventListFromNow(ctx, params)
 	}
-	page, err := s.sequencer.Feed(ctx, s.db, callerOf(ctx), FromAPIEventList(params))
+	asked := FromAPIEventList(params)
+	if asked.Wait > 0 {
+		release, err := s.waiting.Take(credential(callerOf(ctx)))
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+	}
+	page, err := s.sequencer.Feed(ctx, s.db, callerOf(ctx), asked)
 	if err == nil && page.Waited {
 		err = s.reauthorized(ctx)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/clientele-api/clientele/api"
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/apitest"
@@ -123,7 +124,7 @@ func TestFeedWaits(t *testing.T) {
 		"": viewer, "&limit=1": elsewhere, "&types=note.*": elsewhere, "&types=note.*&limit=1": viewer, "&customer_id=" + customer.Id.String(): viewer,
 	} {
 		group.Go(func() {
-			feed := feedOf(t, caller, "wait=30&cursor="+now+query)
+			feed := feedOf(t, caller, "wait=25&cursor="+now+query)
 			mu.Lock()
 			defer mu.Unlock()
 			answers[query] = feed
@@ -151,6 +152,34 @@ func TestFeedWaits(t *testing.T) {
 	}
 }
 
+// TestTheLongestWaitIsAnswered before the time of a request is over.
+func TestTheLongestWaitIsAnswered(t *testing.T) {
+	t.Parallel()
+	longest := document().Paths.Find("/v1/events").Get.Parameters.GetByInAndName("query", "wait").Schema.Value.Max
+	require.LessOrEqual(t, time.Duration(*longest)*time.Second+5*time.Second, api.AnswerTime)
+}
+
+// TestWaitingIsBounded for each caller, so that others find a place.
+func TestWaitingIsBounded(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	viewer, other := s.Staff(t, access.Viewer), s.Staff(t, access.Viewer)
+	settled(t, s)
+	now := feedOf(t, viewer, "from=now").NextCursor
+	var group sync.WaitGroup
+	for range 16 {
+		group.Go(func() { viewer.Do(t, "GET", "/v1/events?wait=25&cursor="+now, nil) })
+	}
+	require.Eventually(t, func() bool { return s.Sequencer.Waiting() == 16 }, 10*time.Second, 5*time.Millisecond)
+	response := viewer.Must(t, 429, "GET", "/v1/events?wait=25&cursor="+now, nil)
+	require.Equal(t, "too_many_at_once", response.Problem(t).Code)
+	feedOf(t, viewer, "cursor="+now)
+	feedOf(t, other, "wait=1&cursor="+now)
+	s.Sequencer.EndWaiting()
+	group.Wait()
+	feedOf(t, viewer, "wait=25&cursor="+now)
+}
+
 // TestWaitingEnds when the program does, and with the right to see what comes.
 func TestWaitingEnds(t *testing.T) {
 	t.Parallel()
@@ -161,13 +190,13 @@ func TestWaitingEnds(t *testing.T) {
 	var group sync.WaitGroup
 	started := time.Now()
 	group.Go(func() {
-		response := operator.Do(t, "GET", "/v1/events?wait=30&types=customer.*&cursor="+now, nil)
+		response := operator.Do(t, "GET", "/v1/events?wait=25&types=customer.*&cursor="+now, nil)
 		if response.Status != 401 {
 			t.Errorf("%d: %s", response.Status, response.Body)
 		}
 	})
 	group.Go(func() {
-		if feed := feedOf(t, viewer, "wait=30&types=note.*&cursor="+now); len(feed.Data) > 0 {
+		if feed := feedOf(t, viewer, "wait=25&types=note.*&cursor="+now); len(feed.Data) > 0 {
 			t.Error("there is nothing to be seen")
 		}
 	})
@@ -183,6 +212,6 @@ func TestWaitingEnds(t *testing.T) {
 	s.Sequencer.EndWaiting()
 	group.Wait()
 	require.Less(t, time.Since(started), 20*time.Second)
-	require.Empty(t, feedOf(t, viewer, "wait=30&types=note.*&cursor="+now).Data, "nobody waits any more")
+	require.Empty(t, feedOf(t, viewer, "wait=25&types=note.*&cursor="+now).Data, "nobody waits any more")
 	require.Less(t, time.Since(started), 20*time.Second)
 }

@@ -21,6 +21,10 @@ const (
 	// How many expensive requests may be under way at once on a replica, of one caller and of all.
 	expensiveEach = 8
 	expensiveAll  = 64
+
+	// How many requests may wait for events at once, likewise.
+	waitingEach = 16
+	waitingAll  = 1000
 )
 
 // counted counts a request of a caller against its quota, and tells how it stands with it (draft-ietf-httpapi-ratelimit-headers).

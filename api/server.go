@@ -78,7 +78,8 @@ type Server struct {
 	exports       *exports.Snapshots
 	backups       *backups.Service
 	limiter       *ratelimit.Limiter
-	slots         *ratelimit.Slots
+	slots         *ratelimit.Slots // of expensive requests
+	waiting       *ratelimit.Slots // of requests that wait for events
 	answerTime    time.Duration
 	termsRequired bool
 	contract      *contract.Contract
@@ -96,6 +97,7 @@ func New(options Options) (http.Handler, error) {
 		termsRequired: options.TermsRequired, operations: options.Operations, webhooks: options.Webhooks,
 		sequencer: options.Sequencer, contract: options.Contract, log: options.Log,
 		limiter: options.Limiter, slots: ratelimit.NewSlots(expensiveEach, expensiveAll),
+		waiting:    ratelimit.NewSlots(waitingEach, waitingAll),
 		answerTime: cmp.Or(options.AnswerTime, AnswerTime),
 	}
 	s.cleanup = cleanup.New(options.DB, options.Keyring, options.Operations)

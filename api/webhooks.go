@@ -6,7 +6,9 @@ import (
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/gen/openapi"
+	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/etag"
+	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/webhooks"
 )
@@ -119,7 +121,7 @@ func (s *Server) WebhookEndpointTest(ctx context.Context, request openapi.Webhoo
 			return nil, err
 		}
 		return openapi.WebhookEndpointTest202JSONResponse{
-			Body:    ToAPIWebhookDelivery(delivery),
+			Body:    ToAPIWebhookDelivery(delivery, callerOf(ctx)),
 			Headers: openapi.WebhookEndpointTest202ResponseHeaders{Location: "/v1/webhook-deliveries/" + delivery.ID.String()},
 		}, nil
 	})
@@ -133,10 +135,11 @@ func (s *Server) WebhookDeliveryList(ctx context.Context, request openapi.Webhoo
 	if err != nil {
 		return nil, err
 	}
+	shown := func(delivery db.WebhookDelivery) openapi.WebhookDelivery {
+		return ToAPIWebhookDelivery(delivery, callerOf(ctx))
+	}
 	return openapi.WebhookDeliveryList200JSONResponse{
-		Body: openapi.WebhookDeliveryPage{
-			Data: convert(page.Rows, ToAPIWebhookDelivery), NextCursor: page.Next, Total: page.Total,
-		},
+		Body:    openapi.WebhookDeliveryPage{Data: convert(page.Rows, shown), NextCursor: page.Next, Total: page.Total},
 		Headers: openapi.WebhookDeliveryList200ResponseHeaders{Link: nextLink(ctx, page.Next)},
 	}, nil
 }
@@ -147,7 +150,7 @@ func (s *Server) WebhookDeliveryGet(ctx context.Context, request openapi.Webhook
 	if err != nil {
 		return nil, err
 	}
-	return openapi.WebhookDeliveryGet200JSONResponse(ToAPIWebhookDelivery(delivery)), nil
+	return openapi.WebhookDeliveryGet200JSONResponse(ToAPIWebhookDelivery(delivery, callerOf(ctx))), nil
 }
 
 // WebhookDeliveryRedeliver sends an event once more.
@@ -158,7 +161,7 @@ func (s *Server) WebhookDeliveryRedeliver(ctx context.Context, request openapi.W
 			return nil, err
 		}
 		return openapi.WebhookDeliveryRedeliver202JSONResponse{
-			Body:    ToAPIWebhookDelivery(delivery),
+			Body:    ToAPIWebhookDelivery(delivery, callerOf(ctx)),
 			Headers: openapi.WebhookDeliveryRedeliver202ResponseHeaders{Location: "/v1/webhook-deliveries/" + delivery.ID.String()},
 		}, nil
 	})
@@ -175,13 +178,17 @@ func ToAPIWebhookEndpoint(endpoint db.WebhookEndpoint) openapi.WebhookEndpoint {
 	}
 }
 
-// ToAPIWebhookDelivery shows a delivery.
-func ToAPIWebhookDelivery(delivery db.WebhookDelivery) openapi.WebhookDelivery {
+// ToAPIWebhookDelivery shows a delivery to somebody. What the receiver answered may repeat the event: it is shown to whom that
+// may be shown.
+func ToAPIWebhookDelivery(delivery db.WebhookDelivery, caller *access.Principal) openapi.WebhookDelivery {
 	shown := openapi.WebhookDelivery{
 		Id: delivery.ID, EndpointId: delivery.EndpointID, EventId: delivery.EventID, EventType: delivery.EventType,
 		Position: delivery.Position, RedeliveryOf: delivery.RedeliveryOf,
 		State: openapi.WebhookDeliveryState(delivery.State), Attempts: delivery.Attempts, NextAttemptAt: delivery.NextAttemptAt,
 		Failure: delivery.Failure, CreatedAt: delivery.CreatedAt, FinishedAt: delivery.FinishedAt,
+	}
+	if !caller.Has(events.ScopeOf(delivery.EventType)) {
+		delivery.Answer = nil
 	}
 	if delivery.LastAttemptAt != nil {
 		shown.LastAttempt = &openapi.WebhookAttempt{

@@ -351,8 +351,10 @@ func TestWebhooksThatFail(t *testing.T) {
 	require.Equal(t, "status", *delivery.Failure)
 	require.EqualValues(t, 503, *delivery.LastAttempt.Status)
 	require.WithinRange(t, *delivery.NextAttemptAt, delivery.LastAttempt.At.Add(5*time.Second), time.Now().Add(6*time.Second))
-	admin.Must(t, 200, "GET", at, nil).JSON(t, &endpoint)
-	require.NotNil(t, endpoint.FailingSince)
+	require.Eventually(t, func() bool { // it is noted after the attempt
+		admin.Must(t, 200, "GET", at, nil).JSON(t, &endpoint)
+		return endpoint.FailingSince != nil
+	}, 20*time.Second, 10*time.Millisecond)
 
 	r.answers(410)
 	admin.Must(t, 202, "POST", "/v1/webhook-deliveries/"+delivery.Id.String()+"/redeliver", nil)
@@ -404,6 +406,14 @@ func TestWhatAnEndpointMayBeSentIsDecidedWhenItIsSent(t *testing.T) {
 	narrow := admin.APIClient(t, apitest.Fields{"scopes": []string{"webhooks:read", "webhooks:write", "domains:read"}})
 	narrow.Must(t, 200, "PATCH", at, apitest.Fields{"url": elsewhere.URL})
 	var again openapi.WebhookDelivery
+	for caller, expected := range map[*apitest.Caller]bool{admin: true, narrow: false} {
+		caller.Must(t, 200, "GET", "/v1/webhook-deliveries/"+sent.Id.String(), nil).JSON(t, &again)
+		require.Equal(t, expected, again.LastAttempt.Answer != nil, "an answer may repeat the event")
+		for _, one := range deliveriesOf(t, caller, endpoint, "?state=delivered") {
+			shown := expected || strings.HasPrefix(one.EventType, "webhook_endpoint.")
+			require.Equal(t, shown, one.LastAttempt.Answer != nil, one.EventType)
+		}
+	}
 	narrow.Must(t, 202, "POST", "/v1/webhook-deliveries/"+sent.Id.String()+"/redeliver", nil).JSON(t, &again)
 	await := func(id uuid.UUID, failure string) {
 		t.Helper()
@@ -472,6 +482,41 @@ func TestWhatAnEndpointMayBeSentIsDecidedWhenItIsSent(t *testing.T) {
 		require.Equal(t, "api_client_ended", *endpoint.DisabledReason, name)
 	}
 	require.GreaterOrEqual(t, len(good.all()), before)
+}
+
+// TestASlowReceiverHoldsUpNobodyElse, however much is to be sent to it.
+func TestASlowReceiverHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t, apitest.WebhookAllow(loopback))
+	s.Work(t)
+	admin := s.Staff(t, access.Administrator)
+	settled(t, s)
+	quick, slow := newReceiver(t), newReceiver(t)
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	slow.mu.Lock()
+	slow.answer = func(http.ResponseWriter, *http.Request) { <-release }
+	slow.mu.Unlock()
+	customer := admin.Customer(t, nil)
+	const rows = 3000
+	endpoint := webhookEndpoint(t, admin, slow.URL, "domain.created")
+	webhookEndpoint(t, admin, quick.URL, "note.created")
+	var file strings.Builder
+	file.WriteString("host\n")
+	for n := range rows {
+		fmt.Fprintf(&file, "h%d.example.com\n", n)
+	}
+	admin.Finished(t, admin.Import(t, path(customer)+"/domains/import", file.String()).Id)
+	slow.await(t, 1)
+	require.Eventually(t, func() bool {
+		var page openapi.WebhookDeliveryPage
+		admin.Must(t, 200, "GET", webhookEndpoints+"/"+endpoint.Id.String()+"/deliveries?include_total=true", nil).JSON(t, &page)
+		return *page.Total == rows
+	}, 20*time.Second, 50*time.Millisecond)
+	noted := time.Now()
+	admin.Note(t, customer.Id, "a note")
+	quick.await(t, 1)
+	require.Less(t, time.Since(noted), 15*time.Second, "long before all of the other's were tried")
 }
 
 // TestWebhooksOfManyEventsAndReplicas: whatever is written beside each other, each event comes, and once.

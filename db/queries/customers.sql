@@ -210,3 +210,13 @@ SELECT set_config('clientele.restoring', @id::text, true);
 
 -- name: CustomerFindByExternalID :one
 SELECT id FROM customers WHERE external_id = $1;
+
+-- name: CustomerAllReached :one
+-- Whether those of the ids that are customers are the reach or below it.
+SELECT NOT EXISTS (SELECT FROM customers WHERE id = ANY (@ids::uuid[]) AND NOT reaches(@reach::uuid, id));
+
+-- name: CustomerAllManaged :one
+-- Whether those of the ids that are customers are the login's own or managed by it.
+SELECT NOT EXISTS (
+    SELECT FROM customers WHERE id = ANY (@ids::uuid[]) AND id <> @own::uuid AND NOT manages(@manager::uuid, id)
+);

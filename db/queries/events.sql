@@ -25,7 +25,7 @@ SELECT * FROM events WHERE position = $1;
 
 -- name: EventListHeaders :many
 -- What the events after a position are about, and nothing of what they say.
-SELECT position::bigint AS position, id, type, resource_kind, customer_id FROM events
+SELECT position::bigint AS position, id, type, resource_kind, customer_id, ancestors FROM events
 WHERE position > @after_position::bigint
 ORDER BY position
 LIMIT @row_limit;

@@ -19,8 +19,8 @@ FROM webhook_deliveries JOIN webhook_endpoints ON webhook_endpoints.id = webhook
     LEFT JOIN api_clients ON api_clients.id = webhook_endpoints.api_client_id
 WHERE webhook_deliveries.id = @id;
 
--- name: WebhookDeliveryRecord :exec
--- Notes what became of an attempt. Of an event of a customer that says nothing (any more) no answer is kept either: it may
+-- name: WebhookDeliveryRecord :one
+-- Notes what became of an attempt, and tells since when nothing arrives at the endpoint, as it is known by now. Of an event of a customer that says nothing (any more) no answer is kept either: it may
 -- name whom the event does not. The event is locked, since it may be erased beside this: whoever erases goes over the answers
 -- after the events.
 WITH event AS (
@@ -30,7 +30,8 @@ UPDATE webhook_deliveries SET state = @state, attempts = webhook_deliveries.atte
     failure = sqlc.narg(failure), last_attempt_at = @last_attempt_at, milliseconds = @milliseconds,
     status_code = sqlc.narg(status_code), finished_at = sqlc.narg(finished_at),
     answer = CASE WHEN (SELECT silent FROM event) THEN NULL ELSE sqlc.narg(answer) END
-WHERE webhook_deliveries.id = @id AND webhook_deliveries.state = 'pending';
+WHERE webhook_deliveries.id = @id AND webhook_deliveries.state = 'pending'
+RETURNING (SELECT webhook_endpoints.failing_since FROM webhook_endpoints WHERE webhook_endpoints.id = webhook_deliveries.endpoint_id);
 
 -- name: WebhookDeliveryFail :exec
 -- Ends a delivery without another attempt.

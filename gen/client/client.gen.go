@@ -1896,7 +1896,7 @@ type BackupManifest struct {
 
 	// LeftOut What the archive does not have.
 	LeftOut []struct {
-		// Reason `never_included`, `missing_scope`, `not_for_portal` or `of_colleagues`.
+		// Reason `never_included`, `missing_scope`, `not_for_portal`, `of_colleagues` or `out_of_reach`.
 		Reason string `json:"reason"`
 		What   string `json:"what"`
 	} `json:"left_out"`
@@ -4083,8 +4083,8 @@ type Total = int64
 
 // WebhookAttempt What became of the last attempt. Null before the first.
 type WebhookAttempt struct {
-	// Answer The beginning of the receiver's answer, 4 KiB at most. Null when there was none, and where the event is a customer's
-	// and says nothing (any more): answers may name whom it does not.
+	// Answer The beginning of the receiver's answer, 4 KiB at most. Null when there was none, for who may not read the event, and
+	// where that is a customer's and says nothing (any more): answers may name whom it does not.
 	Answer nullable.Nullable[string] `json:"answer"`
 	At     time.Time                 `json:"at"`
 
@@ -5293,7 +5293,8 @@ type EventListParams struct {
 	// CustomerId Only events of this customer and of what belongs to it. One that is deleted counts, too.
 	CustomerId *openapi_types.UUID `form:"customer_id,omitempty" json:"customer_id,omitempty"`
 
-	// Wait How many seconds to wait for events when there are none. Not together with `from`.
+	// Wait How many seconds to wait for events when there are none. Not together with `from`. A caller may have sixteen
+	// requests waiting at once.
 	Wait *int32 `form:"wait,omitempty" json:"wait,omitempty"`
 
 	// Limit How many entries a page has at most.

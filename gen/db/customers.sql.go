@@ -51,6 +51,32 @@ func (q *Queries) CustomerActivityUpsert(ctx context.Context, db DBTX, customerI
 	return err
 }
 
+const customerAllManaged = `-- name: CustomerAllManaged :one
+SELECT NOT EXISTS (
+    SELECT FROM customers WHERE id = ANY ($1::uuid[]) AND id <> $2::uuid AND NOT manages($3::uuid, id)
+)
+`
+
+// Whether those of the ids that are customers are the login's own or managed by it.
+func (q *Queries) CustomerAllManaged(ctx context.Context, db DBTX, ids []uuid.UUID, own uuid.UUID, manager uuid.UUID) (bool, error) {
+	row := db.QueryRow(ctx, customerAllManaged, ids, own, manager)
+	var not_exists bool
+	err := row.Scan(&not_exists)
+	return not_exists, err
+}
+
+const customerAllReached = `-- name: CustomerAllReached :one
+SELECT NOT EXISTS (SELECT FROM customers WHERE id = ANY ($1::uuid[]) AND NOT reaches($2::uuid, id))
+`
+
+// Whether those of the ids that are customers are the reach or below it.
+func (q *Queries) CustomerAllReached(ctx context.Context, db DBTX, ids []uuid.UUID, reach uuid.UUID) (bool, error) {
+	row := db.QueryRow(ctx, customerAllReached, ids, reach)
+	var not_exists bool
+	err := row.Scan(&not_exists)
+	return not_exists, err
+}
+
 const customerAncestors = `-- name: CustomerAncestors :many
 WITH RECURSIVE line AS (
     SELECT customers.id, customers.parent_id, 1 AS level FROM customers WHERE customers.id = $1

@@ -374,7 +374,7 @@ func (q *Queries) EventListByPositionWithin(ctx context.Context, db DBTX, arg Ev
 }
 
 const eventListHeaders = `-- name: EventListHeaders :many
-SELECT position::bigint AS position, id, type, resource_kind, customer_id FROM events
+SELECT position::bigint AS position, id, type, resource_kind, customer_id, ancestors FROM events
 WHERE position > $1::bigint
 ORDER BY position
 LIMIT $2
@@ -386,6 +386,7 @@ type EventListHeadersRow struct {
 	Type         string
 	ResourceKind string
 	CustomerID   *uuid.UUID
+	Ancestors    []uuid.UUID
 }
 
 // What the events after a position are about, and nothing of what they say.
@@ -404,6 +405,7 @@ func (q *Queries) EventListHeaders(ctx context.Context, db DBTX, afterPosition i
 			&i.Type,
 			&i.ResourceKind,
 			&i.CustomerID,
+			&i.Ancestors,
 		); err != nil {
 			return nil, err
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 const idempotencyKeyClaim = `-- name: IdempotencyKeyClaim :one
-SELECT pg_try_advisory_xact_lock($1::bigint) AS claimed, stored.request, stored.answer, stored.expires_at
+SELECT pg_try_advisory_xact_lock($1::bigint) AS claimed, stored.request, stored.answer, stored.subjects, stored.expires_at
 FROM (SELECT $2::bytea AS id) AS asked LEFT JOIN idempotency_keys AS stored ON stored.id = asked.id
 `
 
@@ -21,6 +21,7 @@ type IdempotencyKeyClaimRow struct {
 	Claimed   bool
 	Request   []byte
 	Answer    []byte
+	Subjects  []uuid.UUID
 	ExpiresAt *time.Time
 }
 
@@ -34,6 +35,7 @@ func (q *Queries) IdempotencyKeyClaim(ctx context.Context, db DBTX, number int64
 		&i.Claimed,
 		&i.Request,
 		&i.Answer,
+		&i.Subjects,
 		&i.ExpiresAt,
 	)
 	return i, err
@@ -74,18 +76,19 @@ func (q *Queries) IdempotencyKeyErase(ctx context.Context, db DBTX, subjects []u
 }
 
 const idempotencyKeyGet = `-- name: IdempotencyKeyGet :one
-SELECT request, answer FROM idempotency_keys WHERE id = $1 AND expires_at > $2
+SELECT request, answer, subjects FROM idempotency_keys WHERE id = $1 AND expires_at > $2
 `
 
 type IdempotencyKeyGetRow struct {
-	Request []byte
-	Answer  []byte
+	Request  []byte
+	Answer   []byte
+	Subjects []uuid.UUID
 }
 
 func (q *Queries) IdempotencyKeyGet(ctx context.Context, db DBTX, iD []byte, now time.Time) (IdempotencyKeyGetRow, error) {
 	row := db.QueryRow(ctx, idempotencyKeyGet, iD, now)
 	var i IdempotencyKeyGetRow
-	err := row.Scan(&i.Request, &i.Answer)
+	err := row.Scan(&i.Request, &i.Answer, &i.Subjects)
 	return i, err
 }
 

@@ -294,7 +294,7 @@ func (q *Queries) WebhookDeliveryListNewestFirst(ctx context.Context, db DBTX, a
 	return items, nil
 }
 
-const webhookDeliveryRecord = `-- name: WebhookDeliveryRecord :exec
+const webhookDeliveryRecord = `-- name: WebhookDeliveryRecord :one
 WITH event AS (
     SELECT data IS NULL AND customer_id IS NOT NULL AS silent FROM events WHERE events.position = $10 FOR SHARE
 )
@@ -303,6 +303,7 @@ UPDATE webhook_deliveries SET state = $1, attempts = webhook_deliveries.attempts
     status_code = $6, finished_at = $7,
     answer = CASE WHEN (SELECT silent FROM event) THEN NULL ELSE $8 END
 WHERE webhook_deliveries.id = $9 AND webhook_deliveries.state = 'pending'
+RETURNING (SELECT webhook_endpoints.failing_since FROM webhook_endpoints WHERE webhook_endpoints.id = webhook_deliveries.endpoint_id)
 `
 
 type WebhookDeliveryRecordParams struct {
@@ -318,11 +319,11 @@ type WebhookDeliveryRecordParams struct {
 	Position      *int64
 }
 
-// Notes what became of an attempt. Of an event of a customer that says nothing (any more) no answer is kept either: it may
+// Notes what became of an attempt, and tells since when nothing arrives at the endpoint, as it is known by now. Of an event of a customer that says nothing (any more) no answer is kept either: it may
 // name whom the event does not. The event is locked, since it may be erased beside this: whoever erases goes over the answers
 // after the events.
-func (q *Queries) WebhookDeliveryRecord(ctx context.Context, db DBTX, arg WebhookDeliveryRecordParams) error {
-	_, err := db.Exec(ctx, webhookDeliveryRecord,
+func (q *Queries) WebhookDeliveryRecord(ctx context.Context, db DBTX, arg WebhookDeliveryRecordParams) (*time.Time, error) {
+	row := db.QueryRow(ctx, webhookDeliveryRecord,
 		arg.State,
 		arg.NextAttemptAt,
 		arg.Failure,
@@ -334,5 +335,7 @@ func (q *Queries) WebhookDeliveryRecord(ctx context.Context, db DBTX, arg Webhoo
 		arg.ID,
 		arg.Position,
 	)
-	return err
+	var failing_since *time.Time
+	err := row.Scan(&failing_since)
+	return failing_since, err
 }

@@ -127,8 +127,8 @@ func BenchmarkWaiting(b *testing.B) {
 	busy.endpoints(b, receiver.URL)
 	busy.work(b)
 	busy.settled(b)
-	wait := request(nil, http.MethodGet, "/v1/events?wait=30&types=note.created", busy.token(b), nil)
 	for range idleWaiters {
+		wait := request(nil, http.MethodGet, "/v1/events?wait=25&types=note.created", busy.token(b), nil)
 		conn, err := net.Dial("tcp", busy.addr)
 		must(b, err)
 		b.Cleanup(func() { _ = conn.Close() })
@@ -144,6 +144,10 @@ func BenchmarkWaiting(b *testing.B) {
 				}
 				_, _ = io.Copy(io.Discard, response.Body)
 				_ = response.Body.Close()
+				if response.StatusCode != http.StatusOK {
+					b.Errorf("who waited was answered with %s", response.Status)
+					return
+				}
 			}
 		}()
 	}

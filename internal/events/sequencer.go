@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/clientele-api/clientele/gen/db"
-	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/postgres"
 )
 
@@ -16,8 +15,6 @@ const (
 	placeInterval = 50 * time.Millisecond
 	placeBatch    = 5000
 
-	// maxWaiters is how many requests of a replica wait for events at a time.
-	maxWaiters = 1000
 	// maxHeaders is how many events are looked at for those who wait; of more at once, all of them look for themselves.
 	maxHeaders = 2000
 )
@@ -130,7 +127,7 @@ func (s *Sequencer) tell(ctx context.Context, last int64) {
 
 func (w *waiter) isAbout(headers []db.EventListHeadersRow) bool {
 	for _, header := range headers {
-		if header.Position > w.after && w.filter.Lets(header.ResourceKind, header.Type, header.CustomerID) {
+		if header.Position > w.after && w.filter.Lets(header) {
 			return true
 		}
 	}
@@ -172,11 +169,6 @@ func (s *Sequencer) wait(ctx context.Context, filter Filter, after int64, timeou
 	case s.last > after: // between the look of who asks and now
 		s.mu.Unlock()
 		return true, nil
-	case len(s.waiting) >= maxWaiters:
-		s.mu.Unlock()
-		return false, &fault.Error{
-			Kind: fault.Unavailable, Code: "busy", Detail: "Too many callers are waiting for events.", RetryAfter: 5 * time.Second,
-		}
 	}
 	s.waiting[w] = struct{}{}
 	s.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/access"
 )
 
@@ -78,7 +79,7 @@ type Filter struct {
 	kinds      []string
 	types      []string
 	customerID *uuid.UUID // nil for all customers
-	reach      *uuid.UUID // the customer that the reader is limited to; nil for all. Who waits may be woken by others' events
+	reach      *uuid.UUID // the customer that the reader is limited to; nil for all
 }
 
 // NewFilter gives the filter of patterns, as far as the scopes show the kinds of resource that they are of.
@@ -112,10 +113,13 @@ func ReadScopes(scopes []access.Scope) []string {
 	return slices.Compact(shown)
 }
 
-// Lets tells whether an event of the type, about a resource of the kind, is meant.
-func (f Filter) Lets(kind, eventType string, customerID *uuid.UUID) bool {
-	if f.customerID != nil && (customerID == nil || *customerID != *f.customerID) {
+// Lets tells whether an event is meant.
+func (f Filter) Lets(event db.EventListHeadersRow) bool {
+	if f.customerID != nil && (event.CustomerID == nil || *event.CustomerID != *f.customerID) {
 		return false
 	}
-	return slices.Contains(f.kinds, kind) || slices.Contains(f.types, eventType)
+	if f.reach != nil && !slices.Contains(event.Ancestors, *f.reach) {
+		return false
+	}
+	return slices.Contains(f.kinds, event.ResourceKind) || slices.Contains(f.types, event.Type)
 }

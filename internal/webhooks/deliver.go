@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -98,11 +97,11 @@ func (s *Service) deliver(ctx context.Context, id uuid.UUID) (again time.Duratio
 	if due := delivery.NextAttemptAt.Sub(s.db.Now()); due > time.Second {
 		return due, nil
 	}
-	free, found := s.places.take(ctx, endpoint.ID)
-	if !found {
-		return busyPause + rand.N(busyPause), ctx.Err()
+	taken, later := s.places.take(ctx, endpoint.ID, endpoint.FailingSince != nil)
+	if taken == nil {
+		return later, ctx.Err()
 	}
-	defer free()
+	defer taken.free()
 	event, err := s.event(ctx, delivery, endpoint)
 	if err != nil {
 		return 0, err
@@ -114,17 +113,19 @@ func (s *Service) deliver(ctx context.Context, id uuid.UUID) (again time.Duratio
 	if m.body, err = events.Encode(event); err != nil {
 		return 0, err
 	}
+	var made attempt
 	m.signatures, err = sign(s.keyring, endpoint, m.id, m.at, m.body)
-	if errors.Is(err, secrets.ErrUnreadable) {
-		return 0, s.fail(ctx, id, secretForgotten)
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, secrets.ErrUnreadable): // by this replica: others may have the key, and this one later
+		made.failure = secretForgotten
+	case err != nil:
 		return 0, err
+	default:
+		if made, err = s.sender.send(ctx, m); err != nil {
+			return 0, err
+		}
 	}
-	made, err := s.sender.send(ctx, m)
-	if err != nil {
-		return 0, err
-	}
+	taken.sent(made)
 	return s.conclude(ctx, delivery, endpoint, m.at, made)
 }
 
@@ -174,13 +175,18 @@ func (s *Service) conclude(
 		next := ended.Add(again)
 		noted.State, noted.FinishedAt, noted.NextAttemptAt = pending, nil, &next
 	}
-	if err := db.New().WebhookDeliveryRecord(ctx, s.db, noted); err != nil {
+	switch failingSince, err := db.New().WebhookDeliveryRecord(ctx, s.db, noted); {
+	case errors.Is(err, pgx.ErrNoRows): // somebody else has ended it meanwhile
+		again = 0
+	case err != nil:
 		return 0, err
+	default:
+		endpoint.FailingSince = failingSince
 	}
-	return again, s.judge(ctx, endpoint, at, made.failure)
+	return again, s.judge(ctx, endpoint, ended, made.failure)
 }
 
-// judge draws from an attempt what it says of the endpoint. Most attempts say nothing new.
+// judge draws from an attempt, when it has ended, what it says of the endpoint. Most attempts say nothing new.
 func (s *Service) judge(ctx context.Context, endpoint db.WebhookEndpoint, at time.Time, failure string) error {
 	switch {
 	case failure == "" && endpoint.FailingSince == nil:
@@ -195,58 +201,4 @@ func (s *Service) judge(ctx context.Context, endpoint db.WebhookEndpoint, at tim
 		return s.disable(ctx, endpoint, failing)
 	}
 	return nil
-}
-
-const (
-	// atOncePerEndpoint is how many requests a replica makes to an endpoint at a time, so that one that is slow does not
-	// keep the others waiting. What finds no place within placeTime comes back after busyPause, or twice that.
-	atOncePerEndpoint = 16
-	placeTime         = time.Second
-	busyPause         = 2 * time.Second
-)
-
-// places are the requests that a replica makes to each endpoint. The zero value has none.
-type places struct {
-	mu  sync.Mutex
-	all map[uuid.UUID]*place
-}
-
-type place struct {
-	taken chan struct{}
-	users int // who have one or wait for one
-}
-
-// take waits a moment for a place.
-func (p *places) take(ctx context.Context, endpointID uuid.UUID) (free func(), found bool) {
-	p.mu.Lock()
-	if p.all == nil {
-		p.all = map[uuid.UUID]*place{}
-	}
-	one := p.all[endpointID]
-	if one == nil {
-		one = &place{taken: make(chan struct{}, atOncePerEndpoint)}
-		p.all[endpointID] = one
-	}
-	one.users++
-	p.mu.Unlock()
-	leave := func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if one.users--; one.users == 0 {
-			delete(p.all, endpointID)
-		}
-	}
-	waiting := time.NewTimer(placeTime)
-	defer waiting.Stop()
-	select {
-	case one.taken <- struct{}{}:
-		return func() {
-			<-one.taken
-			leave()
-		}, true
-	case <-waiting.C:
-	case <-ctx.Done():
-	}
-	leave()
-	return nil, false
 }

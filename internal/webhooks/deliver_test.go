@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -227,27 +228,6 @@ func TestNothingIsSkippedThoughFanOutDies(t *testing.T) {
 	require.Equal(t, []int{204, 204}, []int{positions, jobs})
 }
 
-func TestPlacesAreBounded(t *testing.T) {
-	t.Parallel()
-	var p places
-	slow, quick := uuid.New(), uuid.New()
-	var all []func()
-	for range atOncePerEndpoint {
-		free, found := p.take(t.Context(), slow)
-		require.True(t, found)
-		all = append(all, free)
-	}
-	_, found := p.take(t.Context(), slow)
-	require.False(t, found)
-	free, found := p.take(t.Context(), quick)
-	require.True(t, found, "another one does not wait for it")
-	free()
-	for _, one := range all {
-		one()
-	}
-	require.Empty(t, p.all)
-}
-
 // TestSecretsGoOverToANewKey of the installation's, before the old one is taken away.
 func TestSecretsGoOverToANewKey(t *testing.T) {
 	t.Parallel()
@@ -269,9 +249,46 @@ func TestSecretsGoOverToANewKey(t *testing.T) {
 	require.Equal(t, before, after)
 	require.Equal(t, h.endpoint.Version, h.read(t).Version)
 
-	// With a key that does not open them nothing is sent, and that is said.
+	// By whom has a key that does not open them nothing is sent, and that is said. Another one, or the same later, does.
 	h.keyring = keyring(t, oldKey)
-	_, err = h.deliver(t.Context(), h.write(t, 1)[0].ID)
+	sent := h.write(t, 1)[0]
+	again, err := h.deliver(t.Context(), sent.ID)
 	require.NoError(t, err)
 	require.Equal(t, secretForgotten, *h.deliveries(t)[0].Failure)
+	require.Zero(t, h.requests)
+	h.now = h.now.Add(again)
+	h.keyring = keyring(t, newKey)
+	_, err = h.deliver(t.Context(), sent.ID)
+	require.NoError(t, err)
+	require.Equal(t, delivered, h.deliveries(t)[0].State)
+
+	// A secret from before that cannot be read any more takes nothing from the present one.
+	h.change(t, func(tx *postgres.Tx) (err error) {
+		_, _, err = h.RotateSecret(t.Context(), tx, h.endpoint.ID, etag.Versions{}, time.Hour)
+		return err
+	})
+	both, err := signatures(newKey)
+	require.NoError(t, err)
+	require.Len(t, strings.Fields(both), 2)
+	_, err = h.db.Exec(t.Context(), `UPDATE webhook_endpoints SET previous_secret_sealed = 'x'`)
+	require.NoError(t, err)
+	one, err := signatures(newKey)
+	require.NoError(t, err)
+	require.Equal(t, strings.Fields(both)[0], one)
+}
+
+// TestAStaleFailureSaysNothing: what failed before something else arrived does not make an endpoint failing, and what
+// arrives ends that, whatever was known when it was begun.
+func TestAStaleFailureSaysNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	begun := h.read(t)
+	deliveries := h.write(t, 2)
+	h.now = h.now.Add(15 * time.Second)
+	_, err := h.conclude(t.Context(), deliveries[0], begun, h.now.Add(-15*time.Second), attempt{failure: timedOut})
+	require.NoError(t, err)
+	require.WithinDuration(t, h.now, *h.read(t).FailingSince, time.Millisecond, "before it ended something may have arrived")
+	_, err = h.conclude(t.Context(), deliveries[1], begun, h.now, attempt{})
+	require.NoError(t, err)
+	require.Nil(t, h.read(t).FailingSince)
 }

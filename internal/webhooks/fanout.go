@@ -109,7 +109,7 @@ func deliveriesOf(
 	var all []db.WebhookDeliveryCopyParams
 	for _, header := range headers {
 		for i, endpoint := range endpoints {
-			if header.Position > endpoint.AfterPosition && filters[i].Lets(header.ResourceKind, header.Type, header.CustomerID) {
+			if header.Position > endpoint.AfterPosition && filters[i].Lets(header) {
 				all = append(all, db.WebhookDeliveryCopyParams{
 					ID: uuid.Must(uuid.NewV7()), EndpointID: endpoint.ID, EventID: header.ID, EventType: header.Type,
 					Position: &header.Position, NextAttemptAt: &tx.Now, CreatedAt: tx.Now,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -33,7 +34,7 @@ func seal(keyring *secrets.Keyring, endpointID uuid.UUID, secret string) []byte 
 	return keyring.Seal(sealPurpose, endpointID.String(), []byte(secret))
 }
 
-// sign gives the signatures of a message: by the secret, and by the one before it as long as that is good.
+// sign gives the signatures of a message: by the secret, and by the one before it as long as that is good and can be read.
 func sign(
 	keyring *secrets.Keyring, endpoint db.WebhookEndpoint, messageID string, at time.Time, body []byte,
 ) (string, error) {
@@ -41,9 +42,12 @@ func sign(
 	if endpoint.PreviousSecretUntil != nil && at.Before(*endpoint.PreviousSecretUntil) {
 		sealed = append(sealed, endpoint.PreviousSecretSealed)
 	}
-	signatures := make([]string, len(sealed))
+	var signatures []string
 	for i, one := range sealed {
 		secret, err := keyring.Open(sealPurpose, endpoint.ID.String(), one)
+		if i > 0 && errors.Is(err, secrets.ErrUnreadable) {
+			break
+		}
 		if err != nil {
 			return "", err
 		}
@@ -51,9 +55,11 @@ func sign(
 		if err != nil {
 			return "", fmt.Errorf("reading the secret of an endpoint: %w", err)
 		}
-		if signatures[i], err = signer.Sign(messageID, at, body); err != nil {
+		signature, err := signer.Sign(messageID, at, body)
+		if err != nil {
 			return "", fmt.Errorf("signing: %w", err)
 		}
+		signatures = append(signatures, signature)
 	}
 	return strings.Join(signatures, " "), nil
 }

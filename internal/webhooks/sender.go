@@ -167,9 +167,12 @@ func (s *Sender) send(ctx context.Context, m message) (attempt, error) {
 		return attempt{took: time.Since(started), failure: failureOf(err)}, nil
 	}
 	defer response.Body.Close()
-	// Whatever comes of the body, the status has been said.
-	answer, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	_, _ = io.CopyN(io.Discard, response.Body, maxDrained)
+	var answer []byte
+	if response.StatusCode != http.StatusSwitchingProtocols { // else what comes is the connection itself, which ends at no time
+		// Whatever comes of the body, the status has been said.
+		answer, _ = io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+		_, _ = io.CopyN(io.Discard, response.Body, maxDrained)
+	}
 	status, text := int32(response.StatusCode), textOf(answer)
 	return attempt{took: time.Since(started), status: &status, answer: &text, failure: failureOfStatus(response.StatusCode)}, nil
 }

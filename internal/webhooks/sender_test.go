@@ -184,6 +184,26 @@ func TestAnswersAreBounded(t *testing.T) {
 }
 
 // TestReceiversThatDoNotAnswer: they are given up in time, and the end of the program is theirs too.
+// TestAnswersThatAreNone: a receiver cannot hold the one that asks by an answer that is none.
+func TestAnswersThatAreNone(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(connection, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		}
+	}()
+	made := post(t, NewSender(SenderOptions{Allow: []netip.Prefix{loopback}}), "http://"+listener.Addr().String())
+	require.Equal(t, noSuccess, made.failure)
+	require.EqualValues(t, 101, *made.status)
+}
+
 func TestReceiversThatDoNotAnswer(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
