@@ -55,6 +55,7 @@ const (
 	missingScope  = "missing_scope"  // the token of whoever took it does not show it
 	notForPortal  = "not_for_portal" // a customer's own people are not shown it
 	ofColleagues  = "of_colleagues"  // it belongs to others of these people
+	outOfReach    = "out_of_reach"   // it happened where whoever took it does not reach
 )
 
 // leftOutOf says what a backup does not have.
@@ -72,6 +73,9 @@ func leftOutOf(a audience) []leftOut {
 		if !a.parts[one.part] {
 			out = append(out, leftOut{one.part, missingScope})
 		}
+	}
+	if a.parts[PartEvents] && a.caller.Reach() != nil {
+		out = append(out, leftOut{"events outside the reach", outOfReach})
 	}
 	if a.parts[PartEvents] {
 		for _, kind := range eventKinds {
