@@ -68,7 +68,7 @@ func (s *Server) authenticate(c echo.Context) (*access.Principal, error) {
 
 // reauthorized looks once more at who makes a request that has lasted: they may have lost their access meanwhile.
 func (s *Server) reauthorized(ctx context.Context) error {
-	err := s.authority.VerifyAgain(ctx, callerOf(ctx))
+	err := s.authority.VerifyAgain(ctx, s.db, callerOf(ctx))
 	if errors.Is(err, tokens.ErrInvalid) {
 		return fault.InvalidToken(err)
 	}

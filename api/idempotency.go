@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/backups"
 	"github.com/clientele-api/clientele/internal/fault"
@@ -47,11 +48,39 @@ func (s *Server) keyed(next echo.HandlerFunc) echo.HandlerFunc {
 		})
 		err := s.once(c, known, next)
 		var replayed *idempotency.Replayed
-		if errors.As(err, &replayed) {
-			return replay(c, replayed.Answer)
+		if !errors.As(err, &replayed) {
+			return err
 		}
-		return err
+		if err := s.mayBeTold(r.Context(), replayed); err != nil {
+			return err
+		}
+		return replay(c, replayed.Answer)
 	}
+}
+
+// mayBeTold keeps an answer from whom the customers that it is about are out of reach by now, and from who has lost access
+// while a file was received again.
+func (s *Server) mayBeTold(ctx context.Context, replayed *idempotency.Replayed) error {
+	known := requestOf(ctx)
+	if known.operation.Streams() {
+		if err := s.reauthorized(ctx); err != nil {
+			return err
+		}
+	}
+	var reached bool
+	var err error
+	switch reach := known.caller.Reach(); {
+	case known.caller.Kind == access.KindIdentity:
+		reached, err = db.New().CustomerAllManaged(ctx, s.db, replayed.Subjects, known.caller.CustomerID, known.caller.ID)
+	case reach != nil:
+		reached, err = db.New().CustomerAllReached(ctx, s.db, replayed.Subjects, *reach)
+	default:
+		return nil
+	}
+	if err == nil && !reached {
+		err = fault.NoSuchResource()
+	}
+	return err
 }
 
 // once does what a request with a key asks for, unless it is known to have been done.

@@ -235,6 +235,25 @@ func TestAnAnswerIsNotToldToWhoReachesLess(t *testing.T) {
 	require.Equal(t, "idempotency_key_reused", response.Problem(t).Code)
 }
 
+// TestAnAnswerIsNotToldOfWhatIsOutOfReach: the customer it is about has been moved away.
+func TestAnAnswerIsNotToldOfWhatIsOutOfReach(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	f := lineOf(t, s, admin)
+	client := admin.APIClient(t, apitest.Fields{"customer_id": f.manager.CustomerID})
+	staffs, own := path(f.grandchild)+"/activation-requests", managedAt(f.grandchild)+"/activation-requests"
+	client.Must(t, 201, "POST", staffs, "{}", withKey("a"))
+	f.manager.Must(t, 202, "POST", own, "{}", withKey("b"))
+	client.Must(t, 201, "POST", staffs, "{}", withKey("a"))
+	f.manager.Must(t, 202, "POST", own, "{}", withKey("b"))
+	admin.Must(t, 200, "PATCH", path(f.grandchild), `{"parent_id":null}`)
+	for _, key := range []string{"a", "b", "new"} {
+		client.Must(t, 404, "POST", staffs, "{}", withKey(key))
+		f.manager.Must(t, 404, "POST", own, "{}", withKey(key))
+	}
+}
+
 func TestRefusalsAndDryRunsLeaveAKeyFree(t *testing.T) {
 	t.Parallel()
 	s, admin := working(t)

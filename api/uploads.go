@@ -16,8 +16,11 @@ import (
 )
 
 // pieceTime is how long the next piece of an upload or a download may take: however large it is, it may take as long as
-// it moves.
-const pieceTime = 30 * time.Second
+// it moves. receivedPiece is how much of an upload that is.
+const (
+	pieceTime     = 30 * time.Second
+	receivedPiece = 16 << 10
+)
 
 // upload gives the body of a request that streams, without the time that ordinary requests have for all of theirs. That it
 // ends too early is its sender's fault, which no reader below can know.
@@ -30,11 +33,16 @@ func upload(ctx context.Context, body io.Reader) io.Reader {
 type uploadReader struct {
 	from       io.Reader
 	controller *http.ResponseController
+	left       int // of the piece that comes in
 }
 
 func (u *uploadReader) Read(into []byte) (int, error) {
-	_ = u.controller.SetReadDeadline(time.Now().Add(pieceTime))
+	if u.left <= 0 {
+		u.left = receivedPiece
+		_ = u.controller.SetReadDeadline(time.Now().Add(pieceTime))
+	}
 	n, err := u.from.Read(into)
+	u.left -= n
 	if err != nil {
 		_ = u.controller.SetWriteDeadline(time.Now().Add(pieceTime)) // the answer has its own time
 	}

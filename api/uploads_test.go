@@ -5,12 +5,16 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/apitest"
 )
+
+// whenLetIn has the body wait for the server to ask for it.
+var whenLetIn = apitest.Header("Expect", "100-continue")
 
 // TestUploadsDoNotOutlastAccess: who loses access while a file comes in changes nothing with it.
 func TestUploadsDoNotOutlastAccess(t *testing.T) {
@@ -48,9 +52,9 @@ func TestUploadsDoNotOutlastAccess(t *testing.T) {
 			body, sender := io.Pipe()
 			answer := make(chan *apitest.Response)
 			go func() {
-				answer <- caller.Do(t, upload.method, upload.path, body, apitest.Header("Content-Type", upload.contentType))
+				answer <- caller.Do(t, upload.method, upload.path, body, apitest.Header("Content-Type", upload.contentType), whenLetIn)
 			}()
-			_, err := io.WriteString(sender, upload.content[:5]) // the request has been let in
+			_, err := io.WriteString(sender, upload.content[:5])
 			require.NoError(t, err)
 			end()
 			_, err = io.WriteString(sender, upload.content[5:])
@@ -62,5 +66,32 @@ func TestUploadsDoNotOutlastAccess(t *testing.T) {
 				require.Equal(t, before[table], after[table], table)
 			}
 		})
+	}
+}
+
+// TestAnUploadEndsWithItsClient: not with its token, which is good for minutes.
+func TestAnUploadEndsWithItsClient(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	ends := s.Clock.Now().Add(2 * time.Hour).Format(time.RFC3339)
+	client := admin.APIClient(t, apitest.Fields{"expires_at": ends})
+	for _, step := range []struct {
+		passes time.Duration
+		status int
+	}{{time.Hour, http.StatusAccepted}, {2 * time.Hour, http.StatusUnauthorized}} {
+		client.Token = client.Granted(t, "").AccessToken
+		body, sender := io.Pipe()
+		answer := make(chan *apitest.Response)
+		go func() {
+			answer <- client.Do(t, "POST", "/v1/customers/import", body, apitest.Header("Content-Type", "text/csv"), whenLetIn)
+		}()
+		_, err := io.WriteString(sender, "name\n")
+		require.NoError(t, err)
+		s.Clock.Advance(step.passes)
+		_, err = io.WriteString(sender, "Ann\n")
+		require.NoError(t, err)
+		require.NoError(t, sender.Close())
+		require.Equal(t, step.status, (<-answer).Status)
 	}
 }

@@ -172,8 +172,8 @@ func Update(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Ve
 	if err != nil {
 		return Client{}, err
 	}
-	sameAccess := slices.Equal(before.Scopes, edited.Scopes) && equal(before.CustomerID, edited.CustomerID) &&
-		slices.Equal(before.AllowedNetworks, edited.AllowedNetworks) && sameMoment(before.ExpiresAt, edited.ExpiresAt)
+	sameAccess := slices.Equal(before.Scopes, edited.Scopes) && mergepatch.Same(before.CustomerID, edited.CustomerID) &&
+		slices.Equal(before.AllowedNetworks, edited.AllowedNetworks) && mergepatch.SameMoment(before.ExpiresAt, edited.ExpiresAt)
 	if sameAccess && before.Name == edited.Name {
 		return Get(ctx, tx, id)
 	}
@@ -188,10 +188,6 @@ func Update(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Ve
 	}
 	return Get(ctx, tx, id)
 }
-
-func equal[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
-
-func sameMoment(a, b *time.Time) bool { return a == b || a != nil && b != nil && a.Equal(*b) }
 
 // RotateSecret gives a client a new secret. The one that it had goes on working for as long as the overlap; one from an
 // earlier rotation ends. Access tokens are left alone.

@@ -215,12 +215,10 @@ func store(ctx context.Context, tx *postgres.Tx, before, edited db.Domain) (db.D
 func same(before, edited db.Domain) bool {
 	return before.Host == edited.Host && slices.Equal(before.HttpPorts, edited.HttpPorts) && before.Scheme == edited.Scheme &&
 		mergepatch.Same(before.Origin, edited.Origin) && mergepatch.Same(before.OriginPort, edited.OriginPort) &&
-		mergepatch.Same(before.TlsProtocol, edited.TlsProtocol) && sameMoment(before.SslExpiresAt, edited.SslExpiresAt) &&
+		mergepatch.Same(before.TlsProtocol, edited.TlsProtocol) && mergepatch.SameMoment(before.SslExpiresAt, edited.SslExpiresAt) &&
 		rawjson.Same(before.CacheConfiguration, edited.CacheConfiguration) &&
 		rawjson.Same(before.Redirection, edited.Redirection) && rawjson.Same(before.WafConfiguration, edited.WafConfiguration)
 }
-
-func sameMoment(a, b *time.Time) bool { return a == b || a != nil && b != nil && a.Equal(*b) }
 
 // Delete removes a domain.
 func Delete(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Versions) error {

@@ -55,8 +55,12 @@ type Answer struct {
 	Body   []byte
 }
 
-// Replayed is the error of a request that was answered before: nothing is done, and the answer is the one that it got.
-type Replayed struct{ Answer Answer }
+// Replayed is the error of a request that was answered before: nothing is done, and the answer is the one that it got, about
+// whom and what it was about then.
+type Replayed struct {
+	Answer   Answer
+	Subjects []uuid.UUID
+}
 
 // Error describes it for the log.
 func (*Replayed) Error() string { return "the request was answered before" }
@@ -119,7 +123,7 @@ func (k *Key) Before(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return k.judge(sent, stored.Request, stored.Answer)
+	return k.judge(sent, stored.Request, stored.Answer, stored.Subjects)
 }
 
 // sent is what a request is known by, and how far its sender reached.
@@ -136,7 +140,7 @@ func (k *Key) sent() ([]byte, error) {
 }
 
 // judge says what a request gets whose key is stored.
-func (k *Key) judge(sent, request, sealed []byte) error {
+func (k *Key) judge(sent, request, sealed []byte, subjects []uuid.UUID) error {
 	var plain []byte
 	var err error
 	if sealed != nil {
@@ -154,7 +158,7 @@ func (k *Key) judge(sent, request, sealed []byte) error {
 	if err != nil {
 		return fmt.Errorf("reading a stored answer: %w", err)
 	}
-	return &Replayed{answer}
+	return &Replayed{answer, subjects}
 }
 
 func (k *Key) context() string { return hex.EncodeToString(k.id[:]) }
@@ -182,7 +186,7 @@ func (o *once) Claim(ctx context.Context, batch *postgres.Batch, now time.Time) 
 	o.expired = found.ExpiresAt != nil && !found.ExpiresAt.After(now)
 	switch {
 	case found.Request != nil && !o.expired: // also when it is at work again, and gets the same
-		return o.judge(o.sent, found.Request, found.Answer)
+		return o.judge(o.sent, found.Request, found.Answer, found.Subjects)
 	case !found.Claimed:
 		return inProgress()
 	}

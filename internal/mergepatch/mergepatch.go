@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/oapi-codegen/nullable"
 )
@@ -121,6 +122,9 @@ func Replace(field *json.RawMessage, patch nullable.Nullable[json.RawMessage]) {
 
 // Same tells whether a member that may be null has the same value in both.
 func Same[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
+
+// SameMoment is Same for moments, which are the same in every time zone.
+func SameMoment(a, b *time.Time) bool { return a == b || a != nil && b != nil && a.Equal(*b) }
 
 // Set does what a patch says of a member: absent stays, null clears, a value sets.
 func Set[T any](field **T, patch nullable.Nullable[T]) {

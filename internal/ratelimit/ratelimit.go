@@ -156,6 +156,9 @@ func (l *Limiter) learn(window time.Time, told map[string]int64, rows []db.Reque
 	}
 	for _, row := range rows {
 		counted := l.counts[row.Credential]
+		if counted == nil { // the clock was put forward and back
+			continue
+		}
 		counted.told += told[row.Credential]
 		counted.others = max(0, row.Requests-counted.told)
 	}

@@ -57,6 +57,8 @@ type claims struct {
 	Epoch     int32     `json:"epoch"`
 	Customer  uuid.UUID `json:"customer_id,omitzero"`
 	Networks  []string  `json:"networks,omitempty"` // that it may be used from; none for all
+
+	NotAfter *jwt.NumericDate `json:"not_after,omitempty"` // when access ends, whatever tokens there are; none for no end
 }
 
 // revocations are what the database says of tokens that have not expired: by session or subject, the first epoch that
@@ -155,7 +157,7 @@ func (a *Authority) Issue(ctx context.Context, caller *access.Principal, clientI
 		},
 		ClientID: clientID, SessionID: caller.SessionID, Scope: JoinScopes(caller.Scopes),
 		Kind: caller.Kind, Name: caller.Name, Epoch: caller.Epoch, Customer: caller.CustomerID,
-		Networks: networksOf(caller),
+		Networks: networksOf(caller), NotAfter: dateOf(caller.NotAfter),
 	})
 	token.Header["typ"] = tokenType
 	token.Header["kid"] = current.keys.signer.id.String()
@@ -194,10 +196,13 @@ func (a *Authority) Verify(ctx context.Context, token string) (*access.Principal
 	return caller, nil
 }
 
-// VerifyAgain judges a caller whose request has been let in, and has lasted since: it may have been revoked meanwhile. That
-// its token has expired meanwhile takes nothing away. The answer is of this moment.
-func (a *Authority) VerifyAgain(ctx context.Context, caller *access.Principal) error {
-	revoked, err := db.New().TokenRevocationExists(ctx, a.db, []uuid.UUID{caller.SessionID, caller.ID}, caller.Epoch)
+// VerifyAgain judges a caller whose request has been let in, and has lasted since: its access may have been revoked or have
+// ended meanwhile. That its token has expired takes nothing away. The answer is of this moment.
+func (a *Authority) VerifyAgain(ctx context.Context, database db.DBTX, caller *access.Principal) error {
+	if !caller.NotAfter.IsZero() && !a.db.Now().Before(caller.NotAfter) {
+		return ErrInvalid
+	}
+	revoked, err := db.New().TokenRevocationExists(ctx, database, []uuid.UUID{caller.SessionID, caller.ID}, caller.Epoch)
 	if err != nil {
 		return fmt.Errorf("looking for a revocation: %w", err)
 	}
@@ -230,6 +235,9 @@ func (a *Authority) parse(current *state, token string) (*access.Principal, erro
 		Kind: read.Kind, ID: id, Name: read.Name, CustomerID: read.Customer, SessionID: read.SessionID, Epoch: read.Epoch,
 		Scopes: SplitScopes(read.Scope), ExpiresAt: read.ExpiresAt.Time,
 	}
+	if read.NotAfter != nil {
+		caller.NotAfter = read.NotAfter.Time
+	}
 	for _, text := range read.Networks {
 		network, err := access.ParseNetwork(text)
 		if err != nil {
@@ -238,6 +246,14 @@ func (a *Authority) parse(current *state, token string) (*access.Principal, erro
 		caller.Networks = append(caller.Networks, network)
 	}
 	return caller, nil
+}
+
+// dateOf gives a moment as a claim, none for the zero value.
+func dateOf(at time.Time) *jwt.NumericDate {
+	if at.IsZero() {
+		return nil
+	}
+	return jwt.NewNumericDate(at)
 }
 
 func networksOf(caller *access.Principal) []string {
