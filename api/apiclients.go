@@ -20,7 +20,7 @@ func (s *Server) ApiClientList(ctx context.Context, request openapi.ApiClientLis
 	now := s.db.Now()
 	return openapi.ApiClientList200JSONResponse{
 		Body: openapi.ApiClientPage{
-			Data:       convert(page.Rows, func(c apiclients.Client) openapi.ApiClient { return ToAPIApiClient(c, now) }),
+			Data:       convert(page.Rows, func(c apiclients.Client) openapi.ApiClientInfo { return ToAPIApiClient(c, now) }),
 			NextCursor: page.Next, Total: page.Total,
 		},
 		Headers: openapi.ApiClientList200ResponseHeaders{Link: nextLink(ctx, page.Next)},
@@ -102,8 +102,8 @@ func (s *Server) ApiClientDelete(ctx context.Context, request openapi.ApiClientD
 }
 
 // ToAPIApiClient shows an API client.
-func ToAPIApiClient(client apiclients.Client, now time.Time) openapi.ApiClient {
-	return openapi.ApiClient{
+func ToAPIApiClient(client apiclients.Client, now time.Time) openapi.ApiClientInfo {
+	return openapi.ApiClientInfo{
 		Id: client.ID, ClientId: client.ID.String(), Name: client.Name,
 		Scopes:     convert(client.Scopes, func(scope string) openapi.ApiClientScope { return openapi.ApiClientScope(scope) }),
 		CustomerId: client.CustomerID, ExpiresAt: client.ExpiresAt, AllowedNetworks: client.AllowedNetworks,
@@ -113,7 +113,7 @@ func ToAPIApiClient(client apiclients.Client, now time.Time) openapi.ApiClient {
 }
 
 // withSecret shows an API client with the secret that it has just got.
-func withSecret(client openapi.ApiClient, secret string) openapi.ApiClientWithSecret {
+func withSecret(client openapi.ApiClientInfo, secret string) openapi.ApiClientWithSecret {
 	return openapi.ApiClientWithSecret{
 		Id: client.Id, ClientId: client.ClientId, ClientSecret: secret, Name: client.Name, Scopes: client.Scopes,
 		CustomerId: client.CustomerId, ExpiresAt: client.ExpiresAt, AllowedNetworks: client.AllowedNetworks,

@@ -16,10 +16,10 @@ import (
 
 func clientPath(id uuid.UUID) string { return "/v1/api-clients/" + id.String() }
 
-func readClient(t *testing.T, admin *apitest.Caller, id uuid.UUID) (openapi.ApiClient, string) {
+func readClient(t *testing.T, admin *apitest.Caller, id uuid.UUID) (openapi.ApiClientInfo, string) {
 	t.Helper()
 	response := admin.Must(t, 200, "GET", clientPath(id), nil)
-	var client openapi.ApiClient
+	var client openapi.ApiClientInfo
 	response.JSON(t, &client)
 	return client, response.Header.Get("ETag")
 }
@@ -220,7 +220,7 @@ func TestSecretsAreRotated(t *testing.T) {
 	s := apitest.New(t)
 	admin := s.Staff(t, access.Administrator)
 	client := admin.APIClient(t, nil)
-	rotate := func(body any) (secret string, shown openapi.ApiClient) {
+	rotate := func(body any) (secret string, shown openapi.ApiClientInfo) {
 		response := admin.Must(t, 200, "POST", clientPath(client.ID)+"/rotate-secret", body)
 		var rotated openapi.ApiClientWithSecret
 		response.JSON(t, &rotated)

@@ -36,10 +36,10 @@ func run(
 ) error {
 	s := &session{
 		http: &http.Client{Timeout: callTimeout}, url: cmp.Or(getenv("CLIENTELE_URL"), "http://127.0.0.1:8080"),
-		email: getenv("CLIENTELE_EMAIL"), password: getenv("CLIENTELE_PASSWORD"), wait: wait,
+		clientID: getenv("CLIENTELE_CLIENT_ID"), secret: getenv("CLIENTELE_CLIENT_SECRET"), wait: wait,
 	}
-	if s.email == "" || s.password == "" {
-		return errors.New("set CLIENTELE_EMAIL and CLIENTELE_PASSWORD")
+	if s.clientID == "" || s.secret == "" {
+		return errors.New("set CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET")
 	}
 	api, err := client.NewClientWithResponses(s.url, client.WithHTTPClient(s))
 	if err != nil {

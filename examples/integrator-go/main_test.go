@@ -47,7 +47,10 @@ func TestTheTrip(t *testing.T) {
 	t.Parallel()
 	server := apitest.New(t)
 	server.Work(t)
-	staff := server.Staff(t, access.Operator)
+	staff := server.Staff(t, access.Administrator)
+	program := staff.APIClient(t, apitest.Fields{"scopes": []string{
+		"customers:read", "customers:write", "identities:write", "jobs:read", "jobs:write",
+	}})
 	target, err := url.Parse(server.URL)
 	require.NoError(t, err)
 	front := &busy{next: httputil.NewSingleHostReverseProxy(target), away: map[int]string{
@@ -56,7 +59,7 @@ func TestTheTrip(t *testing.T) {
 	between := httptest.NewServer(front)
 	t.Cleanup(between.Close)
 	environment := map[string]string{
-		"CLIENTELE_URL": between.URL, "CLIENTELE_EMAIL": staff.Email, "CLIENTELE_PASSWORD": apitest.Password,
+		"CLIENTELE_URL": between.URL, "CLIENTELE_CLIENT_ID": program.ID.String(), "CLIENTELE_CLIENT_SECRET": program.Secret,
 	}
 	var pauses []time.Duration
 	var out bytes.Buffer
@@ -81,7 +84,7 @@ func TestWhoCannotSignInIsTold(t *testing.T) {
 	trip := func() error {
 		return run(t.Context(), func(name string) string { return environment[name] }, &bytes.Buffer{}, sleep)
 	}
-	require.EqualError(t, trip(), "set CLIENTELE_EMAIL and CLIENTELE_PASSWORD")
-	environment["CLIENTELE_EMAIL"], environment["CLIENTELE_PASSWORD"] = "nobody@example.com", "guess"
-	require.ErrorContains(t, trip(), "signing in: The login or the password is wrong. (invalid_grant)")
+	require.EqualError(t, trip(), "set CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET")
+	environment["CLIENTELE_CLIENT_ID"], environment["CLIENTELE_CLIENT_SECRET"] = "01a2016b-316f-7e0e-9f43-0c5a8b1d2e3f", "cls_guess"
+	require.ErrorContains(t, trip(), "(invalid_client)")
 }

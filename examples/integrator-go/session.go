@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -28,15 +27,14 @@ const (
 // session is what the generated client sends its requests through. It adds an access token that is good, and sends a
 // request again when the server says that it may. It may be used by any number of goroutines.
 type session struct {
-	http            *http.Client
-	url             string
-	email, password string
-	wait            func(context.Context, time.Duration) error
+	http             *http.Client
+	url              string
+	clientID, secret string // of the API client that the program is
+	wait             func(context.Context, time.Duration) error
 
-	mu      sync.Mutex
-	access  string
-	refresh string
-	ends    time.Time // of the access token
+	mu     sync.Mutex
+	access string
+	ends   time.Time // of the access token
 }
 
 var _ client.HttpRequestDoer = (*session)(nil)
@@ -107,19 +105,12 @@ func sleep(ctx context.Context, pause time.Duration) error {
 func (s *session) token(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.access != "" && time.Now().Add(early).Before(s.ends) {
-		return s.access, nil
-	}
-	if s.refresh != "" {
-		err := s.grant(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {s.refresh}})
-		var refused *refusedGrant
-		if !errors.As(err, &refused) {
-			return s.access, err
+	if time.Now().Add(early).After(s.ends) {
+		if err := s.grant(ctx); err != nil {
+			return "", err
 		}
-		// The session has ended; a new one begins.
 	}
-	err := s.grant(ctx, url.Values{"grant_type": {"password"}, "username": {s.email}, "password": {s.password}})
-	return s.access, err
+	return s.access, nil
 }
 
 // refusedGrant is the answer of the token endpoint when it gives no token (RFC 6749, 5.2).
@@ -131,14 +122,16 @@ type refusedGrant struct {
 // Error gives the server's own words.
 func (r *refusedGrant) Error() string { return r.Description + " (" + r.Code + ")" }
 
-func (s *session) grant(ctx context.Context, form url.Values) error {
-	form.Set("client_id", "staff")
+// grant gets an access token (RFC 6749, 4.4).
+func (s *session) grant(ctx context.Context) error {
+	form := url.Values{"grant_type": {"client_credentials"}}
 	asked := time.Now()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/oauth/token", strings.NewReader(form.Encode()))
 	if err != nil {
 		return err
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.SetBasicAuth(s.clientID, s.secret)
 	response, err := s.send(request)
 	if err != nil {
 		return err
@@ -157,7 +150,6 @@ func (s *session) grant(ctx context.Context, form url.Values) error {
 	if err := json.Unmarshal(body, &granted); err != nil {
 		return fmt.Errorf("reading the token: %w", err)
 	}
-	s.access, s.refresh = granted.AccessToken, granted.RefreshToken
-	s.ends = asked.Add(time.Duration(granted.ExpiresIn) * time.Second)
+	s.access, s.ends = granted.AccessToken, asked.Add(time.Duration(granted.ExpiresIn)*time.Second)
 	return nil
 }

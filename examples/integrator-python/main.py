@@ -146,12 +146,12 @@ def delete(session, ids):
 
 
 def main():
-    email, password = os.environ.get("CLIENTELE_EMAIL"), os.environ.get("CLIENTELE_PASSWORD")
-    if not email or not password:
-        sys.exit("set CLIENTELE_EMAIL and CLIENTELE_PASSWORD")
+    client_id, secret = os.environ.get("CLIENTELE_CLIENT_ID"), os.environ.get("CLIENTELE_CLIENT_SECRET")
+    if not client_id or not secret:
+        sys.exit("set CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET")
     url = os.environ.get("CLIENTELE_URL", "http://127.0.0.1:8080")
     settings = configuration(url)
-    session = Session(settings, Tokens(settings, email, password))
+    session = Session(settings, Tokens(settings, client_id, secret))
     ids = create(session)
     try:
         list_all(session)

@@ -5,7 +5,7 @@ import time
 import uuid
 
 import urllib3
-from clientele_client import ApiClient, ApiException, Configuration, SignInApi
+from clientele_client import ApiClient, Configuration, SignInApi
 
 EARLY = 30  # seconds by which a token counts as expired before it is
 
@@ -20,35 +20,22 @@ def configuration(url):
 
 
 class Tokens:
-    """Keeps an access token that is good. All clients of a session share one of these: a refresh token is good for one use."""
+    """Keeps an access token of an API client that is good. All that the program calls through share one of these."""
 
-    def __init__(self, settings, email, password):
+    def __init__(self, settings, client_id, secret):
         self.sign_in = SignInApi(ApiClient(settings))
-        self.email, self.password = email, password
+        self.client_id, self.secret = client_id, secret
         self.lock = threading.Lock()
-        self.granted, self.ends = None, 0.0
+        self.token, self.ends = None, 0.0
 
     def access_token(self):
         with self.lock:
-            if self.granted is None or time.monotonic() > self.ends:
-                self.renew()
-            return self.granted.access_token
-
-    def renew(self):
-        asked = time.monotonic()
-        granted = None
-        if self.granted is not None:
-            try:
+            if self.token is None or time.monotonic() > self.ends:
+                asked = time.monotonic()
                 granted = self.sign_in.token_create(
-                    "refresh_token", client_id="staff", refresh_token=self.granted.refresh_token)
-            except ApiException as refused:
-                if refused.status != 400:
-                    raise
-                # The session has ended; a new one begins.
-        if granted is None:
-            granted = self.sign_in.token_create(
-                "password", client_id="staff", username=self.email, password=self.password)
-        self.granted, self.ends = granted, asked + granted.expires_in - EARLY
+                    "client_credentials", client_id=self.client_id, client_secret=self.secret)
+                self.token, self.ends = granted.access_token, asked + granted.expires_in - EARLY
+            return self.token
 
 
 class Session(ApiClient):

@@ -17,23 +17,23 @@ const (
 	callTimeout = time.Minute
 	maxAnswer   = 64 << 20
 	maxPause    = time.Minute
-	// refreshBefore is how long before its end an access token is replaced.
-	refreshBefore = time.Minute
+	// early is how long before its end an access token is replaced.
+	early = 30 * time.Second
 )
 
 // caller calls the API as somebody, for as long as it takes: it waits for a server that is away or too busy.
 type caller struct {
-	api             *client.Client
-	email, password string
-	access, refresh string
-	ends            time.Time // of the access token
+	api              *client.Client
+	clientID, secret string // of the API client that the program is
+	access           string
+	ends             time.Time // of the access token
 }
 
-func newCaller(url, email, password string) (*caller, error) {
-	if url == "" || email == "" || password == "" {
-		return nil, errors.New("set CLIENTELE_URL, CLIENTELE_EMAIL and CLIENTELE_PASSWORD")
+func newCaller(url, clientID, secret string) (*caller, error) {
+	if url == "" || clientID == "" || secret == "" {
+		return nil, errors.New("set CLIENTELE_URL, CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET")
 	}
-	c := &caller{email: email, password: password}
+	c := &caller{clientID: clientID, secret: secret}
 	var err error
 	c.api, err = client.NewClient(url, client.WithHTTPClient(&http.Client{Timeout: callTimeout}),
 		client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
@@ -52,7 +52,7 @@ type call func(context.Context, *client.Client) (*http.Response, error)
 // until there is an answer.
 func (c *caller) get(ctx context.Context, into any, do call) error {
 	for {
-		if time.Until(c.ends) < refreshBefore {
+		if time.Until(c.ends) < early {
 			if err := c.signIn(ctx); err != nil {
 				return err
 			}
@@ -62,7 +62,7 @@ func (c *caller) get(ctx context.Context, into any, do call) error {
 		case err != nil:
 			return err
 		case status == http.StatusUnauthorized: // revoked meanwhile: sign in again, or learn why not
-			c.ends, c.refresh = time.Time{}, ""
+			c.ends = time.Time{}
 		case status != http.StatusOK:
 			return fmt.Errorf("the server answered %d: %s", status, body)
 		default:
@@ -71,37 +71,26 @@ func (c *caller) get(ctx context.Context, into any, do call) error {
 	}
 }
 
-// signIn gets an access token: by the refresh token, or with the password where there is none that is good.
+// signIn gets an access token.
 func (c *caller) signIn(ctx context.Context) error {
-	clientID := "staff"
-	grants := []client.TokenRequest{{GrantType: "password", ClientId: &clientID, Username: &c.email, Password: &c.password}}
-	if c.refresh != "" {
-		refresh := client.TokenRequest{GrantType: "refresh_token", ClientId: &clientID, RefreshToken: &c.refresh}
-		grants = append([]client.TokenRequest{refresh}, grants...)
-	}
 	c.access = ""
-	var refused error
-	for _, grant := range grants {
-		asked := time.Now()
-		status, body, err := c.patiently(ctx, func(ctx context.Context, api *client.Client) (*http.Response, error) {
-			return api.TokenCreateWithFormdataBody(ctx, grant)
-		})
-		if err != nil {
-			return err
-		}
-		if status != http.StatusOK {
-			refused = fmt.Errorf("the sign-in was refused: %s", body)
-			continue
-		}
-		var granted client.TokenResponse
-		if err := json.Unmarshal(body, &granted); err != nil {
-			return err
-		}
-		c.access, c.refresh = granted.AccessToken, granted.RefreshToken
-		c.ends = asked.Add(time.Duration(granted.ExpiresIn) * time.Second)
-		return nil
+	grant := client.TokenRequest{GrantType: "client_credentials", ClientId: &c.clientID, ClientSecret: &c.secret}
+	asked := time.Now()
+	status, body, err := c.patiently(ctx, func(ctx context.Context, api *client.Client) (*http.Response, error) {
+		return api.TokenCreateWithFormdataBody(ctx, grant)
+	})
+	if err != nil {
+		return err
 	}
-	return refused
+	if status != http.StatusOK {
+		return fmt.Errorf("the sign-in was refused: %s", body)
+	}
+	var granted client.TokenResponse
+	if err := json.Unmarshal(body, &granted); err != nil {
+		return err
+	}
+	c.access, c.ends = granted.AccessToken, asked.Add(time.Duration(granted.ExpiresIn)*time.Second)
+	return nil
 }
 
 // patiently calls until the server answers with something other than that it cannot just now.

@@ -29,7 +29,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	once := flags.Bool("once", false, "end when the copy is up to date")
 	flags.Usage = func() {
 		fmt.Fprint(stderr, "mirror keeps a copy of all customers in a SQLite file.\n\n  mirror [-once] FILE\n\n"+
-			"CLIENTELE_URL, CLIENTELE_EMAIL and CLIENTELE_PASSWORD say where they are and who signs in.\n\n")
+			"CLIENTELE_URL says where they are, CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET who signs in.\n\n")
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return err
 	}
 	defer kept.Close()
-	calls, err := newCaller(getenv("CLIENTELE_URL"), getenv("CLIENTELE_EMAIL"), getenv("CLIENTELE_PASSWORD"))
+	calls, err := newCaller(getenv("CLIENTELE_URL"), getenv("CLIENTELE_CLIENT_ID"), getenv("CLIENTELE_CLIENT_SECRET"))
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"syscall"
@@ -39,7 +40,8 @@ const (
 
 // installation is the real program, on a database of its own.
 type installation struct {
-	url, token string
+	url, token       string
+	clientID, secret string // of the mirror
 }
 
 func start(t *testing.T) *installation {
@@ -69,6 +71,13 @@ func start(t *testing.T) *installation {
 	}
 	i.call(t, "POST", "/oauth/token", "grant_type=password&client_id=staff&username="+email+"&password="+strings.ReplaceAll(password, " ", "+"), &granted)
 	i.token = granted.AccessToken
+	var program struct {
+		ID     string `json:"client_id"`
+		Secret string `json:"client_secret"`
+	}
+	scopes := []string{"customers:read", "events:read"}
+	require.Equal(t, 201, i.call(t, "POST", "/v1/api-clients", object{"name": "Mirror", "scopes": scopes}, &program))
+	i.clientID, i.secret = program.ID, program.Secret
 	return i
 }
 
@@ -126,15 +135,15 @@ func (i *installation) delete(t *testing.T, id string) {
 func (i *installation) mirror(t *testing.T, output io.Writer, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], args...) //nolint:noctx // it is killed
-	cmd.Env = append(os.Environ(), "MIRROR_TEST_AS_PROGRAM=1", "CLIENTELE_URL="+i.url, "CLIENTELE_EMAIL="+email, "CLIENTELE_PASSWORD="+password)
+	cmd.Env = append(os.Environ(), "MIRROR_TEST_AS_PROGRAM=1", "CLIENTELE_URL="+i.url, "CLIENTELE_CLIENT_ID="+i.clientID, "CLIENTELE_CLIENT_SECRET="+i.secret)
 	cmd.Stdout, cmd.Stderr = output, output
 	return cmd
 }
 
-// truth is what the API says, by id: the version and the name.
-func (i *installation) truth(t *testing.T) map[string]string {
+// truth is what the API says, by id.
+func (i *installation) truth(t *testing.T) map[string]customer {
 	t.Helper()
-	all := map[string]string{}
+	all := map[string]customer{}
 	for cursor := ""; ; {
 		var page struct {
 			Data       []customer `json:"data"`
@@ -142,7 +151,7 @@ func (i *installation) truth(t *testing.T) map[string]string {
 		}
 		require.Equal(t, 200, i.call(t, "GET", "/v1/customers?limit=200&sort=created_at"+cursor, nil, &page))
 		for _, one := range page.Data {
-			all[one.ID] = fmt.Sprint(one.Version, " ", one.Name, " ", string(one.Properties))
+			all[one.ID] = one
 		}
 		if page.NextCursor == nil {
 			return all
@@ -151,20 +160,21 @@ func (i *installation) truth(t *testing.T) map[string]string {
 	}
 }
 
-func copied(t *testing.T, file string) map[string]string {
+func copied(t *testing.T, file string) map[string]customer {
 	t.Helper()
 	kept, err := openStore(t.Context(), file)
 	require.NoError(t, err)
 	defer kept.Close()
-	rows, err := kept.QueryContext(t.Context(), "SELECT id, version, name, properties FROM customers")
+	rows, err := kept.QueryContext(t.Context(), "SELECT * FROM customers")
 	require.NoError(t, err)
 	defer rows.Close()
-	all := map[string]string{}
+	all := map[string]customer{}
 	for rows.Next() {
-		var id, name, properties string
-		var version int64
-		require.NoError(t, rows.Scan(&id, &version, &name, &properties))
-		all[id] = fmt.Sprint(version, " ", name, " ", properties)
+		var c customer
+		require.NoError(t, rows.Scan(&c.ID, &c.Version, &c.Name, &c.Email, &c.Phone, &c.Company, &c.Address, &c.Comments,
+			(*[]byte)(&c.Modules), (*[]byte)(&c.Properties), &c.ParentID, &c.ExternalID, &c.Locale, &c.Status, &c.InvitedAt,
+			&c.RestoredAt, &c.CreatedAt, &c.UpdatedAt))
+		all[c.ID] = c
 	}
 	require.NoError(t, rows.Err())
 	return all
@@ -203,7 +213,7 @@ func TestTheCopyIsTheSame(t *testing.T) {
 		require.Contains(t, output.String(), "following what changes")
 		expected, found := i.truth(t), copied(t, file)
 		require.LessOrEqual(t, len(found)-len(expected), len(ids))
-		return fmt.Sprint(expected) == fmt.Sprint(found)
+		return reflect.DeepEqual(expected, found)
 	}, 30*time.Second, 100*time.Millisecond)
 	require.Equal(t, i.truth(t), copied(t, file))
 
@@ -213,16 +223,15 @@ func TestTheCopyIsTheSame(t *testing.T) {
 	require.NoError(t, process.Start())
 	t.Cleanup(func() { _ = process.Process.Kill(); _ = process.Wait() })
 	id := i.create(t, 1)
-	require.Eventually(t, func() bool { return copied(t, file)[id] != "" }, 10*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return copied(t, file)[id].ID != "" }, 10*time.Second, 50*time.Millisecond)
 	i.delete(t, id)
-	require.Eventually(t, func() bool { return copied(t, file)[id] == "" }, 10*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return copied(t, file)[id].ID == "" }, 10*time.Second, 50*time.Millisecond)
 }
 
 func TestWhatIsRefusedIsSaid(t *testing.T) {
 	i := start(t)
-	t.Setenv("CLIENTELE_PASSWORD", "")
 	file := filepath.Join(t.TempDir(), "copy.db")
-	environment := map[string]string{"CLIENTELE_URL": i.url, "CLIENTELE_EMAIL": email, "CLIENTELE_PASSWORD": "not the password"}
+	environment := map[string]string{"CLIENTELE_URL": i.url, "CLIENTELE_CLIENT_ID": i.clientID, "CLIENTELE_CLIENT_SECRET": "not the secret"}
 	getenv := func(name string) string { return environment[name] }
 	require.ErrorContains(t, run(t.Context(), []string{"-once", file}, getenv, io.Discard, io.Discard), "sign-in was refused")
 	delete(environment, "CLIENTELE_URL")

@@ -1594,8 +1594,25 @@ type Actor struct {
 	Name string `json:"name"`
 }
 
-// ApiClient defines model for ApiClient.
-type ApiClient struct {
+// ApiClientCreate defines model for ApiClientCreate.
+type ApiClientCreate struct {
+	// AllowedNetworks From which addresses it may be used: networks such as `203.0.113.0/24`, or single addresses. Empty or null for
+	// all. Behind proxies it is the address that those in `CLIENTELE_TRUSTED_PROXIES` name.
+	AllowedNetworks nullable.Nullable[[]string] `json:"allowed_networks,omitempty"`
+
+	// CustomerId Limits it to this customer and those below. A client that is limited cannot have the scopes of webhooks.
+	CustomerId nullable.Nullable[openapi_types.UUID] `json:"customer_id,omitempty"`
+
+	// ExpiresAt When it stops working. A moment that has passed ends it now.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
+
+	// Name One line of text.
+	Name   Name            `json:"name"`
+	Scopes ApiClientScopes `json:"scopes"`
+}
+
+// ApiClientInfo defines model for ApiClientInfo.
+type ApiClientInfo struct {
 	// AllowedNetworks From which addresses it may be used; empty for all.
 	AllowedNetworks []string `json:"allowed_networks"`
 
@@ -1624,26 +1641,9 @@ type ApiClient struct {
 	Version         int64     `json:"version"`
 }
 
-// ApiClientCreate defines model for ApiClientCreate.
-type ApiClientCreate struct {
-	// AllowedNetworks From which addresses it may be used: networks such as `203.0.113.0/24`, or single addresses. Empty or null for
-	// all. Behind proxies it is the address that those in `CLIENTELE_TRUSTED_PROXIES` name.
-	AllowedNetworks nullable.Nullable[[]string] `json:"allowed_networks,omitempty"`
-
-	// CustomerId Limits it to this customer and those below. A client that is limited cannot have the scopes of webhooks.
-	CustomerId nullable.Nullable[openapi_types.UUID] `json:"customer_id,omitempty"`
-
-	// ExpiresAt When it stops working. A moment that has passed ends it now.
-	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
-
-	// Name One line of text.
-	Name   Name            `json:"name"`
-	Scopes ApiClientScopes `json:"scopes"`
-}
-
 // ApiClientPage defines model for ApiClientPage.
 type ApiClientPage struct {
-	Data []ApiClient `json:"data"`
+	Data []ApiClientInfo `json:"data"`
 
 	// NextCursor Send it as `cursor` for the next page. Null on the last one.
 	NextCursor nullable.Nullable[NextCursor] `json:"next_cursor"`
@@ -23423,7 +23423,7 @@ type ApiClientGetResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *ApiClient
+	JSON200 *ApiClientInfo
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
@@ -23453,7 +23453,7 @@ type ApiClientGetResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r ApiClientGetResponse) GetJSON200() *ApiClient {
+func (r ApiClientGetResponse) GetJSON200() *ApiClientInfo {
 	return r.JSON200
 }
 
@@ -23550,7 +23550,7 @@ type ApiClientUpdateResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *ApiClient
+	JSON200 *ApiClientInfo
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
@@ -23586,7 +23586,7 @@ type ApiClientUpdateResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r ApiClientUpdateResponse) GetJSON200() *ApiClient {
+func (r ApiClientUpdateResponse) GetJSON200() *ApiClientInfo {
 	return r.JSON200
 }
 
@@ -42975,7 +42975,7 @@ func ParseApiClientGetResponse(rsp *http.Response) (*ApiClientGetResponse, error
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest ApiClient
+		var dest ApiClientInfo
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -43116,7 +43116,7 @@ func ParseApiClientUpdateResponse(rsp *http.Response) (*ApiClientUpdateResponse,
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest ApiClient
+		var dest ApiClientInfo
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

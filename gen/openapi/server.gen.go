@@ -1566,8 +1566,25 @@ type Actor struct {
 	Name string `json:"name"`
 }
 
-// ApiClient defines model for ApiClient.
-type ApiClient struct {
+// ApiClientCreate defines model for ApiClientCreate.
+type ApiClientCreate struct {
+	// Name One line of text.
+	Name   Name            `json:"name"`
+	Scopes ApiClientScopes `json:"scopes"`
+
+	// CustomerId Limits it to this customer and those below. A client that is limited cannot have the scopes of webhooks.
+	CustomerId *openapi_types.UUID `json:"customer_id,omitempty"`
+
+	// ExpiresAt When it stops working. A moment that has passed ends it now.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// AllowedNetworks From which addresses it may be used: networks such as `203.0.113.0/24`, or single addresses. Empty or null for
+	// all. Behind proxies it is the address that those in `CLIENTELE_TRUSTED_PROXIES` name.
+	AllowedNetworks *[]string `json:"allowed_networks,omitempty"`
+}
+
+// ApiClientInfo defines model for ApiClientInfo.
+type ApiClientInfo struct {
 	Id openapi_types.UUID `json:"id"`
 
 	// ClientId What the program calls itself at `/oauth/token`.
@@ -1597,26 +1614,9 @@ type ApiClient struct {
 	UpdatedAt  time.Time  `json:"updated_at"`
 }
 
-// ApiClientCreate defines model for ApiClientCreate.
-type ApiClientCreate struct {
-	// Name One line of text.
-	Name   Name            `json:"name"`
-	Scopes ApiClientScopes `json:"scopes"`
-
-	// CustomerId Limits it to this customer and those below. A client that is limited cannot have the scopes of webhooks.
-	CustomerId *openapi_types.UUID `json:"customer_id,omitempty"`
-
-	// ExpiresAt When it stops working. A moment that has passed ends it now.
-	ExpiresAt *time.Time `json:"expires_at,omitempty"`
-
-	// AllowedNetworks From which addresses it may be used: networks such as `203.0.113.0/24`, or single addresses. Empty or null for
-	// all. Behind proxies it is the address that those in `CLIENTELE_TRUSTED_PROXIES` name.
-	AllowedNetworks *[]string `json:"allowed_networks,omitempty"`
-}
-
 // ApiClientPage defines model for ApiClientPage.
 type ApiClientPage struct {
-	Data []ApiClient `json:"data"`
+	Data []ApiClientInfo `json:"data"`
 
 	// NextCursor Send it as `cursor` for the next page. Null on the last one.
 	NextCursor *NextCursor `json:"next_cursor"`
@@ -12905,7 +12905,7 @@ type ApiClientGet200ResponseHeaders struct {
 }
 
 type ApiClientGet200JSONResponse struct {
-	Body    ApiClient
+	Body    ApiClientInfo
 	Headers ApiClientGet200ResponseHeaders
 }
 
@@ -13065,7 +13065,7 @@ type ApiClientUpdate200ResponseHeaders struct {
 }
 
 type ApiClientUpdate200JSONResponse struct {
-	Body    ApiClient
+	Body    ApiClientInfo
 	Headers ApiClientUpdate200ResponseHeaders
 }
 

@@ -9,12 +9,12 @@ import { must, refused } from "./problem.js";
 import { Session, sleep } from "./session.js";
 
 const url = process.env["CLIENTELE_URL"] ?? "http://127.0.0.1:8080";
-const { CLIENTELE_EMAIL: email, CLIENTELE_PASSWORD: password } = process.env;
-if (email === undefined || password === undefined) {
-  console.error("set CLIENTELE_EMAIL and CLIENTELE_PASSWORD");
+const { CLIENTELE_CLIENT_ID: id, CLIENTELE_CLIENT_SECRET: secret } = process.env;
+if (id === undefined || secret === undefined) {
+  console.error("set CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET");
   process.exit(2);
 }
-const api = createClient<paths>({ baseUrl: url, fetch: new Session(url, email, password).fetch });
+const api = createClient<paths>({ baseUrl: url, fetch: new Session(url, id, secret).fetch });
 
 const tag = crypto.randomUUID(); // that all customers of this trip have, to find them again
 const ids: string[] = []; // of the customers that are there

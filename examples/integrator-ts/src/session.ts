@@ -36,15 +36,15 @@ export function sleep(seconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 }
 
-/** Keeps a token that is good. Calls that need a new one at the same time share one request. */
+/** Keeps a token of an API client that is good. Calls that need a new one at the same time share one request. */
 export class Session {
-  private tokens: (Tokens & { until: number }) | undefined;
+  private granted: { token: string; until: number } | undefined;
   private granting: Promise<string> | undefined;
 
   constructor(
     private readonly url: string,
-    private readonly email: string,
-    private readonly password: string,
+    private readonly clientId: string,
+    private readonly secret: string,
   ) {}
 
   /** What the client calls instead of fetch. */
@@ -58,43 +58,31 @@ export class Session {
   };
 
   private async token(): Promise<string> {
-    if (this.tokens !== undefined && Date.now() < this.tokens.until) {
-      return this.tokens.access_token;
+    if (this.granted !== undefined && Date.now() < this.granted.until) {
+      return this.granted.token;
     }
-    this.granting ??= this.renew().finally(() => {
+    this.granting ??= this.grant().finally(() => {
       this.granting = undefined;
     });
     return this.granting;
   }
 
-  private async renew(): Promise<string> {
-    if (this.tokens !== undefined) {
-      const spent = this.tokens.refresh_token;
-      this.tokens = undefined;
-      const refused = await this.grant({ grant_type: "refresh_token", refresh_token: spent });
-      if (refused === undefined) {
-        return this.token();
-      }
-      // The session has ended; a new one begins.
-    }
-    const refused = await this.grant({ grant_type: "password", username: this.email, password: this.password });
-    if (refused !== undefined) {
-      throw new Error(`signing in: ${refused}`);
-    }
-    return this.token();
-  }
-
-  /** Asks for tokens, and tells why there are none. */
-  private async grant(form: Record<string, string>): Promise<string | undefined> {
+  /** Gets an access token (RFC 6749, 4.4). */
+  private async grant(): Promise<string> {
     const asked = Date.now();
-    const body = new URLSearchParams({ client_id: "staff", ...form });
-    const response = await send(new Request(`${this.url}/oauth/token`, { method: "POST", body }));
+    const response = await send(
+      new Request(`${this.url}/oauth/token`, {
+        method: "POST",
+        headers: { Authorization: `Basic ${btoa(`${this.clientId}:${this.secret}`)}` },
+        body: new URLSearchParams({ grant_type: "client_credentials" }),
+      }),
+    );
     if (!response.ok) {
       const { error, error_description } = (await response.json().catch(() => ({}))) as Partial<Refused>;
-      return `${error_description ?? "there is no token"} (${error ?? response.status})`;
+      throw new Error(`signing in: ${error_description ?? "there is no token"} (${error ?? response.status})`);
     }
-    const granted = (await response.json()) as Tokens;
-    this.tokens = { ...granted, until: asked + (granted.expires_in - early) * 1000 };
-    return undefined;
+    const { access_token: token, expires_in } = (await response.json()) as Tokens;
+    this.granted = { token, until: asked + (expires_in - early) * 1000 };
+    return token;
   }
 }
