@@ -74,10 +74,7 @@ func (s *Server) ApiClientUpdate(ctx context.Context, request openapi.ApiClientU
 
 // ApiClientRotateSecret gives an API client a new secret.
 func (s *Server) ApiClientRotateSecret(ctx context.Context, request openapi.ApiClientRotateSecretRequestObject) (openapi.ApiClientRotateSecretResponseObject, error) {
-	versions, overlap := etag.IfMatch(request.Params.IfMatch), apiclients.DefaultOverlap
-	if seconds := request.Body.OverlapSeconds; seconds != nil {
-		overlap = time.Duration(*seconds) * time.Second
-	}
+	versions, overlap := etag.IfMatch(request.Params.IfMatch), FromAPIOverlap(request.Body.OverlapSeconds)
 	return change(ctx, s, func(tx *postgres.Tx) (openapi.ApiClientRotateSecretResponseObject, error) {
 		client, secret, err := apiclients.RotateSecret(ctx, tx, request.ApiClientId, versions, overlap)
 		if err != nil {
@@ -99,6 +96,17 @@ func (s *Server) ApiClientDelete(ctx context.Context, request openapi.ApiClientD
 	return change(ctx, s, func(tx *postgres.Tx) (openapi.ApiClientDeleteResponseObject, error) {
 		return openapi.ApiClientDelete204Response{}, apiclients.Delete(ctx, tx, request.ApiClientId, versions)
 	})
+}
+
+// defaultOverlap is how long the secret before a rotation goes on working when nothing is said.
+const defaultOverlap = 24 * time.Hour
+
+// FromAPIOverlap gives how long the secret before a rotation goes on working.
+func FromAPIOverlap(seconds *int32) time.Duration {
+	if seconds == nil {
+		return defaultOverlap
+	}
+	return time.Duration(*seconds) * time.Second
 }
 
 // ToAPIApiClient shows an API client.

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"time"
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/gen/openapi"
@@ -89,16 +88,9 @@ func (s *Server) WebhookEndpointDelete(ctx context.Context, request openapi.Webh
 	})
 }
 
-// defaultOverlap is how long the secret before the new one signs, too, when nothing is said.
-const defaultOverlap = 24 * time.Hour
-
 // WebhookEndpointRotateSecret replaces the secret of a webhook endpoint.
 func (s *Server) WebhookEndpointRotateSecret(ctx context.Context, request openapi.WebhookEndpointRotateSecretRequestObject) (openapi.WebhookEndpointRotateSecretResponseObject, error) {
-	overlap := defaultOverlap
-	if seconds := request.Body.OverlapSeconds; seconds != nil {
-		overlap = time.Duration(*seconds) * time.Second
-	}
-	versions := etag.IfMatch(request.Params.IfMatch)
+	versions, overlap := etag.IfMatch(request.Params.IfMatch), FromAPIOverlap(request.Body.OverlapSeconds)
 	return change(ctx, s, func(tx *postgres.Tx) (openapi.WebhookEndpointRotateSecretResponseObject, error) {
 		endpoint, secret, err := s.webhooks.RotateSecret(ctx, tx, request.WebhookEndpointId, versions, overlap)
 		if err != nil {

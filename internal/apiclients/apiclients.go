@@ -27,9 +27,6 @@ import (
 	"github.com/clientele-api/clientele/internal/tokens"
 )
 
-// DefaultOverlap is how long the secret before goes on working after a rotation when nothing is said.
-const DefaultOverlap = 24 * time.Hour
-
 // Client is an API client with the time of its last use.
 type Client struct {
 	db.ApiClient

@@ -134,7 +134,7 @@ func (s *Service) Authenticate(ctx context.Context, said Credentials) (db.ApiCli
 
 func (s *Service) authenticate(ctx context.Context, said Credentials) (db.ApiClient, error) {
 	id, err := uuid.Parse(said.ID)
-	if err != nil || len(said.ID) != len(id.String()) { // one way to write it, or there were more tries at it
+	if err != nil || said.ID != id.String() { // one way to write it, or there were more tries at it
 		return db.ApiClient{}, errUnknown
 	}
 	client, err := db.New().ApiClientGet(ctx, s.db, id)
