@@ -67,8 +67,8 @@ func (p *places) take(ctx context.Context, endpointID uuid.UUID, failing bool) (
 	return &place{all: p, of: endpointID}, 0
 }
 
-// await waits until a place is free, or has waited long enough. The lock is let go meanwhile; whoever has a place keeps the
-// endpoint from being forgotten, unless all are given back.
+// await waits until a place is free, or has waited long enough. The lock is let go meanwhile; who waits keeps the endpoint from
+// being forgotten.
 func (p *places) await(ctx context.Context, one *endpointPlaces) {
 	one.waiting++
 	timeout := time.NewTimer(placeTime)
@@ -119,7 +119,7 @@ func (t *place) sent(made attempt) {
 	one.slow = made.failure != "" || made.took >= slowFrom
 }
 
-// free gives the place back.
+// free gives the place back. Of an endpoint that is quick and has nothing under way nothing has to be remembered.
 func (t *place) free() {
 	t.all.mu.Lock()
 	defer t.all.mu.Unlock()
