@@ -336,7 +336,13 @@ func TestARestartIsWaitedFor(t *testing.T) {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
 	})
-	server := httptest.NewServer(handler)
+	server := httptest.NewUnstartedServer(handler)
+	// Where the system has such an address, nobody else comes to listen at the port meanwhile.
+	if own, err := net.Listen("tcp", "127.0.83.67:0"); err == nil {
+		require.NoError(t, server.Listener.Close())
+		server.Listener = own
+	}
+	server.Start()
 	calls := &caller{}
 	_, err := calls.do(t.Context(), false, get(server.URL))
 	require.NoError(t, err)
