@@ -10,7 +10,7 @@ import { once } from "node:events";
 import { createServer, request as send } from "node:http";
 
 const [url, command, ...args] = process.argv.slice(2);
-const turnedAway = new Map([[1, 503], [4, 429], [9, 503]]); // by the number of the request: a sign-in, a POST and a GET
+const turnedAway = new Map([[1, 503], [4, 429], [9, 503]]); // by the number of the request: a sign-in, and two of the first calls
 const retryAfter = 1; // seconds
 const faults = [];
 let requests = 0;

@@ -51,7 +51,7 @@ type call func(context.Context, *client.Client) (*http.Response, error)
 // get calls, as somebody who is signed in, and decodes the answer. What was read may be read again, so that it tries
 // until there is an answer.
 func (c *caller) get(ctx context.Context, into any, do call) error {
-	for {
+	for renewed := false; ; {
 		if time.Until(c.ends) < early {
 			if err := c.signIn(ctx); err != nil {
 				return err
@@ -61,8 +61,8 @@ func (c *caller) get(ctx context.Context, into any, do call) error {
 		switch {
 		case err != nil:
 			return err
-		case status == http.StatusUnauthorized: // revoked meanwhile: sign in again, or learn why not
-			c.ends = time.Time{}
+		case status == http.StatusUnauthorized && !renewed: // revoked meanwhile: sign in again, or learn why not
+			c.ends, renewed = time.Time{}, true
 		case status != http.StatusOK:
 			return fmt.Errorf("the server answered %d: %s", status, body)
 		default:
