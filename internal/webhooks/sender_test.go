@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"bufio"
 	"context"
 	"crypto/x509"
 	"io"
@@ -195,6 +196,9 @@ func TestAnswersThatAreNone(t *testing.T) {
 			connection, err := listener.Accept()
 			if err != nil {
 				return
+			}
+			if _, err := http.ReadRequest(bufio.NewReader(connection)); err != nil {
+				continue
 			}
 			_, _ = io.WriteString(connection, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
 		}

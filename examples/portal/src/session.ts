@@ -141,7 +141,7 @@ channel.addEventListener("message", ({ data }: MessageEvent<News>) => {
 
 function keep(tokens: Tokens): void {
   access = { token: tokens.access_token, until: Date.now() + tokens.expires_in * 1000 - early };
-  sessionStorage.setItem(stored, tokens.refresh_token);
+  sessionStorage.setItem(stored, tokens.refresh_token ?? ""); // programs get none, people always one
 }
 
 function forget(): void {
