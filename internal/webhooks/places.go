@@ -42,7 +42,8 @@ type endpointPlaces struct {
 // place is one that is taken.
 type place struct {
 	all *places
-	of  uuid.UUID
+	id  uuid.UUID // of the endpoint
+	of  *endpointPlaces
 }
 
 // take gives a place, or when to come back. It waits a moment where that is likely to help.
@@ -64,7 +65,7 @@ func (p *places) take(ctx context.Context, endpointID uuid.UUID, failing bool) (
 		return nil, one.pause(time.Now())
 	}
 	one.taken++
-	return &place{all: p, of: endpointID}, 0
+	return &place{all: p, id: endpointID, of: one}, 0
 }
 
 // await waits until a place is free, or has waited long enough. The lock is let go meanwhile; who waits keeps the endpoint from
@@ -114,21 +115,20 @@ func (e *endpointPlaces) pause(now time.Time) time.Duration {
 func (t *place) sent(made attempt) {
 	t.all.mu.Lock()
 	defer t.all.mu.Unlock()
-	one := t.all.all[t.of]
-	one.took = made.took
-	one.slow = made.failure != "" || made.took >= slowFrom
+	t.of.took = made.took
+	t.of.slow = made.failure != "" || made.took >= slowFrom
 }
 
 // free gives the place back. Of an endpoint that is quick and has nothing under way nothing has to be remembered.
 func (t *place) free() {
 	t.all.mu.Lock()
 	defer t.all.mu.Unlock()
-	one := t.all.all[t.of]
+	one := t.of
 	one.taken--
 	one.last = time.Now()
 	close(one.freed)
 	one.freed = make(chan struct{})
 	if one.taken == 0 && one.waiting == 0 && !one.slow {
-		delete(t.all.all, t.of)
+		delete(t.all.all, t.id)
 	}
 }
