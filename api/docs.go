@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 	"github.com/swaggest/swgui/v5/static"
@@ -48,7 +49,7 @@ func (s *Server) registerDocs(e *echo.Echo) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding the contract: %w", err)
 	}
-	pages, err := renderPages()
+	pages, err := renderedPages()
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +103,9 @@ func content(media string, body []byte) echo.HandlerFunc {
 		return c.Blob(http.StatusOK, media, body)
 	}
 }
+
+// renderedPages is renderPages, for all servers of a process.
+var renderedPages = sync.OnceValues(renderPages)
 
 // renderPages makes a page of HTML of each page for people, by its name without the ending.
 func renderPages() (map[string][]byte, error) {

@@ -49,14 +49,17 @@ const Password = "four words are better"
 // ExportConns is how many exports a server runs at a time.
 const ExportConns = 2
 
-// hashed is made once: hashing takes as long as it should.
+// hashed is made once.
 var hashed = sync.OnceValue(func() string {
-	hash, err := passwords.NewHasher().Hash(context.Background(), Password)
+	hash, err := passwords.NewTestHasher().Hash(context.Background(), Password)
 	if err != nil {
 		panic(err)
 	}
 	return hash
 })
+
+// signingKey makes one key for all servers, each of which has it under an id of its own: to make one takes long.
+var signingKey = sync.OnceValues(tokens.NewKey)
 
 var loaded = sync.OnceValue(func() *contract.Contract {
 	c, err := contract.Load(openapi.Spec)
@@ -161,7 +164,7 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	s := &Server{Clock: &Clock{}, Hasher: passwords.NewHasher(), databaseURL: databaseURL}
+	s := &Server{Clock: &Clock{}, Hasher: passwords.NewTestHasher(), databaseURL: databaseURL}
 	var err error
 	s.DB, err = postgres.Open(ctx, databaseURL, s.Clock.Now)
 	require.NoError(t, err)
@@ -174,6 +177,7 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	listener := httptest.NewUnstartedServer(nil)
 	s.URL = "http://" + listener.Listener.Addr().String()
+	require.NoError(t, tokens.EnsureKey(ctx, upkeep, s.Keyring, signingKey))
 	s.Authority, err = tokens.NewAuthority(ctx, upkeep, s.Keyring, cmp.Or(chosen.publicURL, s.URL), log)
 	require.NoError(t, err)
 	texts, err := messages.Load("")

@@ -4,6 +4,7 @@
 package contract
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -25,6 +27,8 @@ import (
 type Contract struct {
 	doc        *openapi3.T
 	operations map[string]*Operation // by method and route
+	ordered    []*Operation          // by path and method
+	json       func() ([]byte, error)
 }
 
 // Requirement is one way to be let in: a token of the scheme with all of the scopes.
@@ -68,8 +72,13 @@ func Load(spec []byte) (*Contract, error) {
 				return nil, fmt.Errorf("%s %s: %w", method, path, err)
 			}
 			c.operations[method+" "+loaded.Route] = loaded
+			c.ordered = append(c.ordered, loaded)
 		}
 	}
+	slices.SortFunc(c.ordered, func(a, b *Operation) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Method, b.Method))
+	})
+	c.json = sync.OnceValues(func() ([]byte, error) { return json.Marshal(doc) })
 	return c, nil
 }
 
@@ -177,14 +186,10 @@ func requirements(security *openapi3.SecurityRequirements) ([]Requirement, error
 func (c *Contract) Operation(method, route string) *Operation { return c.operations[method+" "+route] }
 
 // Operations gives all operations, in the order of their paths.
-func (c *Contract) Operations() []*Operation {
-	return slices.SortedFunc(maps.Values(c.operations), func(a, b *Operation) int {
-		return strings.Compare(a.Path+" "+a.Method, b.Path+" "+b.Method)
-	})
-}
+func (c *Contract) Operations() []*Operation { return slices.Clone(c.ordered) }
 
-// JSON gives the document as JSON.
-func (c *Contract) JSON() ([]byte, error) { return json.Marshal(c.doc) }
+// JSON gives the document as JSON. Nobody changes what it gives.
+func (c *Contract) JSON() ([]byte, error) { return c.json() }
 
 // TakesJSON tells whether the operation's body is JSON.
 func (o *Operation) TakesJSON() bool { return o.body != nil }

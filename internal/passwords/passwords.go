@@ -77,12 +77,16 @@ var current = parameters{memory: 32 * 1024, passes: 3, threads: 1}
 // When the last of a rush is served, what the hashes were made with is collected at once. Left to itself the collector
 // would let the rest of the program make as much garbage again as that was, before it looks.
 type Hasher struct {
+	cost   parameters
 	places chan struct{} // taken by those that wait and those that hash
 	slots  chan struct{} // taken by those that hash
 	count  atomic.Int64
 	tidies atomic.Bool // whether memory is being given back
 	decoy  string
 }
+
+// tidiedFrom is the memory of a hash, in KiB, that is worth collecting at once.
+const tidiedFrom = 1024
 
 // waitingPerSlot is how many may wait for each that hashes.
 const waitingPerSlot = 32
@@ -92,13 +96,19 @@ const waitingPerSlot = 32
 const maxSlots = 2
 
 // NewHasher makes a Hasher that leaves half of the machine to other work, and more of a big one.
-func NewHasher() *Hasher {
+func NewHasher() *Hasher { return newHasher(current) }
+
+// NewTestHasher makes a Hasher that costs next to nothing, and whose hashes keep nobody from guessing: for tests of other
+// things.
+func NewTestHasher() *Hasher { return newHasher(parameters{memory: 8, passes: 1, threads: 1}) }
+
+func newHasher(cost parameters) *Hasher {
 	slots := min(maxSlots, max(1, runtime.GOMAXPROCS(0)/2))
-	h := &Hasher{slots: make(chan struct{}, slots), places: make(chan struct{}, slots*(1+waitingPerSlot))}
+	h := &Hasher{cost: cost, slots: make(chan struct{}, slots), places: make(chan struct{}, slots*(1+waitingPerSlot))}
 	salt, key := make([]byte, saltLength), make([]byte, keyLength)
 	_, _ = rand.Read(salt) // never fails
 	_, _ = rand.Read(key)
-	h.decoy = current.format(salt, key) // of no password that anybody knows
+	h.decoy = cost.format(salt, key) // of no password that anybody knows
 	return h
 }
 
@@ -109,7 +119,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 		return "", err
 	}
 	defer h.done()
-	return current.hash(password), nil
+	return h.cost.hash(password), nil
 }
 
 // Matches tells whether the hash was made of the password. With an empty hash it takes as long and says no, so that
@@ -151,7 +161,7 @@ func (h *Hasher) done() {
 	h.count.Add(1)
 	<-h.slots
 	<-h.places
-	if len(h.places) == 0 && h.tidies.CompareAndSwap(false, true) {
+	if h.cost.memory >= tidiedFrom && len(h.places) == 0 && h.tidies.CompareAndSwap(false, true) {
 		go func() {
 			defer h.tidies.Store(false)
 			runtime.GC()

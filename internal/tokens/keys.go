@@ -79,14 +79,16 @@ func insertKey(ctx context.Context, tx *postgres.Tx, keyring *secrets.Keyring, p
 	})
 }
 
-// EnsureKey makes the first signing key. Replicas that start together agree on one of theirs: the index on the active
+// EnsureKey makes the first signing key where there is none, by newKey. Replicas that start together agree on one of theirs: the index on the active
 // key lets only the first commit.
-func EnsureKey(ctx context.Context, database *postgres.DB, keyring *secrets.Keyring) error {
+func EnsureKey(
+	ctx context.Context, database *postgres.DB, keyring *secrets.Keyring, newKey func() (*rsa.PrivateKey, error),
+) error {
 	keys, err := loadKeys(ctx, database, keyring)
 	if err != nil || keys.signer != nil {
 		return err
 	}
-	private, err := NewKey()
+	private, err := newKey()
 	if err != nil {
 		return err
 	}

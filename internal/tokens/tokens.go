@@ -91,7 +91,7 @@ type Authority struct {
 func NewAuthority(
 	ctx context.Context, database *postgres.DB, keyring *secrets.Keyring, publicURL string, log *slog.Logger,
 ) (*Authority, error) {
-	if err := EnsureKey(ctx, database, keyring); err != nil {
+	if err := EnsureKey(ctx, database, keyring, NewKey); err != nil {
 		return nil, err
 	}
 	cache, err := lru.New[[sha256.Size]byte, *access.Principal](cacheSize)
