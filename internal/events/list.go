@@ -16,10 +16,12 @@ import (
 var feed = paging.CursorsOf("events")
 
 const (
-	// stretch is how many positions a query looks through at most, and maxStretches how many of them a page does: however
-	// rare the events are that are asked for, a page takes a second or so.
-	stretch      = 50_000
-	maxStretches = 20
+	// A page looks through stretches of positions until it is full, one in a query. The first has room for all events of a
+	// page: most pages are full then, and cheap even where PostgreSQL has no statistics yet and sorts the stretch. Each
+	// further one is longer. However rare the events are that are asked for, a page takes a second or so.
+	firstStretch   = 4 // pages
+	longestStretch = 50_000
+	maxStretches   = 24
 )
 
 // Request is what is asked of the feed.
@@ -83,6 +85,7 @@ func read(
 		return nil, after, false, err
 	}
 	rows = []db.Event{}
+	stretch := int64(firstStretch * limit)
 	for range maxStretches {
 		if after >= last {
 			return rows, after, false, nil
@@ -92,7 +95,7 @@ func read(
 		if err != nil {
 			return nil, after, false, err
 		}
-		after = upTo
+		after, stretch = upTo, min(4*stretch, longestStretch)
 		if rows = append(rows, found...); len(rows) == limit {
 			after = *rows[limit-1].Position
 			break
