@@ -20,7 +20,7 @@ func (s *Server) EventList(ctx context.Context, request openapi.EventListRequest
 	}
 	asked := FromAPIEventList(params)
 	if asked.Wait > 0 {
-		release, err := s.waiting.Take(credential(callerOf(ctx)))
+		release, err := s.waiting.Take(waiting(callerOf(ctx))...)
 		if err != nil {
 			return nil, err
 		}

@@ -18,11 +18,14 @@ const (
 	// broken off then.
 	AnswerTime = 30 * time.Second
 
-	// How many expensive requests may be under way at once on a replica, of one caller and of all.
-	expensiveEach = 8
-	expensiveAll  = 64
+	// How many expensive requests may be under way at once on a replica: of one caller, of the people of one customer, of
+	// the people of all customers, and of all callers. However slowly portals upload, there are places for all others.
+	expensiveEach     = 8
+	expensiveCustomer = 16
+	expensivePortals  = 48
+	expensiveAll      = 64
 
-	// How many requests may wait for events at once, likewise.
+	// How many requests may wait for events at once, of one caller and of all.
 	waitingEach = 16
 	waitingAll  = 1000
 )
@@ -44,6 +47,22 @@ func (s *Server) counted(c echo.Context, caller *access.Principal) error {
 
 func credential(caller *access.Principal) string { return caller.Kind + ":" + caller.ID.String() }
 
+// expensive says how many expensive requests of a caller may be under way, with those of others.
+func expensive(caller *access.Principal) []ratelimit.Bound {
+	bounds := []ratelimit.Bound{{Of: credential(caller), Most: expensiveEach}}
+	if caller.Kind == access.KindIdentity {
+		bounds = append(bounds, ratelimit.Bound{Of: "customer:" + caller.CustomerID.String(), Most: expensiveCustomer},
+			ratelimit.Bound{Of: "portals", Most: expensivePortals, Shared: true})
+	}
+	return append(bounds, ratelimit.Bound{Of: "all", Most: expensiveAll, Shared: true})
+}
+
+func waiting(caller *access.Principal) []ratelimit.Bound {
+	return []ratelimit.Bound{
+		{Of: credential(caller), Most: waitingEach}, {Of: "all", Most: waitingAll, Shared: true},
+	}
+}
+
 // limited keeps a request from taking too much: those that the contract calls expensive have to find a slot, all others
 // have to be answered in time.
 func (s *Server) limited(next echo.HandlerFunc) echo.HandlerFunc {
@@ -53,7 +72,7 @@ func (s *Server) limited(next echo.HandlerFunc) echo.HandlerFunc {
 			return next(c)
 		}
 		if known.operation.IsExpensive() && known.caller != nil {
-			release, err := s.slots.Take(credential(known.caller))
+			release, err := s.slots.Take(expensive(known.caller)...)
 			if err != nil {
 				return err
 			}

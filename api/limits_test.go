@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/apitest"
 )
 
@@ -68,6 +70,46 @@ func TestExpensiveRequestsAtOnce(t *testing.T) {
 	}
 	sending.Wait()
 	require.Equal(t, 202, send(admin).Status)
+}
+
+// TestExpensiveRequestsOfACustomersPeople: several logins of one customer have no more together than two have by themselves.
+func TestExpensiveRequestsOfACustomersPeople(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	first := portalUser(t, s, "member")
+	people := []*apitest.Caller{first, colleague(t, s, first), colleague(t, s, first)}
+	job := first.Job(t, uuid.Nil, nil)
+	const each, room = 6, 16
+	answers := make(chan *apitest.Response, each*len(people))
+	var ends []*io.PipeWriter
+	for _, person := range people {
+		for range each {
+			body, end := io.Pipe()
+			ends = append(ends, end)
+			go func() {
+				answers <- person.Do(t, "PUT", "/v1/portal/jobs/"+job.Id.String()+"/files/support", body,
+					apitest.Header("Content-Type", "application/octet-stream"), whenLetIn)
+			}()
+		}
+	}
+	for range each*len(people) - room {
+		refused := <-answers
+		require.Equal(t, http.StatusTooManyRequests, refused.Status)
+		require.Equal(t, "too_many_at_once", refused.Problem(t).Code)
+	}
+	upload := func(by *apitest.Caller, job openapi.Job) *apitest.Response {
+		return by.Do(t, "PUT", "/v1/portal/jobs/"+job.Id.String()+"/files/support", "x",
+			apitest.Header("Content-Type", "application/octet-stream"))
+	}
+	elsewhere := portalUser(t, s, "member")
+	require.Equal(t, 201, upload(elsewhere, elsewhere.Job(t, uuid.Nil, nil)).Status, "others are not held up")
+	for _, end := range ends {
+		require.NoError(t, end.Close())
+	}
+	for range room {
+		<-answers
+	}
+	require.NotEqual(t, http.StatusTooManyRequests, upload(first, job).Status)
 }
 
 // TestNoRequestTakesForEver: what is not answered in time is given up, in the database too.

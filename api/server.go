@@ -96,8 +96,8 @@ func New(options Options) (http.Handler, error) {
 		activation: options.Activation, blobs: options.Blobs, exports: options.Exports, backups: options.Backups,
 		termsRequired: options.TermsRequired, operations: options.Operations, webhooks: options.Webhooks,
 		sequencer: options.Sequencer, contract: options.Contract, log: options.Log,
-		limiter: options.Limiter, slots: ratelimit.NewSlots(expensiveEach, expensiveAll),
-		waiting:    ratelimit.NewSlots(waitingEach, waitingAll),
+		limiter: options.Limiter, slots: ratelimit.NewSlots(),
+		waiting:    ratelimit.NewSlots(),
 		answerTime: cmp.Or(options.AnswerTime, AnswerTime),
 	}
 	s.cleanup = cleanup.New(options.DB, options.Keyring, options.Operations)

@@ -99,28 +99,31 @@ func TestReplicasCountTogether(t *testing.T) {
 
 func TestSlots(t *testing.T) {
 	t.Parallel()
-	slots := ratelimit.NewSlots(2, 3)
-	first, err := slots.Take("a")
+	slots := ratelimit.NewSlots()
+	take := func(of string) (func(), error) {
+		return slots.Take(ratelimit.Bound{Of: of, Most: 2}, ratelimit.Bound{Of: "all", Most: 3, Shared: true})
+	}
+	first, err := take("a")
 	require.NoError(t, err)
-	second, err := slots.Take("a")
+	second, err := take("a")
 	require.NoError(t, err)
-	_, err = slots.Take("a")
+	_, err = take("a")
 	require.True(t, fault.IsKind(err, fault.TooManyRequests), err)
-	third, err := slots.Take("b")
+	third, err := take("b")
 	require.NoError(t, err)
-	_, err = slots.Take("c")
+	_, err = take("c")
 	require.True(t, fault.IsKind(err, fault.Unavailable), err)
 	first()
 	first() // twice is once
-	fourth, err := slots.Take("c")
+	fourth, err := take("c")
 	require.NoError(t, err)
-	_, err = slots.Take("c")
+	_, err = take("c")
 	require.Error(t, err)
 	second()
 	third()
 	fourth()
 	for range 2 {
-		_, err = slots.Take("a")
+		_, err = take("a")
 		require.NoError(t, err)
 	}
 }

@@ -7,47 +7,54 @@ import (
 	"github.com/clientele-api/clientele/internal/fault"
 )
 
-// Slots bounds how many expensive requests are under way at once on this replica: of each credential, and of all. It is
-// safe for concurrent use.
+// Slots counts the requests of a kind that are under way at once on this replica. It is safe for concurrent use.
 type Slots struct {
-	each, all int
-
 	mu    sync.Mutex
-	taken map[string]int // by credential, of those that have any
-	total int
+	taken map[string]int // by what they are of, where there are any
 }
 
-// NewSlots makes Slots for so many of each credential and so many of all.
-func NewSlots(each, all int) *Slots {
-	return &Slots{each: each, all: all, taken: map[string]int{}}
+// Bound is how many requests of the same may be under way at once.
+type Bound struct {
+	Of     string // a credential, a customer, or a name for many of them
+	Most   int
+	Shared bool // with callers that the one who is refused has nothing to do with
 }
 
-// Take takes a slot for the credential, to be given back by release. It does not wait: with none left it gives a fault.
-func (s *Slots) Take(credential string) (release func(), err error) {
+// NewSlots makes Slots of which none is taken.
+func NewSlots() *Slots { return &Slots{taken: map[string]int{}} }
+
+// Take takes a slot within all of the bounds, to be given back by release. It does not wait: with none left it gives the
+// fault of the first bound that is reached.
+func (s *Slots) Take(bounds ...Bound) (release func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.taken[credential] >= s.each:
+	for _, bound := range bounds {
+		if s.taken[bound.Of] < bound.Most {
+			continue
+		}
+		if bound.Shared {
+			return nil, &fault.Error{
+				Kind: fault.Unavailable, Code: "busy", RetryAfter: 2 * time.Second,
+				Detail: "There are too many such requests under way at once.",
+			}
+		}
 		return nil, &fault.Error{
 			Kind: fault.TooManyRequests, Code: "too_many_at_once", RetryAfter: 2 * time.Second,
 			Detail: "There are too many such requests of yours under way. Wait until one of them has ended.",
 		}
-	case s.total >= s.all:
-		return nil, &fault.Error{
-			Kind: fault.Unavailable, Code: "busy", RetryAfter: 2 * time.Second,
-			Detail: "There are too many such requests under way at once.",
-		}
 	}
-	s.taken[credential]++
-	s.total++
-	return sync.OnceFunc(func() { s.release(credential) }), nil
+	for _, bound := range bounds {
+		s.taken[bound.Of]++
+	}
+	return sync.OnceFunc(func() { s.release(bounds) }), nil
 }
 
-func (s *Slots) release(credential string) {
+func (s *Slots) release(bounds []Bound) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.total--
-	if s.taken[credential]--; s.taken[credential] == 0 {
-		delete(s.taken, credential)
+	for _, bound := range bounds {
+		if s.taken[bound.Of]--; s.taken[bound.Of] == 0 {
+			delete(s.taken, bound.Of)
+		}
 	}
 }
