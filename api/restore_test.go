@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/clientele-api/clientele/gen/openapi"
@@ -381,6 +383,34 @@ func TestRestoreRefuses(t *testing.T) {
 	require.Equal(t, 413, answer.StatusCode)
 	require.NoError(t, answer.Body.Close())
 	f.admin.Must(t, 409, "POST", restorePath, archive, asZIP)
+}
+
+// TestASlowArchiveKeepsNobodyFromTheirs: those that are still on their way take no place from those that are there.
+func TestASlowArchiveKeepsNobodyFromTheirs(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	archive := backup(t, admin, admin.Customer(t, nil))
+	answers := make(chan *apitest.Response)
+	var senders []*io.PipeWriter
+	for range 4 {
+		body, sender := io.Pipe()
+		senders = append(senders, sender)
+		go func() { answers <- admin.Do(t, "POST", restorePath+"?on_conflict=new", body, asZIP, whenLetIn) }()
+		_, err := sender.Write(archive[:1000]) // it is on its way
+		require.NoError(t, err)
+	}
+	restore(t, admin, archive, "?on_conflict=new")
+	for _, sender := range senders {
+		go func() {
+			_, err := sender.Write(archive[1000:])
+			assert.NoError(t, err)
+			assert.NoError(t, sender.Close())
+		}()
+	}
+	for range senders {
+		require.Equal(t, http.StatusCreated, (<-answers).Status)
+	}
 }
 
 // TestRestoreIsAllOrNothing: what stands in the way only when it is written leaves nothing behind of all that was.

@@ -28,7 +28,7 @@ import (
 const TimeLimit = 12 * time.Hour
 
 // How many backups are under way at a time, apart for staff and for customers' people, who must not keep staff from theirs;
-// and how many restores.
+// and how many archives that were received are being restored.
 const (
 	staffSlots   = 4
 	portalSlots  = 4

@@ -53,16 +53,17 @@ func (s *Service) Restore(ctx context.Context, source Source, options RestoreOpt
 			Kind: fault.UnsupportedMedia, Code: "unsupported_media_type", Detail: "The operation takes application/zip.",
 		}
 	}
-	free, err := take(s.restores, "restores")
-	if err != nil {
-		return Restored{}, err
-	}
-	defer free()
 	spooled, err := s.Blobs.Write(ctx, blobKind, source.Content, MaxArchive)
 	if err != nil {
 		return Restored{}, err
 	}
 	defer s.Blobs.Discard(ctx, spooled.Key)
+	select { // it waits for its turn with what it has received, so that a slow sender keeps nobody from theirs
+	case s.restores <- struct{}{}:
+		defer func() { <-s.restores }()
+	case <-ctx.Done():
+		return Restored{}, ctx.Err()
+	}
 	from, err := s.Blobs.OpenAt(ctx, spooled.Key)
 	if err != nil {
 		return Restored{}, err
