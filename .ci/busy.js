@@ -1,16 +1,18 @@
-// Runs a program against an installation that is busy now and then, and checks that it comes back when it was told to:
+// Runs a program against an installation that is busy now and then, and checks that it comes back as it should:
 //
 //   node busy.js URL COMMAND [ARGUMENT…]
 //
 // The program finds the address in CLIENTELE_URL. Some of its requests are answered with 429 or 503 and Retry-After; each has to
-// come again, the same, and not before.
+// come again, the same, and not before. One is answered with 401, as if its token had ended; it has to come again, the same, with
+// a new token.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer, request as send } from "node:http";
 
 const [url, command, ...args] = process.argv.slice(2);
-const turnedAway = new Map([[1, 503], [4, 429], [9, 503]]); // by the number of the request: a sign-in, and two of the first calls
+// By the number of the request: a sign-in, a POST, another POST, which costs a sign-in, and a GET.
+const turnedAway = new Map([[1, 503], [4, 429], [8, 401], [12, 503]]);
 const retryAfter = 1; // seconds
 const faults = [];
 let requests = 0;
@@ -27,18 +29,28 @@ const server = createServer(async (request, response) => {
     chunks.push(chunk);
   }
   const body = Buffer.concat(chunks);
-  if (waiting !== undefined) {
-    const { what, since } = waiting;
-    if (what !== seen(request, body)) {
-      faults.push(`${what} was turned away, and then came ${seen(request, body)}`);
-    } else if (Date.now() - since < retryAfter * 1000 - 20) {
+  const sent = seen(request, body);
+  if (waiting?.token !== undefined && request.url === "/oauth/token") {
+    waiting.renewed = true;
+  } else if (waiting !== undefined) {
+    const { what, since, token, renewed } = waiting;
+    if (what !== sent) {
+      faults.push(`${what} was turned away, and then came ${sent}`);
+    } else if (token !== undefined && (!renewed || token === request.headers.authorization)) {
+      faults.push(`${what} came again without a new token`);
+    } else if (token === undefined && Date.now() - since < retryAfter * 1000 - 20) {
       faults.push(`${what} came again after ${Date.now() - since} ms`);
     }
     waiting = undefined;
   }
   const status = turnedAway.get(++requests);
+  if (status === 401) {
+    waiting = { what: sent, token: request.headers.authorization };
+    response.writeHead(status).end();
+    return;
+  }
   if (status !== undefined) {
-    waiting = { what: seen(request, body), since: Date.now() };
+    waiting = { what: sent, since: Date.now() };
     response.writeHead(status, { "Retry-After": String(retryAfter) }).end();
     return;
   }

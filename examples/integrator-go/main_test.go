@@ -19,22 +19,32 @@ import (
 
 // busy is something between the program and the server that turns some requests away, by their number.
 type busy struct {
-	next http.Handler
-	away map[int]string // with this Retry-After
+	next  http.Handler
+	away  map[int]string // with this Retry-After
+	ended int            // the request whose token has ended
 
 	mu       sync.Mutex
 	requests int
 	keys     []string // of idempotency, that POSTs came with
+	tokens   []string // that requests came with, from the one whose token has ended
 }
 
 func (b *busy) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	b.mu.Lock()
 	b.requests++
 	retryAfter, away := b.away[b.requests]
+	ended := b.requests == b.ended
+	if b.requests >= b.ended {
+		b.tokens = append(b.tokens, request.Header.Get("Authorization"))
+	}
 	if request.Method == http.MethodPost && request.URL.Path == "/v1/customers" {
 		b.keys = append(b.keys, request.Header.Get("Idempotency-Key"))
 	}
 	b.mu.Unlock()
+	if ended {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
 	if away {
 		w.Header().Set("Retry-After", retryAfter)
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -55,7 +65,7 @@ func TestTheTrip(t *testing.T) {
 	require.NoError(t, err)
 	front := &busy{next: httputil.NewSingleHostReverseProxy(target), away: map[int]string{
 		1: "7", 4: "", 5: time.Now().Add(time.Hour).UTC().Format(http.TimeFormat), 9: "0",
-	}}
+	}, ended: 8}
 	between := httptest.NewServer(front)
 	t.Cleanup(between.Close)
 	environment := map[string]string{
@@ -72,6 +82,9 @@ func TestTheTrip(t *testing.T) {
 	require.Equal(t, front.keys[0], front.keys[1], "it is the same request that comes again")
 	require.Equal(t, front.keys[0], front.keys[2])
 	require.NotEqual(t, front.keys[2], front.keys[3])
+	require.Equal(t, front.keys[4], front.keys[5], "and so does one whose token has ended")
+	require.NotEqual(t, front.tokens[0], front.tokens[3], "with another token, after two requests for it")
+	require.Equal(t, front.tokens[3], front.tokens[4])
 	require.Contains(t, out.String(), "\nlisted 5 customers on 3 pages\nchanged: phone null, address Mataderos 2312, company Moreno S.A., properties")
 	require.Contains(t, out.String(), "\ndeleted 5 customers\n")
 	require.JSONEq(t, `{"data": [], "next_cursor": null}`, string(staff.Must(t, 200, "GET", "/v1/customers", nil).Body))

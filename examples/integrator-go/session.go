@@ -39,41 +39,62 @@ type session struct {
 
 var _ client.HttpRequestDoer = (*session)(nil)
 
-// Do sends a request.
+// Do sends a request. A token may end before its time, as when somebody changes what the API client may do: after a 401
+// the request is sent once more, with another token.
 func (s *session) Do(request *http.Request) (*http.Response, error) {
-	token, err := s.token(request.Context())
-	if err != nil {
-		return nil, fmt.Errorf("signing in: %w", err)
-	}
-	request.Header.Set("Authorization", "Bearer "+token)
 	if request.Method == http.MethodPost {
 		// With a key the server does it once, however often it is sent.
 		request.Header.Set("Idempotency-Key", uuid.NewString())
 	}
+	token, err := s.token(request.Context(), "")
+	if err != nil {
+		return nil, fmt.Errorf("signing in: %w", err)
+	}
+	response, err := s.sendWith(token, request)
+	if err != nil || response.StatusCode != http.StatusUnauthorized || !rewind(request) {
+		return response, err
+	}
+	_ = response.Body.Close()
+	if token, err = s.token(request.Context(), token); err != nil {
+		return nil, fmt.Errorf("signing in again: %w", err)
+	}
+	return s.sendWith(token, request)
+}
+
+func (s *session) sendWith(token string, request *http.Request) (*http.Response, error) {
+	request.Header.Set("Authorization", "Bearer "+token)
 	return s.send(request)
 }
 
-// send sends a request, and once more when the answer is 429 or 503: then nothing has happened, and Retry-After says when
-// to come back.
+// send sends a request, and sends it again when the answer is 429 or 503: then nothing has happened, and Retry-After says
+// when to come back.
 func (s *session) send(request *http.Request) (*http.Response, error) {
 	for attempt := 1; ; attempt++ {
 		response, err := s.http.Do(request) //nolint:gosec // whoever runs this names the installation
-		if err != nil || !comeBack(response.StatusCode) || attempt == maxAttempts {
+		if err != nil || !comeBack(response.StatusCode) || attempt == maxAttempts || !rewind(request) {
 			return response, err
-		}
-		if request.Body != nil && request.GetBody == nil {
-			return response, nil // a body that is gone once it was read
 		}
 		_ = response.Body.Close()
 		if err := s.wait(request.Context(), retryAfter(response.Header)); err != nil {
 			return nil, err
 		}
-		if request.GetBody != nil {
-			if request.Body, err = request.GetBody(); err != nil {
-				return nil, err
-			}
-		}
 	}
+}
+
+// rewind makes a request ready to be sent again. Some cannot be: their body is gone once it was read.
+func rewind(request *http.Request) bool {
+	if request.Body == nil {
+		return true
+	}
+	if request.GetBody == nil {
+		return false
+	}
+	body, err := request.GetBody()
+	if err != nil {
+		return false
+	}
+	request.Body = body
+	return true
 }
 
 func comeBack(status int) bool {
@@ -101,11 +122,11 @@ func sleep(ctx context.Context, pause time.Duration) error {
 	}
 }
 
-// token gives an access token that is good for a while.
-func (s *session) token(ctx context.Context) (string, error) {
+// token gives an access token that is good for a while, and another one than the one that was refused.
+func (s *session) token(ctx context.Context, refused string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if time.Now().Add(early).After(s.ends) {
+	if s.access == refused || time.Now().Add(early).After(s.ends) {
 		if err := s.grant(ctx); err != nil {
 			return "", err
 		}

@@ -5,7 +5,7 @@ import time
 import uuid
 
 import urllib3
-from clientele_client import ApiClient, Configuration, SignInApi
+from clientele_client import ApiClient, ApiException, Configuration, SignInApi
 
 EARLY = 30  # seconds by which a token counts as expired before it is
 
@@ -28,9 +28,10 @@ class Tokens:
         self.lock = threading.Lock()
         self.token, self.ends = None, 0.0
 
-    def access_token(self):
+    def access_token(self, refused=None):
+        """Gives a token that is good for a while, and another one than the one that was refused."""
         with self.lock:
-            if self.token is None or time.monotonic() > self.ends:
+            if self.token in (None, refused) or time.monotonic() > self.ends:
                 asked = time.monotonic()
                 granted = self.sign_in.token_create(
                     "client_credentials", client_id=self.client_id, client_secret=self.secret)
@@ -50,10 +51,20 @@ class Session(ApiClient):
         return Session(self.configuration, self.tokens, name, value)
 
     def request(self, method, url, query_params=None, headers=None, **rest):
-        headers = dict(headers or {}, Authorization="Bearer " + self.tokens.access_token())
+        """Sends a request. A token may end before its time, as when somebody changes what the API client may do: after a 401
+        the request is sent once more, with another token."""
+        headers = dict(headers or {})
         if method == "POST":
             headers["Idempotency-Key"] = str(uuid.uuid4())  # with a key the server does it once, however often it is sent
-        return super().request(method, url, query_params=list(written(query_params or [])), headers=headers, **rest)
+        rest["query_params"] = list(written(query_params or []))
+        token = self.tokens.access_token()
+        try:
+            return super().request(method, url, headers=dict(headers, Authorization="Bearer " + token), **rest)
+        except ApiException as refused:
+            if refused.status != 401:
+                raise
+        token = self.tokens.access_token(refused=token)
+        return super().request(method, url, headers=dict(headers, Authorization="Bearer " + token), **rest)
 
     def deserialize(self, response, response_type):
         # This version of the generator expects the first body that the contract names, also where there is none.

@@ -47,18 +47,29 @@ export class Session {
     private readonly secret: string,
   ) {}
 
-  /** What the client calls instead of fetch. */
+  /**
+   * What the client calls instead of fetch. A token may end before its time, as when somebody changes what the API client
+   * may do: after a 401 the request is sent once more, with another token.
+   */
   readonly fetch = async (request: Request): Promise<Response> => {
-    request.headers.set("Authorization", `Bearer ${await this.token()}`);
     if (request.method === "POST") {
       // With a key the server does it once, however often it is sent.
       request.headers.set("Idempotency-Key", crypto.randomUUID());
     }
+    const token = await this.token();
+    request.headers.set("Authorization", `Bearer ${token}`);
+    const response = await send(request);
+    if (response.status !== 401) {
+      return response;
+    }
+    await response.body?.cancel();
+    request.headers.set("Authorization", `Bearer ${await this.token(token)}`);
     return send(request);
   };
 
-  private async token(): Promise<string> {
-    if (this.granted !== undefined && Date.now() < this.granted.until) {
+  /** Gives a token that is good for a while, and another one than the one that was refused. */
+  private async token(refused?: string): Promise<string> {
+    if (this.granted !== undefined && this.granted.token !== refused && Date.now() < this.granted.until) {
       return this.granted.token;
     }
     this.granting ??= this.grant().finally(() => {
