@@ -1,40 +1,25 @@
 package api
 
 import (
-	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // Metrics counts and times requests for Prometheus. A nil Metrics measures nothing.
-type Metrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.HistogramVec
-}
+type Metrics struct{ requests *prometheus.HistogramVec }
 
-// NewMetrics makes a Metrics, with those of the process and the runtime beside its own.
-func NewMetrics() *Metrics {
-	m := &Metrics{
-		registry: prometheus.NewRegistry(),
-		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "clientele_http_request_duration_seconds",
-			Help:    "How long requests took, by operation and status.",
-			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
-		}, []string{"operation", "status"}),
-	}
-	m.registry.MustRegister(m.requests, collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+// NewMetrics makes a Metrics that is registered there.
+func NewMetrics(registry prometheus.Registerer) *Metrics {
+	m := &Metrics{requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "clientele_http_request_duration_seconds",
+		Help:    "How long requests took, by operation and status.",
+		Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
+	}, []string{"operation", "status"})}
+	registry.MustRegister(m.requests)
 	return m
-}
-
-// Handler serves the metrics.
-func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
 func (m *Metrics) measured(next echo.HandlerFunc) echo.HandlerFunc {

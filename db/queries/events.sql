@@ -75,6 +75,12 @@ WHERE customer_id = @customer_id AND actor_kind = 'identity' AND actor_id = @act
 SELECT EXISTS (SELECT FROM events WHERE position IS NULL AND restored_at IS NULL) AS unplaced,
     (SELECT coalesce(max(position), 0) FROM events)::bigint AS last;
 
+-- name: EventBacklog :one
+-- How many events have no place in the feed yet, how far the feed goes, and how far webhooks have come in it.
+SELECT (SELECT count(*) FROM events WHERE position IS NULL AND restored_at IS NULL) AS unplaced,
+    (SELECT coalesce(max(position), 0) FROM events)::bigint AS last,
+    (SELECT webhook_cursor.position FROM webhook_cursor) AS sent;
+
 -- name: SequencerTryLock :one
 -- A statement of its own: EventPlace must see what the holder before committed.
 SELECT pg_try_advisory_xact_lock(4119252);

@@ -20,9 +20,9 @@ FROM webhook_deliveries JOIN webhook_endpoints ON webhook_endpoints.id = webhook
 WHERE webhook_deliveries.id = @id;
 
 -- name: WebhookDeliveryRecord :one
--- Notes what became of an attempt, and tells since when nothing arrives at the endpoint, as it is known by now. Of an event of a customer that says nothing (any more) no answer is kept either: it may
--- name whom the event does not. The event is locked, since it may be erased beside this: whoever erases goes over the answers
--- after the events.
+-- Notes what became of an attempt, and tells since when nothing arrives at the endpoint, as it is known by now. Of an
+-- event of a customer that says nothing (any more) no answer is kept either: it may name whom the event does not. The
+-- event is locked, since it may be erased beside this: whoever erases goes over the answers after the events.
 WITH event AS (
     SELECT data IS NULL AND customer_id IS NOT NULL AS silent FROM events WHERE events.position = @position FOR SHARE
 )
@@ -48,6 +48,11 @@ LIMIT @row_limit;
 -- name: WebhookDeliveryCount :one
 SELECT count(*) FROM webhook_deliveries
 WHERE endpoint_id = @endpoint_id AND (sqlc.narg(state)::text IS NULL OR state = sqlc.narg(state));
+
+-- name: WebhookDeliveryBacklog :one
+-- How many deliveries have not ended yet, and when the next attempt at one of them is due: without any at the time given.
+SELECT count(*) AS pending, coalesce(min(webhook_deliveries.next_attempt_at), @otherwise::timestamptz)::timestamptz AS due_at
+FROM webhook_deliveries WHERE state = 'pending';
 
 -- name: WebhookDeliveryDeleteOld :execrows
 DELETE FROM webhook_deliveries WHERE id IN (

@@ -12,6 +12,26 @@ import (
 	"github.com/google/uuid"
 )
 
+const eventBacklog = `-- name: EventBacklog :one
+SELECT (SELECT count(*) FROM events WHERE position IS NULL AND restored_at IS NULL) AS unplaced,
+    (SELECT coalesce(max(position), 0) FROM events)::bigint AS last,
+    (SELECT webhook_cursor.position FROM webhook_cursor) AS sent
+`
+
+type EventBacklogRow struct {
+	Unplaced int64
+	Last     int64
+	Sent     int64
+}
+
+// How many events have no place in the feed yet, how far the feed goes, and how far webhooks have come in it.
+func (q *Queries) EventBacklog(ctx context.Context, db DBTX) (EventBacklogRow, error) {
+	row := db.QueryRow(ctx, eventBacklog)
+	var i EventBacklogRow
+	err := row.Scan(&i.Unplaced, &i.Last, &i.Sent)
+	return i, err
+}
+
 type EventCopyParams struct {
 	ID           uuid.UUID
 	Type         string

@@ -12,6 +12,24 @@ import (
 	"github.com/google/uuid"
 )
 
+const webhookDeliveryBacklog = `-- name: WebhookDeliveryBacklog :one
+SELECT count(*) AS pending, coalesce(min(webhook_deliveries.next_attempt_at), $1::timestamptz)::timestamptz AS due_at
+FROM webhook_deliveries WHERE state = 'pending'
+`
+
+type WebhookDeliveryBacklogRow struct {
+	Pending int64
+	DueAt   time.Time
+}
+
+// How many deliveries have not ended yet, and when the next attempt at one of them is due: without any at the time given.
+func (q *Queries) WebhookDeliveryBacklog(ctx context.Context, db DBTX, otherwise time.Time) (WebhookDeliveryBacklogRow, error) {
+	row := db.QueryRow(ctx, webhookDeliveryBacklog, otherwise)
+	var i WebhookDeliveryBacklogRow
+	err := row.Scan(&i.Pending, &i.DueAt)
+	return i, err
+}
+
 type WebhookDeliveryCopyParams struct {
 	ID            uuid.UUID
 	EndpointID    uuid.UUID
@@ -319,9 +337,9 @@ type WebhookDeliveryRecordParams struct {
 	Position      *int64
 }
 
-// Notes what became of an attempt, and tells since when nothing arrives at the endpoint, as it is known by now. Of an event of a customer that says nothing (any more) no answer is kept either: it may
-// name whom the event does not. The event is locked, since it may be erased beside this: whoever erases goes over the answers
-// after the events.
+// Notes what became of an attempt, and tells since when nothing arrives at the endpoint, as it is known by now. Of an
+// event of a customer that says nothing (any more) no answer is kept either: it may name whom the event does not. The
+// event is locked, since it may be erased beside this: whoever erases goes over the answers after the events.
 func (q *Queries) WebhookDeliveryRecord(ctx context.Context, db DBTX, arg WebhookDeliveryRecordParams) (*time.Time, error) {
 	row := db.QueryRow(ctx, webhookDeliveryRecord,
 		arg.State,

@@ -183,6 +183,7 @@ func (s *server) run(ctx context.Context, listener net.Listener, ready func(url 
 	main := newHTTPServer(handler, s.log, requestTimes)
 	servers := []*http.Server{main}
 	go func() { failed <- main.Serve(listener) }()
+	s.log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "url", url)
 	if metrics != nil {
 		metricsListener, err := listen(ctx, s.settings.MetricsAddr)
 		if err != nil {
@@ -191,8 +192,8 @@ func (s *server) run(ctx context.Context, listener net.Listener, ready func(url 
 		metricsServer := newHTTPServer(metrics, s.log, requestTimes)
 		servers = append(servers, metricsServer)
 		go func() { failed <- metricsServer.Serve(metricsListener) }()
+		s.log.InfoContext(ctx, "serving metrics", "address", metricsListener.Addr().String())
 	}
-	s.log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "url", url)
 	ready(url)
 	debug.FreeOSMemory() // starting, such as reading the contract, needs more than what comes after it
 
@@ -261,10 +262,7 @@ func (s *server) handler(
 		CORSOrigins: s.settings.CORSOrigins, Log: s.log,
 	}
 	if s.settings.MetricsAddr != "" {
-		options.Metrics = api.NewMetrics()
-		mux := http.NewServeMux()
-		mux.Handle("GET /metrics", options.Metrics.Handler())
-		metrics = mux
+		options.Metrics, metrics = s.metrics(work.Webhooks.Attempts())
 	}
 	handler, err = api.New(options)
 	return handler, metrics, err

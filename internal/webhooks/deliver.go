@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -126,6 +127,7 @@ func (s *Service) deliver(ctx context.Context, id uuid.UUID) (again time.Duratio
 		}
 	}
 	taken.sent(made)
+	s.attempts.WithLabelValues(cmp.Or(made.failure, delivered)).Observe(made.took.Seconds())
 	return s.conclude(ctx, delivery, endpoint, m.at, made)
 }
 

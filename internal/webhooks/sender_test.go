@@ -184,7 +184,6 @@ func TestAnswersAreBounded(t *testing.T) {
 	require.Equal(t, "abc", *post(t, NewSender(allow), odd.URL).answer)
 }
 
-// TestReceiversThatDoNotAnswer: they are given up in time, and the end of the program is theirs too.
 // TestAnswersThatAreNone: a receiver cannot hold the one that asks by an answer that is none.
 func TestAnswersThatAreNone(t *testing.T) {
 	t.Parallel()
@@ -208,6 +207,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 	require.EqualValues(t, 101, *made.status)
 }
 
+// TestReceiversThatDoNotAnswer: they are given up in time, and the end of the program is theirs too.
 func TestReceiversThatDoNotAnswer(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})

@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/postgres"
@@ -37,16 +39,26 @@ type Service struct {
 	sender  *Sender
 	log     *slog.Logger
 	places  places
+
+	attempts *prometheus.HistogramVec // by outcome
 }
 
 // New makes a service. Its worker is added to the queue.
 func New(options Options) *Service {
 	s := &Service{
 		db: options.DB, keyring: options.Keyring, queue: options.Queue, sender: options.Sender, log: options.Log,
+		attempts: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "clientele_webhook_attempt_duration_seconds",
+			Help:    "How long attempts at deliveries to webhook endpoints took, by outcome: delivered, or the failure.",
+			Buckets: prometheus.ExponentialBuckets(0.002, 2, 14),
+		}, []string{"outcome"}),
 	}
 	queue.AddWorker(s.queue, &deliveryWorker{service: s})
 	return s
 }
+
+// Attempts measures what this process has sent.
+func (s *Service) Attempts() prometheus.Collector { return s.attempts }
 
 const (
 	// keepDeliveries is how long it can be seen what was sent.
