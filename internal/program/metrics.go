@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,6 +40,7 @@ const standingTime = 5 * time.Second
 // replica tells it, and the connections of this one.
 type standing struct {
 	upkeep *postgres.DB
+	asking sync.Mutex // takes one connection of upkeep, however many ask
 	pools  map[string]*postgres.DB
 
 	unplaced, unsent, pending, overdue, jobs *prometheus.Desc
@@ -86,6 +88,8 @@ func (s *standing) Collect(to chan<- prometheus.Metric) {
 		gauge(s.most, float64(state.MaxConns()), name)
 		to <- prometheus.MustNewConstMetric(s.waits, prometheus.CounterValue, float64(state.EmptyAcquireCount()), name)
 	}
+	s.asking.Lock()
+	defer s.asking.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), standingTime)
 	defer cancel()
 	if feed, err := db.New().EventBacklog(ctx, s.upkeep); err != nil {
