@@ -8,7 +8,6 @@ package backups
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -100,13 +99,13 @@ func New(options Options) (*Service, error) {
 }
 
 // take takes one of the slots, which the function that it gives frees again.
-func take(slots chan struct{}, what string) (free func(), err error) {
+func take(slots chan struct{}) (free func(), err error) {
 	select {
 	case slots <- struct{}{}:
 		return func() { <-slots }, nil
 	default:
 		return nil, &fault.Error{
-			Kind: fault.Unavailable, Code: "busy", Detail: fmt.Sprintf("Too many %s are under way.", what), RetryAfter: 10 * time.Second,
+			Kind: fault.Unavailable, Code: "busy", Detail: "Too many backups are under way.", RetryAfter: 10 * time.Second,
 		}
 	}
 }

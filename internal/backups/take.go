@@ -40,7 +40,7 @@ func (s *Service) Begin(
 	if a.isPortal() {
 		slots = s.portal
 	}
-	free, err := take(slots, "backups")
+	free, err := take(slots)
 	if err != nil {
 		return nil, err
 	}
