@@ -22,6 +22,7 @@ import (
 
 	"github.com/clientele-api/clientele/docs"
 	"github.com/clientele-api/clientele/gen/openapi"
+	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/apitest"
 )
 
@@ -167,6 +168,25 @@ func TestEveryCodeIsExplained(t *testing.T) {
 	slices.Sort(explained)
 	require.Equal(t, slices.Compact(slices.Clone(explained)), explained, "no code is explained twice")
 	require.Equal(t, codesInSource(t), explained)
+}
+
+var scopeRow = regexp.MustCompile("(?m)^\\| `([a-z-]+:[a-z]+)` \\|.*\\| (yes|–) \\| (yes|–) \\| (yes|–) \\|$")
+
+// TestEveryScopeIsExplained holds the table of docs/signing-in.md against what roles have.
+func TestEveryScopeIsExplained(t *testing.T) {
+	t.Parallel()
+	page, err := docs.Pages.ReadFile("signing-in.md")
+	require.NoError(t, err)
+	var explained []access.Scope
+	roles := access.Roles() // as the columns are
+	for _, row := range scopeRow.FindAllStringSubmatch(string(page), -1) {
+		scope := access.Scope(row[1])
+		explained = append(explained, scope)
+		for i, role := range roles {
+			require.Equal(t, slices.Contains(role.Scopes(), scope), row[2+i] == "yes", "%s of %s", scope, role)
+		}
+	}
+	require.Equal(t, access.Scopes(), explained)
 }
 
 func TestTheTypeOfAProblemLeadsToItsExplanation(t *testing.T) {
