@@ -17,6 +17,7 @@ import (
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/apitest"
 	"github.com/clientele-api/clientele/internal/events"
+	"github.com/clientele-api/clientele/internal/paging"
 	"github.com/clientele-api/clientele/internal/webhooks"
 )
 
@@ -78,6 +79,46 @@ func TestFeedOfWhatIsAskedFor(t *testing.T) {
 	end := feedOf(t, viewer, "types=note.deleted")
 	require.Empty(t, end.Data)
 	require.Empty(t, feedOf(t, admin, "cursor="+end.NextCursor).Data, "what was not asked for is passed")
+}
+
+// TestFeedAfterTheDatabaseWasRestored: a cursor of events that are gone is refused, also once others have their positions.
+// What was read before the state that was restored stays good, and so do the cursors of version 0.1, which name no event.
+func TestFeedAfterTheDatabaseWasRestored(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	empty := feedOf(t, admin, "from=now").NextCursor // nobody has given the first events their positions yet, or somebody has
+	admin.Customer(t, nil)
+	settled(t, s)
+	before := feedOf(t, admin, "").NextCursor
+	feedOf(t, admin, "cursor="+before)
+	old := func(position int64) string { return paging.CursorsOf("events").Encode(position) }
+	lost := admin.Customer(t, nil)
+	settled(t, s)
+	seen := feedOf(t, admin, "cursor="+before)
+	require.Equal(t, lost.Id, seen.Data[0].Resource.Id)
+	end := *seen.Data[0].Position
+	feedOf(t, admin, "cursor="+old(end))
+	require.Len(t, feedOf(t, admin, "cursor="+old(end-1)).Data, 1)
+
+	_, err := s.DB.Exec(t.Context(), "DELETE FROM events WHERE position >= $1", end)
+	require.NoError(t, err)
+	refused := func(cursor string) {
+		t.Helper()
+		problem := admin.Must(t, 400, "GET", "/v1/events?wait=1&cursor="+cursor, nil).Problem(t)
+		require.Equal(t, "invalid_cursor", (*problem.Errors)[0].Code)
+		require.Contains(t, (*problem.Errors)[0].Message, "restored")
+	}
+	refused(seen.NextCursor)
+	refused(old(end))
+	other := admin.Customer(t, nil)
+	settled(t, s)
+	refused(seen.NextCursor)
+	for _, good := range []string{empty, before, old(end - 1)} {
+		found := feedOf(t, admin, "cursor="+good).Data
+		require.Equal(t, other.Id, found[len(found)-1].Resource.Id)
+		require.Equal(t, end, *found[len(found)-1].Position)
+	}
 }
 
 // TestFeedOfRareEvents: among very many others one is found, a bounded piece of the log at a time.

@@ -52,6 +52,9 @@ LIMIT @row_limit;
 -- name: EventLastPosition :one
 SELECT coalesce(max(position), 0)::bigint FROM events;
 
+-- name: EventGetIDByPosition :one
+SELECT id FROM events WHERE position = $1;
+
 -- name: EventEraseCustomers :exec
 -- Nothing personal stays of deleted customers, in their own events or in those of what belonged to them: neither what
 -- changed nor what their people were called.

@@ -64,11 +64,26 @@ func (c *caller) get(ctx context.Context, into any, do call) error {
 		case status == http.StatusUnauthorized && !renewed: // revoked meanwhile: sign in again, or learn why not
 			c.ends, renewed = time.Time{}, true
 		case status != http.StatusOK:
-			return fmt.Errorf("the server answered %d: %s", status, body)
+			return refusalOf(status, body)
 		default:
 			return json.Unmarshal(body, into)
 		}
 	}
+}
+
+// errCursor is the answer to a cursor that the server does not know: of events that are gone since its database was restored.
+var errCursor = errors.New("the server does not know the cursor")
+
+func refusalOf(status int, body []byte) error {
+	var problem struct {
+		Errors []struct {
+			Code string `json:"code"`
+		} `json:"errors"`
+	}
+	if json.Unmarshal(body, &problem) == nil && len(problem.Errors) == 1 && problem.Errors[0].Code == "invalid_cursor" {
+		return errCursor
+	}
+	return fmt.Errorf("the server answered %d: %s", status, body)
 }
 
 // signIn gets an access token.

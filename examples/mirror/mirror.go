@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,7 +25,21 @@ type mirror struct {
 	once  bool
 }
 
+// run goes on from where the copy is, and begins anew when the server knows nothing of that place any more.
 func (m *mirror) run(ctx context.Context) error {
+	for {
+		err := m.goOn(ctx)
+		if !errors.Is(err, errCursor) {
+			return err
+		}
+		fmt.Fprintln(m.out, "the server's database was restored to an earlier state; copying all customers anew")
+		if err := m.store.forget(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (m *mirror) goOn(ctx context.Context) error {
 	p, err := m.store.progress(ctx)
 	if err != nil {
 		return err

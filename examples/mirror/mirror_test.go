@@ -228,6 +228,33 @@ func TestTheCopyIsTheSame(t *testing.T) {
 	require.Eventually(t, func() bool { return copied(t, file)[id].ID == "" }, 10*time.Second, 50*time.Millisecond)
 }
 
+// TestADatabaseThatWasRestored: events that the copy has seen are gone, as they are on another installation, and others have
+// their positions. The copy begins anew, with nothing left of what was there.
+func TestADatabaseThatWasRestored(t *testing.T) {
+	before, after := start(t), start(t)
+	file := filepath.Join(t.TempDir(), "copy.db")
+	for n := range 5 {
+		before.create(t, n)
+	}
+	upToDate := func(i *installation) string {
+		var output bytes.Buffer
+		require.Eventually(t, func() bool {
+			require.NoError(t, i.mirror(t, &output, "-once", file).Run(), output.String())
+			return reflect.DeepEqual(i.truth(t), copied(t, file))
+		}, 30*time.Second, 100*time.Millisecond)
+		return output.String()
+	}
+	require.NotContains(t, upToDate(before), "anew")
+	before.create(t, 5)
+	require.NotContains(t, upToDate(before), "anew")
+	require.Len(t, copied(t, file), 6)
+	for n := range 9 {
+		after.create(t, n)
+	}
+	require.Contains(t, upToDate(after), "copying all customers anew\n9 customers are listed")
+	require.NotContains(t, upToDate(after), "anew")
+}
+
 func TestWhatIsRefusedIsSaid(t *testing.T) {
 	i := start(t)
 	file := filepath.Join(t.TempDir(), "copy.db")

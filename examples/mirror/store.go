@@ -76,17 +76,31 @@ type customer struct {
 
 // write does something and keeps how far that has come, both or neither.
 func (s store) write(ctx context.Context, p progress, do func(tx *sql.Tx) error) error {
+	return s.change(ctx, func(tx *sql.Tx) error {
+		if err := do(tx); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO progress VALUES (1, ?, ?)
+			ON CONFLICT (only) DO UPDATE SET feed_cursor = excluded.feed_cursor, list_cursor = excluded.list_cursor`, p.feed, p.list)
+		return err
+	})
+}
+
+// forget empties the copy.
+func (s store) forget(ctx context.Context) error {
+	return s.change(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "DELETE FROM customers; DELETE FROM progress")
+		return err
+	})
+}
+
+func (s store) change(ctx context.Context, do func(tx *sql.Tx) error) error {
 	tx, err := s.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // nothing after a commit
 	if err := do(tx); err != nil {
-		return err
-	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO progress VALUES (1, ?, ?)
-		ON CONFLICT (only) DO UPDATE SET feed_cursor = excluded.feed_cursor, list_cursor = excluded.list_cursor`, p.feed, p.list)
-	if err != nil {
 		return err
 	}
 	return tx.Commit()

@@ -7364,6 +7364,9 @@ type ClientInterface interface {
 	// filters change. With `wait` a request that finds nothing new is held until something happens, for as many seconds at
 	// most, and is then answered at once.
 	//
+	// When the database was restored to an earlier state, a cursor of events that are gone is refused with
+	// `invalid_cursor`. Who keeps a copy makes a new one then.
+	//
 	// An API client that is limited to a customer is shown what happened to that customer and to those below it, as the
 	// hierarchy was then. A move is shown on both sides.
 	//
@@ -9667,6 +9670,9 @@ func (c *Client) DomainUpdate(ctx context.Context, domainId DomainId, params *Do
 // `types` and `customer_id` leave events out; the cursor moves on past them all the same, and stays good when the
 // filters change. With `wait` a request that finds nothing new is held until something happens, for as many seconds at
 // most, and is then answered at once.
+//
+// When the database was restored to an earlier state, a cursor of events that are gone is refused with
+// `invalid_cursor`. Who keeps a copy makes a new one then.
 //
 // An API client that is limited to a customer is shown what happened to that customer and to those below it, as the
 // hierarchy was then. A move is shown on both sides.
@@ -21471,6 +21477,9 @@ type ClientWithResponsesInterface interface {
 	// `types` and `customer_id` leave events out; the cursor moves on past them all the same, and stays good when the
 	// filters change. With `wait` a request that finds nothing new is held until something happens, for as many seconds at
 	// most, and is then answered at once.
+	//
+	// When the database was restored to an earlier state, a cursor of events that are gone is refused with
+	// `invalid_cursor`. Who keeps a copy makes a new one then.
 	//
 	// An API client that is limited to a customer is shown what happened to that customer and to those below it, as the
 	// hierarchy was then. A move is shown on both sides.
@@ -40548,6 +40557,9 @@ func (c *ClientWithResponses) DomainUpdateWithResponse(ctx context.Context, doma
 // `types` and `customer_id` leave events out; the cursor moves on past them all the same, and stays good when the
 // filters change. With `wait` a request that finds nothing new is held until something happens, for as many seconds at
 // most, and is then answered at once.
+//
+// When the database was restored to an earlier state, a cursor of events that are gone is refused with
+// `invalid_cursor`. Who keeps a copy makes a new one then.
 //
 // An API client that is limited to a customer is shown what happened to that customer and to those below it, as the
 // hierarchy was then. A move is shown on both sides.

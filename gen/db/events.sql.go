@@ -130,6 +130,17 @@ func (q *Queries) EventGetByPosition(ctx context.Context, db DBTX, position *int
 	return i, err
 }
 
+const eventGetIDByPosition = `-- name: EventGetIDByPosition :one
+SELECT id FROM events WHERE position = $1
+`
+
+func (q *Queries) EventGetIDByPosition(ctx context.Context, db DBTX, position *int64) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, eventGetIDByPosition, position)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
+}
+
 const eventInsert = `-- name: EventInsert :exec
 WITH RECURSIVE line AS (
     SELECT customers.id, customers.parent_id FROM customers WHERE customers.id = $6::uuid

@@ -13,8 +13,6 @@ import (
 	"github.com/clientele-api/clientele/internal/postgres"
 )
 
-var feed = paging.CursorsOf("events")
-
 const (
 	// A page looks through stretches of positions until it is full, one in a query. The first has room for all events of a
 	// page: most pages are full then, and cheap even where PostgreSQL has no statistics yet and sorts the stretch. Each
@@ -45,11 +43,9 @@ type Page struct {
 func (s *Sequencer) Feed(
 	ctx context.Context, database *postgres.DB, caller *access.Principal, request Request,
 ) (page Page, err error) {
-	var after int64
-	if request.Page.Cursor != "" {
-		if err := feed.Decode(request.Page.Cursor, &after); err != nil {
-			return page, err
-		}
+	after, err := begin(ctx, database, request.Page.Cursor)
+	if err != nil {
+		return page, err
 	}
 	patterns := request.Patterns
 	if patterns == nil {
@@ -63,7 +59,6 @@ func (s *Sequencer) Feed(
 		if page.Rows, after, page.More, err = read(ctx, database, filter, after, request.Page.Limit); err != nil {
 			return page, err
 		}
-		page.Next = feed.Encode(after)
 		if len(page.Rows) > 0 || page.More || request.Wait == 0 {
 			break
 		}
@@ -72,7 +67,8 @@ func (s *Sequencer) Feed(
 			return page, err
 		}
 	}
-	return page, nil
+	page.Next, err = cursorOf(ctx, database, after)
+	return page, err
 }
 
 // read gives the next events, and the position to go on from. What is not asked for is passed over: without events it
@@ -123,7 +119,10 @@ func list(
 // FeedEnd gives the cursor of the present end of the feed.
 func FeedEnd(ctx context.Context, database *postgres.DB) (string, error) {
 	last, err := db.New().EventLastPosition(ctx, database)
-	return feed.Encode(last), err
+	if err != nil {
+		return "", err
+	}
+	return cursorOf(ctx, database, last)
 }
 
 // History reads what happened to a customer, the newest first. It goes by the order in which the customer was locked,
