@@ -165,6 +165,7 @@ func ToAPIWebhookEndpoint(endpoint db.WebhookEndpoint) openapi.WebhookEndpoint {
 		Id: endpoint.ID, Url: endpoint.Url, Description: endpoint.Description, EventTypes: endpoint.EventTypes,
 		Scopes: endpoint.Scopes, Enabled: endpoint.Enabled, DisabledReason: endpoint.DisabledReason,
 		FailingSince: endpoint.FailingSince, PreviousSecretExpiresAt: endpoint.PreviousSecretUntil,
+		Owner:     openapi.Actor{Kind: endpoint.OwnerKind, Id: endpoint.OwnerID, Name: endpoint.OwnerName},
 		CreatedBy: openapi.Actor{Kind: endpoint.CreatedByKind, Id: endpoint.CreatedByID, Name: endpoint.CreatedByName},
 		Version:   endpoint.Version, CreatedAt: endpoint.CreatedAt, UpdatedAt: endpoint.UpdatedAt,
 	}

@@ -10,13 +10,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7);
 -- name: WebhookDeliveryGet :one
 SELECT * FROM webhook_deliveries WHERE id = $1;
 
--- name: WebhookDeliveryGetToSend :one
--- An endpoint whose scopes are an API client's is good for as long as that client may have it, and for no more than it has.
-SELECT sqlc.embed(webhook_deliveries), sqlc.embed(webhook_endpoints), api_clients.scopes AS api_client_scopes,
-    (webhook_endpoints.api_client_id IS NOT NULL AND (api_clients.id IS NULL OR api_clients.customer_id IS NOT NULL
-        OR coalesce(api_clients.expires_at <= @now::timestamptz, false)))::boolean AS api_client_ended
+-- name: WebhookDeliveryGetWithEndpoint :one
+SELECT sqlc.embed(webhook_deliveries), sqlc.embed(webhook_endpoints)
 FROM webhook_deliveries JOIN webhook_endpoints ON webhook_endpoints.id = webhook_deliveries.endpoint_id
-    LEFT JOIN api_clients ON api_clients.id = webhook_endpoints.api_client_id
 WHERE webhook_deliveries.id = @id;
 
 -- name: WebhookDeliveryRecord :one

@@ -1,8 +1,8 @@
 -- name: WebhookEndpointInsert :one
-INSERT INTO webhook_endpoints (id, url, description, event_types, scopes, api_client_id, secret_sealed, after_position,
-    created_by_kind, created_by_id, created_by_name, created_at, updated_at)
-VALUES (@id, @url, @description, @event_types, @scopes, @api_client_id, @secret_sealed, @after_position,
-    @created_by_kind, @created_by_id, @created_by_name, @created_at, @created_at)
+INSERT INTO webhook_endpoints (id, url, description, event_types, scopes, secret_sealed, after_position,
+    owner_kind, owner_id, owner_name, created_by_kind, created_by_id, created_by_name, created_at, updated_at)
+VALUES (@id, @url, @description, @event_types, @scopes, @secret_sealed, @after_position,
+    @owner_kind, @owner_id, @owner_name, @owner_kind, @owner_id, @owner_name, @created_at, @created_at)
 RETURNING *;
 
 -- name: WebhookEndpointGet :one
@@ -20,7 +20,8 @@ SELECT * FROM webhook_endpoints WHERE id = $1 FOR KEY SHARE;
 
 -- name: WebhookEndpointUpdate :one
 UPDATE webhook_endpoints SET url = @url, description = @description, event_types = @event_types, scopes = @scopes,
-    api_client_id = @api_client_id, enabled = @enabled, disabled_reason = @disabled_reason, secret_sealed = @secret_sealed,
+    owner_kind = @owner_kind, owner_id = @owner_id, owner_name = @owner_name, enabled = @enabled,
+    disabled_reason = @disabled_reason, secret_sealed = @secret_sealed,
     previous_secret_sealed = @previous_secret_sealed, previous_secret_until = @previous_secret_until,
     after_position = @after_position, failing_since = @failing_since, updated_at = @updated_at, version = version + 1
 WHERE id = @id
@@ -48,6 +49,12 @@ LIMIT @row_limit;
 
 -- name: WebhookEndpointListAllForNoKeyUpdate :many
 SELECT * FROM webhook_endpoints ORDER BY id FOR NO KEY UPDATE;
+
+-- name: WebhookEndpointListOfAPIClients :many
+-- Those that belong to API clients: to one, or to any.
+SELECT * FROM webhook_endpoints
+WHERE owner_kind = 'api_client' AND (sqlc.narg(owner_id)::uuid IS NULL OR owner_id = sqlc.narg(owner_id))
+ORDER BY id;
 
 -- name: WebhookEndpointCount :one
 SELECT count(*) FROM webhook_endpoints;

@@ -4156,8 +4156,8 @@ type WebhookEndpoint struct {
 	Description string `json:"description"`
 
 	// DisabledReason Why it is off: `manual` by somebody, `gone` when the receiver answered 410, `failing` when nothing had arrived for
-	// three days, `api_client_ended` when the API client whose scopes it had is gone, expired or limited. Null while it is
-	// on. New reasons may appear.
+	// three days, `api_client_ended` when the API client that owns it is gone, expired or limited, `scope_missing` when that
+	// has lost `webhooks:write`. Null while it is on. New reasons may appear.
 	DisabledReason nullable.Nullable[string] `json:"disabled_reason"`
 	Enabled        bool                      `json:"enabled"`
 	EventTypes     []string                  `json:"event_types"`
@@ -4166,10 +4166,15 @@ type WebhookEndpoint struct {
 	FailingSince nullable.Nullable[time.Time] `json:"failing_since"`
 	Id           openapi_types.UUID           `json:"id"`
 
+	// Owner Who did it, named as they were called then.
+	Owner Actor `json:"owner"`
+
 	// PreviousSecretExpiresAt Until when the secret before this one signs, too.
 	PreviousSecretExpiresAt nullable.Nullable[time.Time] `json:"previous_secret_expires_at"`
 
-	// Scopes Of whoever chose URL and types. An event is sent only if one of these shows its kind of resource.
+	// Scopes To read, of the `owner`: of whoever chose URL or types, or switched it on, last. An event is sent only if one of
+	// these shows its kind of resource. What an API client loses its endpoints lose at once; what it is given later
+	// they have once it names URL or types again.
 	Scopes []string `json:"scopes"`
 
 	// Secret What signatures are made with, `whsec_` and Base64. Only when it is new.
@@ -6726,6 +6731,8 @@ type ClientInterface interface {
 
 	// ApiClientList List API clients
 	//
+	// All programs that may sign in, the oldest first, with when each was used last. Secrets are never shown again.
+	//
 	// Corresponds with GET /v1/api-clients (the `ApiClientList` operationId).
 	ApiClientList(ctx context.Context, params *ApiClientListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -6762,6 +6769,9 @@ type ClientInterface interface {
 	ApiClientDelete(ctx context.Context, apiClientId ApiClientId, params *ApiClientDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ApiClientGet Read an API client
+	//
+	// What the program may do, for how long and from where, and when it was used last. Neither its secret nor a hash of it is
+	// shown.
 	//
 	// Corresponds with GET /v1/api-clients/{api_client_id} (the `ApiClientGet` operationId).
 	ApiClientGet(ctx context.Context, apiClientId ApiClientId, params *ApiClientGetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -7998,6 +8008,8 @@ type ClientInterface interface {
 
 	// WebhookEndpointList List webhook endpoints
 	//
+	// All endpoints, the oldest first, whoever owns them: where events go, by whose scopes, and whether they arrive.
+	//
 	// Corresponds with GET /v1/webhook-endpoints (the `WebhookEndpointList` operationId).
 	WebhookEndpointList(ctx context.Context, params *WebhookEndpointListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -8039,6 +8051,8 @@ type ClientInterface interface {
 	WebhookEndpointDelete(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointDeleteParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// WebhookEndpointGet Read a webhook endpoint
+	//
+	// Where events go, by whose scopes, and whether they arrive. What became of each is in its deliveries.
 	//
 	// Corresponds with GET /v1/webhook-endpoints/{webhook_endpoint_id} (the `WebhookEndpointGet` operationId).
 	WebhookEndpointGet(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointGetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -8363,6 +8377,8 @@ func (c *Client) ActivationPreview(ctx context.Context, body ActivationPreviewJS
 
 // ApiClientList List API clients
 //
+// All programs that may sign in, the oldest first, with when each was used last. Secrets are never shown again.
+//
 // Corresponds with GET /v1/api-clients (the `ApiClientList` operationId).
 func (c *Client) ApiClientList(ctx context.Context, params *ApiClientListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewApiClientListRequest(c.Server, params)
@@ -8439,6 +8455,9 @@ func (c *Client) ApiClientDelete(ctx context.Context, apiClientId ApiClientId, p
 }
 
 // ApiClientGet Read an API client
+//
+// What the program may do, for how long and from where, and when it was used last. Neither its secret nor a hash of it is
+// shown.
 //
 // Corresponds with GET /v1/api-clients/{api_client_id} (the `ApiClientGet` operationId).
 func (c *Client) ApiClientGet(ctx context.Context, apiClientId ApiClientId, params *ApiClientGetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -11065,6 +11084,8 @@ func (c *Client) WebhookDeliveryRedeliver(ctx context.Context, deliveryId Webhoo
 
 // WebhookEndpointList List webhook endpoints
 //
+// All endpoints, the oldest first, whoever owns them: where events go, by whose scopes, and whether they arrive.
+//
 // Corresponds with GET /v1/webhook-endpoints (the `WebhookEndpointList` operationId).
 func (c *Client) WebhookEndpointList(ctx context.Context, params *WebhookEndpointListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewWebhookEndpointListRequest(c.Server, params)
@@ -11146,6 +11167,8 @@ func (c *Client) WebhookEndpointDelete(ctx context.Context, webhookEndpointId We
 }
 
 // WebhookEndpointGet Read a webhook endpoint
+//
+// Where events go, by whose scopes, and whether they arrive. What became of each is in its deliveries.
 //
 // Corresponds with GET /v1/webhook-endpoints/{webhook_endpoint_id} (the `WebhookEndpointGet` operationId).
 func (c *Client) WebhookEndpointGet(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointGetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -20772,6 +20795,8 @@ type ClientWithResponsesInterface interface {
 
 	// ApiClientListWithResponse List API clients
 	//
+	// All programs that may sign in, the oldest first, with when each was used last. Secrets are never shown again.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/api-clients (the `ApiClientList` operationId).
@@ -20812,6 +20837,9 @@ type ClientWithResponsesInterface interface {
 	ApiClientDeleteWithResponse(ctx context.Context, apiClientId ApiClientId, params *ApiClientDeleteParams, reqEditors ...RequestEditorFn) (*ApiClientDeleteResponse, error)
 
 	// ApiClientGetWithResponse Read an API client
+	//
+	// What the program may do, for how long and from where, and when it was used last. Neither its secret nor a hash of it is
+	// shown.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -22194,6 +22222,8 @@ type ClientWithResponsesInterface interface {
 
 	// WebhookEndpointListWithResponse List webhook endpoints
 	//
+	// All endpoints, the oldest first, whoever owns them: where events go, by whose scopes, and whether they arrive.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/webhook-endpoints (the `WebhookEndpointList` operationId).
@@ -22239,6 +22269,8 @@ type ClientWithResponsesInterface interface {
 	WebhookEndpointDeleteWithResponse(ctx context.Context, webhookEndpointId WebhookEndpointId, params *WebhookEndpointDeleteParams, reqEditors ...RequestEditorFn) (*WebhookEndpointDeleteResponse, error)
 
 	// WebhookEndpointGetWithResponse Read a webhook endpoint
+	//
+	// Where events go, by whose scopes, and whether they arrive. What became of each is in its deliveries.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -39450,6 +39482,8 @@ func (c *ClientWithResponses) ActivationPreviewWithResponse(ctx context.Context,
 
 // ApiClientListWithResponse List API clients
 //
+// All programs that may sign in, the oldest first, with when each was used last. Secrets are never shown again.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/api-clients (the `ApiClientList` operationId).
@@ -39514,6 +39548,9 @@ func (c *ClientWithResponses) ApiClientDeleteWithResponse(ctx context.Context, a
 }
 
 // ApiClientGetWithResponse Read an API client
+//
+// What the program may do, for how long and from where, and when it was used last. Neither its secret nor a hash of it is
+// shown.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -41730,6 +41767,8 @@ func (c *ClientWithResponses) WebhookDeliveryRedeliverWithResponse(ctx context.C
 
 // WebhookEndpointListWithResponse List webhook endpoints
 //
+// All endpoints, the oldest first, whoever owns them: where events go, by whose scopes, and whether they arrive.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/webhook-endpoints (the `WebhookEndpointList` operationId).
@@ -41799,6 +41838,8 @@ func (c *ClientWithResponses) WebhookEndpointDeleteWithResponse(ctx context.Cont
 }
 
 // WebhookEndpointGetWithResponse Read a webhook endpoint
+//
+// Where events go, by whose scopes, and whether they arrive. What became of each is in its deliveries.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -435,7 +435,6 @@ type WebhookEndpoint struct {
 	Description          string
 	EventTypes           []string
 	Scopes               []string
-	ApiClientID          *uuid.UUID
 	Enabled              bool
 	DisabledReason       *string
 	SecretSealed         []byte
@@ -449,4 +448,7 @@ type WebhookEndpoint struct {
 	Version              int64
 	CreatedAt            time.Time
 	UpdatedAt            time.Time
+	OwnerKind            string
+	OwnerID              *uuid.UUID
+	OwnerName            string
 }

@@ -143,26 +143,20 @@ func (q *Queries) WebhookDeliveryGet(ctx context.Context, db DBTX, id uuid.UUID)
 	return i, err
 }
 
-const webhookDeliveryGetToSend = `-- name: WebhookDeliveryGetToSend :one
-SELECT webhook_deliveries.id, webhook_deliveries.endpoint_id, webhook_deliveries.event_id, webhook_deliveries.event_type, webhook_deliveries.position, webhook_deliveries.redelivery_of, webhook_deliveries.state, webhook_deliveries.attempts, webhook_deliveries.next_attempt_at, webhook_deliveries.failure, webhook_deliveries.last_attempt_at, webhook_deliveries.milliseconds, webhook_deliveries.status_code, webhook_deliveries.answer, webhook_deliveries.created_at, webhook_deliveries.finished_at, webhook_endpoints.id, webhook_endpoints.url, webhook_endpoints.description, webhook_endpoints.event_types, webhook_endpoints.scopes, webhook_endpoints.api_client_id, webhook_endpoints.enabled, webhook_endpoints.disabled_reason, webhook_endpoints.secret_sealed, webhook_endpoints.previous_secret_sealed, webhook_endpoints.previous_secret_until, webhook_endpoints.after_position, webhook_endpoints.failing_since, webhook_endpoints.created_by_kind, webhook_endpoints.created_by_id, webhook_endpoints.created_by_name, webhook_endpoints.version, webhook_endpoints.created_at, webhook_endpoints.updated_at, api_clients.scopes AS api_client_scopes,
-    (webhook_endpoints.api_client_id IS NOT NULL AND (api_clients.id IS NULL OR api_clients.customer_id IS NOT NULL
-        OR coalesce(api_clients.expires_at <= $1::timestamptz, false)))::boolean AS api_client_ended
+const webhookDeliveryGetWithEndpoint = `-- name: WebhookDeliveryGetWithEndpoint :one
+SELECT webhook_deliveries.id, webhook_deliveries.endpoint_id, webhook_deliveries.event_id, webhook_deliveries.event_type, webhook_deliveries.position, webhook_deliveries.redelivery_of, webhook_deliveries.state, webhook_deliveries.attempts, webhook_deliveries.next_attempt_at, webhook_deliveries.failure, webhook_deliveries.last_attempt_at, webhook_deliveries.milliseconds, webhook_deliveries.status_code, webhook_deliveries.answer, webhook_deliveries.created_at, webhook_deliveries.finished_at, webhook_endpoints.id, webhook_endpoints.url, webhook_endpoints.description, webhook_endpoints.event_types, webhook_endpoints.scopes, webhook_endpoints.enabled, webhook_endpoints.disabled_reason, webhook_endpoints.secret_sealed, webhook_endpoints.previous_secret_sealed, webhook_endpoints.previous_secret_until, webhook_endpoints.after_position, webhook_endpoints.failing_since, webhook_endpoints.created_by_kind, webhook_endpoints.created_by_id, webhook_endpoints.created_by_name, webhook_endpoints.version, webhook_endpoints.created_at, webhook_endpoints.updated_at, webhook_endpoints.owner_kind, webhook_endpoints.owner_id, webhook_endpoints.owner_name
 FROM webhook_deliveries JOIN webhook_endpoints ON webhook_endpoints.id = webhook_deliveries.endpoint_id
-    LEFT JOIN api_clients ON api_clients.id = webhook_endpoints.api_client_id
-WHERE webhook_deliveries.id = $2
+WHERE webhook_deliveries.id = $1
 `
 
-type WebhookDeliveryGetToSendRow struct {
+type WebhookDeliveryGetWithEndpointRow struct {
 	WebhookDelivery WebhookDelivery
 	WebhookEndpoint WebhookEndpoint
-	ApiClientScopes []string
-	ApiClientEnded  bool
 }
 
-// An endpoint whose scopes are an API client's is good for as long as that client may have it, and for no more than it has.
-func (q *Queries) WebhookDeliveryGetToSend(ctx context.Context, db DBTX, now time.Time, iD uuid.UUID) (WebhookDeliveryGetToSendRow, error) {
-	row := db.QueryRow(ctx, webhookDeliveryGetToSend, now, iD)
-	var i WebhookDeliveryGetToSendRow
+func (q *Queries) WebhookDeliveryGetWithEndpoint(ctx context.Context, db DBTX, id uuid.UUID) (WebhookDeliveryGetWithEndpointRow, error) {
+	row := db.QueryRow(ctx, webhookDeliveryGetWithEndpoint, id)
+	var i WebhookDeliveryGetWithEndpointRow
 	err := row.Scan(
 		&i.WebhookDelivery.ID,
 		&i.WebhookDelivery.EndpointID,
@@ -185,7 +179,6 @@ func (q *Queries) WebhookDeliveryGetToSend(ctx context.Context, db DBTX, now tim
 		&i.WebhookEndpoint.Description,
 		&i.WebhookEndpoint.EventTypes,
 		&i.WebhookEndpoint.Scopes,
-		&i.WebhookEndpoint.ApiClientID,
 		&i.WebhookEndpoint.Enabled,
 		&i.WebhookEndpoint.DisabledReason,
 		&i.WebhookEndpoint.SecretSealed,
@@ -199,8 +192,9 @@ func (q *Queries) WebhookDeliveryGetToSend(ctx context.Context, db DBTX, now tim
 		&i.WebhookEndpoint.Version,
 		&i.WebhookEndpoint.CreatedAt,
 		&i.WebhookEndpoint.UpdatedAt,
-		&i.ApiClientScopes,
-		&i.ApiClientEnded,
+		&i.WebhookEndpoint.OwnerKind,
+		&i.WebhookEndpoint.OwnerID,
+		&i.WebhookEndpoint.OwnerName,
 	)
 	return i, err
 }

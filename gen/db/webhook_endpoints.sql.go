@@ -63,7 +63,7 @@ func (q *Queries) WebhookEndpointFails(ctx context.Context, db DBTX, since *time
 }
 
 const webhookEndpointGet = `-- name: WebhookEndpointGet :one
-SELECT id, url, description, event_types, scopes, api_client_id, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at FROM webhook_endpoints WHERE id = $1
+SELECT id, url, description, event_types, scopes, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at, owner_kind, owner_id, owner_name FROM webhook_endpoints WHERE id = $1
 `
 
 func (q *Queries) WebhookEndpointGet(ctx context.Context, db DBTX, id uuid.UUID) (WebhookEndpoint, error) {
@@ -75,7 +75,6 @@ func (q *Queries) WebhookEndpointGet(ctx context.Context, db DBTX, id uuid.UUID)
 		&i.Description,
 		&i.EventTypes,
 		&i.Scopes,
-		&i.ApiClientID,
 		&i.Enabled,
 		&i.DisabledReason,
 		&i.SecretSealed,
@@ -89,12 +88,15 @@ func (q *Queries) WebhookEndpointGet(ctx context.Context, db DBTX, id uuid.UUID)
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.OwnerKind,
+		&i.OwnerID,
+		&i.OwnerName,
 	)
 	return i, err
 }
 
 const webhookEndpointGetForKeyShare = `-- name: WebhookEndpointGetForKeyShare :one
-SELECT id, url, description, event_types, scopes, api_client_id, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at FROM webhook_endpoints WHERE id = $1 FOR KEY SHARE
+SELECT id, url, description, event_types, scopes, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at, owner_kind, owner_id, owner_name FROM webhook_endpoints WHERE id = $1 FOR KEY SHARE
 `
 
 // For whoever adds a delivery.
@@ -107,7 +109,6 @@ func (q *Queries) WebhookEndpointGetForKeyShare(ctx context.Context, db DBTX, id
 		&i.Description,
 		&i.EventTypes,
 		&i.Scopes,
-		&i.ApiClientID,
 		&i.Enabled,
 		&i.DisabledReason,
 		&i.SecretSealed,
@@ -121,12 +122,15 @@ func (q *Queries) WebhookEndpointGetForKeyShare(ctx context.Context, db DBTX, id
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.OwnerKind,
+		&i.OwnerID,
+		&i.OwnerName,
 	)
 	return i, err
 }
 
 const webhookEndpointGetForNoKeyUpdate = `-- name: WebhookEndpointGetForNoKeyUpdate :one
-SELECT id, url, description, event_types, scopes, api_client_id, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at FROM webhook_endpoints WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, url, description, event_types, scopes, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at, owner_kind, owner_id, owner_name FROM webhook_endpoints WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) WebhookEndpointGetForNoKeyUpdate(ctx context.Context, db DBTX, id uuid.UUID) (WebhookEndpoint, error) {
@@ -138,7 +142,6 @@ func (q *Queries) WebhookEndpointGetForNoKeyUpdate(ctx context.Context, db DBTX,
 		&i.Description,
 		&i.EventTypes,
 		&i.Scopes,
-		&i.ApiClientID,
 		&i.Enabled,
 		&i.DisabledReason,
 		&i.SecretSealed,
@@ -152,12 +155,15 @@ func (q *Queries) WebhookEndpointGetForNoKeyUpdate(ctx context.Context, db DBTX,
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.OwnerKind,
+		&i.OwnerID,
+		&i.OwnerName,
 	)
 	return i, err
 }
 
 const webhookEndpointGetForUpdate = `-- name: WebhookEndpointGetForUpdate :one
-SELECT id, url, description, event_types, scopes, api_client_id, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at FROM webhook_endpoints WHERE id = $1 FOR UPDATE
+SELECT id, url, description, event_types, scopes, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at, owner_kind, owner_id, owner_name FROM webhook_endpoints WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) WebhookEndpointGetForUpdate(ctx context.Context, db DBTX, id uuid.UUID) (WebhookEndpoint, error) {
@@ -169,7 +175,6 @@ func (q *Queries) WebhookEndpointGetForUpdate(ctx context.Context, db DBTX, id u
 		&i.Description,
 		&i.EventTypes,
 		&i.Scopes,
-		&i.ApiClientID,
 		&i.Enabled,
 		&i.DisabledReason,
 		&i.SecretSealed,
@@ -183,16 +188,19 @@ func (q *Queries) WebhookEndpointGetForUpdate(ctx context.Context, db DBTX, id u
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.OwnerKind,
+		&i.OwnerID,
+		&i.OwnerName,
 	)
 	return i, err
 }
 
 const webhookEndpointInsert = `-- name: WebhookEndpointInsert :one
-INSERT INTO webhook_endpoints (id, url, description, event_types, scopes, api_client_id, secret_sealed, after_position,
-    created_by_kind, created_by_id, created_by_name, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
-    $9, $10, $11, $12, $12)
-RETURNING id, url, description, event_types, scopes, api_client_id, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at
+INSERT INTO webhook_endpoints (id, url, description, event_types, scopes, secret_sealed, after_position,
+    owner_kind, owner_id, owner_name, created_by_kind, created_by_id, created_by_name, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7,
+    $8, $9, $10, $8, $9, $10, $11, $11)
+RETURNING id, url, description, event_types, scopes, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at, owner_kind, owner_id, owner_name
 `
 
 type WebhookEndpointInsertParams struct {
@@ -201,12 +209,11 @@ type WebhookEndpointInsertParams struct {
 	Description   string
 	EventTypes    []string
 	Scopes        []string
-	ApiClientID   *uuid.UUID
 	SecretSealed  []byte
 	AfterPosition int64
-	CreatedByKind string
-	CreatedByID   *uuid.UUID
-	CreatedByName string
+	OwnerKind     string
+	OwnerID       *uuid.UUID
+	OwnerName     string
 	CreatedAt     time.Time
 }
 
@@ -217,12 +224,11 @@ func (q *Queries) WebhookEndpointInsert(ctx context.Context, db DBTX, arg Webhoo
 		arg.Description,
 		arg.EventTypes,
 		arg.Scopes,
-		arg.ApiClientID,
 		arg.SecretSealed,
 		arg.AfterPosition,
-		arg.CreatedByKind,
-		arg.CreatedByID,
-		arg.CreatedByName,
+		arg.OwnerKind,
+		arg.OwnerID,
+		arg.OwnerName,
 		arg.CreatedAt,
 	)
 	var i WebhookEndpoint
@@ -232,7 +238,6 @@ func (q *Queries) WebhookEndpointInsert(ctx context.Context, db DBTX, arg Webhoo
 		&i.Description,
 		&i.EventTypes,
 		&i.Scopes,
-		&i.ApiClientID,
 		&i.Enabled,
 		&i.DisabledReason,
 		&i.SecretSealed,
@@ -246,12 +251,15 @@ func (q *Queries) WebhookEndpointInsert(ctx context.Context, db DBTX, arg Webhoo
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.OwnerKind,
+		&i.OwnerID,
+		&i.OwnerName,
 	)
 	return i, err
 }
 
 const webhookEndpointListAllForNoKeyUpdate = `-- name: WebhookEndpointListAllForNoKeyUpdate :many
-SELECT id, url, description, event_types, scopes, api_client_id, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at FROM webhook_endpoints ORDER BY id FOR NO KEY UPDATE
+SELECT id, url, description, event_types, scopes, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at, owner_kind, owner_id, owner_name FROM webhook_endpoints ORDER BY id FOR NO KEY UPDATE
 `
 
 func (q *Queries) WebhookEndpointListAllForNoKeyUpdate(ctx context.Context, db DBTX) ([]WebhookEndpoint, error) {
@@ -269,7 +277,6 @@ func (q *Queries) WebhookEndpointListAllForNoKeyUpdate(ctx context.Context, db D
 			&i.Description,
 			&i.EventTypes,
 			&i.Scopes,
-			&i.ApiClientID,
 			&i.Enabled,
 			&i.DisabledReason,
 			&i.SecretSealed,
@@ -283,6 +290,9 @@ func (q *Queries) WebhookEndpointListAllForNoKeyUpdate(ctx context.Context, db D
 			&i.Version,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.OwnerKind,
+			&i.OwnerID,
+			&i.OwnerName,
 		); err != nil {
 			return nil, err
 		}
@@ -331,8 +341,57 @@ func (q *Queries) WebhookEndpointListEnabledForKeyShare(ctx context.Context, db 
 	return items, nil
 }
 
+const webhookEndpointListOfAPIClients = `-- name: WebhookEndpointListOfAPIClients :many
+SELECT id, url, description, event_types, scopes, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at, owner_kind, owner_id, owner_name FROM webhook_endpoints
+WHERE owner_kind = 'api_client' AND ($1::uuid IS NULL OR owner_id = $1)
+ORDER BY id
+`
+
+// Those that belong to API clients: to one, or to any.
+func (q *Queries) WebhookEndpointListOfAPIClients(ctx context.Context, db DBTX, ownerID *uuid.UUID) ([]WebhookEndpoint, error) {
+	rows, err := db.Query(ctx, webhookEndpointListOfAPIClients, ownerID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []WebhookEndpoint{}
+	for rows.Next() {
+		var i WebhookEndpoint
+		if err := rows.Scan(
+			&i.ID,
+			&i.Url,
+			&i.Description,
+			&i.EventTypes,
+			&i.Scopes,
+			&i.Enabled,
+			&i.DisabledReason,
+			&i.SecretSealed,
+			&i.PreviousSecretSealed,
+			&i.PreviousSecretUntil,
+			&i.AfterPosition,
+			&i.FailingSince,
+			&i.CreatedByKind,
+			&i.CreatedByID,
+			&i.CreatedByName,
+			&i.Version,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.OwnerKind,
+			&i.OwnerID,
+			&i.OwnerName,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const webhookEndpointListOldestFirst = `-- name: WebhookEndpointListOldestFirst :many
-SELECT id, url, description, event_types, scopes, api_client_id, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at FROM webhook_endpoints
+SELECT id, url, description, event_types, scopes, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at, owner_kind, owner_id, owner_name FROM webhook_endpoints
 WHERE (created_at, id) > ($1::timestamptz, $2::uuid)
 ORDER BY created_at, id
 LIMIT $3
@@ -353,7 +412,6 @@ func (q *Queries) WebhookEndpointListOldestFirst(ctx context.Context, db DBTX, a
 			&i.Description,
 			&i.EventTypes,
 			&i.Scopes,
-			&i.ApiClientID,
 			&i.Enabled,
 			&i.DisabledReason,
 			&i.SecretSealed,
@@ -367,6 +425,9 @@ func (q *Queries) WebhookEndpointListOldestFirst(ctx context.Context, db DBTX, a
 			&i.Version,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.OwnerKind,
+			&i.OwnerID,
+			&i.OwnerName,
 		); err != nil {
 			return nil, err
 		}
@@ -390,11 +451,12 @@ func (q *Queries) WebhookEndpointSetSecrets(ctx context.Context, db DBTX, secret
 
 const webhookEndpointUpdate = `-- name: WebhookEndpointUpdate :one
 UPDATE webhook_endpoints SET url = $1, description = $2, event_types = $3, scopes = $4,
-    api_client_id = $5, enabled = $6, disabled_reason = $7, secret_sealed = $8,
-    previous_secret_sealed = $9, previous_secret_until = $10,
-    after_position = $11, failing_since = $12, updated_at = $13, version = version + 1
-WHERE id = $14
-RETURNING id, url, description, event_types, scopes, api_client_id, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at
+    owner_kind = $5, owner_id = $6, owner_name = $7, enabled = $8,
+    disabled_reason = $9, secret_sealed = $10,
+    previous_secret_sealed = $11, previous_secret_until = $12,
+    after_position = $13, failing_since = $14, updated_at = $15, version = version + 1
+WHERE id = $16
+RETURNING id, url, description, event_types, scopes, enabled, disabled_reason, secret_sealed, previous_secret_sealed, previous_secret_until, after_position, failing_since, created_by_kind, created_by_id, created_by_name, version, created_at, updated_at, owner_kind, owner_id, owner_name
 `
 
 type WebhookEndpointUpdateParams struct {
@@ -402,7 +464,9 @@ type WebhookEndpointUpdateParams struct {
 	Description          string
 	EventTypes           []string
 	Scopes               []string
-	ApiClientID          *uuid.UUID
+	OwnerKind            string
+	OwnerID              *uuid.UUID
+	OwnerName            string
 	Enabled              bool
 	DisabledReason       *string
 	SecretSealed         []byte
@@ -420,7 +484,9 @@ func (q *Queries) WebhookEndpointUpdate(ctx context.Context, db DBTX, arg Webhoo
 		arg.Description,
 		arg.EventTypes,
 		arg.Scopes,
-		arg.ApiClientID,
+		arg.OwnerKind,
+		arg.OwnerID,
+		arg.OwnerName,
 		arg.Enabled,
 		arg.DisabledReason,
 		arg.SecretSealed,
@@ -438,7 +504,6 @@ func (q *Queries) WebhookEndpointUpdate(ctx context.Context, db DBTX, arg Webhoo
 		&i.Description,
 		&i.EventTypes,
 		&i.Scopes,
-		&i.ApiClientID,
 		&i.Enabled,
 		&i.DisabledReason,
 		&i.SecretSealed,
@@ -452,6 +517,9 @@ func (q *Queries) WebhookEndpointUpdate(ctx context.Context, db DBTX, arg Webhoo
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.OwnerKind,
+		&i.OwnerID,
+		&i.OwnerName,
 	)
 	return i, err
 }

@@ -4134,13 +4134,15 @@ type WebhookEndpoint struct {
 	Description string   `json:"description"`
 	EventTypes  []string `json:"event_types"`
 
-	// Scopes Of whoever chose URL and types. An event is sent only if one of these shows its kind of resource.
+	// Scopes To read, of the `owner`: of whoever chose URL or types, or switched it on, last. An event is sent only if one of
+	// these shows its kind of resource. What an API client loses its endpoints lose at once; what it is given later
+	// they have once it names URL or types again.
 	Scopes  []string `json:"scopes"`
 	Enabled bool     `json:"enabled"`
 
 	// DisabledReason Why it is off: `manual` by somebody, `gone` when the receiver answered 410, `failing` when nothing had arrived for
-	// three days, `api_client_ended` when the API client whose scopes it had is gone, expired or limited. Null while it is
-	// on. New reasons may appear.
+	// three days, `api_client_ended` when the API client that owns it is gone, expired or limited, `scope_missing` when that
+	// has lost `webhooks:write`. Null while it is on. New reasons may appear.
 	DisabledReason *string `json:"disabled_reason"`
 
 	// FailingSince Since when nothing has arrived that was tried. Null when the last attempt arrived. Does not raise `version`.
@@ -4148,6 +4150,9 @@ type WebhookEndpoint struct {
 
 	// PreviousSecretExpiresAt Until when the secret before this one signs, too.
 	PreviousSecretExpiresAt *time.Time `json:"previous_secret_expires_at"`
+
+	// Owner Who did it, named as they were called then.
+	Owner Actor `json:"owner"`
 
 	// CreatedBy Who did it, named as they were called then.
 	CreatedBy Actor     `json:"created_by"`

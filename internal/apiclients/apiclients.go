@@ -25,6 +25,7 @@ import (
 	"github.com/clientele-api/clientele/internal/paging"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/tokens"
+	"github.com/clientele-api/clientele/internal/webhooks"
 )
 
 // Client is an API client with the time of its last use.
@@ -151,7 +152,7 @@ func (p Patch) apply(client db.ApiClient) (db.ApiClient, error) {
 }
 
 // Update changes a client. Nothing is written when the patch changes nothing. What decides about its access ends its access
-// tokens, and the next one goes by what is new.
+// tokens, and the next one goes by what is new. So do its webhook endpoints.
 func Update(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Versions, patch Patch) (Client, error) {
 	if customerID, err := patch.CustomerID.Get(); err == nil {
 		if err := lockCustomer(ctx, tx, &customerID); err != nil {
@@ -181,6 +182,9 @@ func Update(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Ve
 		}
 	}
 	if err := update(ctx, tx, before, edited); err != nil {
+		return Client{}, err
+	}
+	if err := webhooks.SettleAPIClient(ctx, tx, id); err != nil {
 		return Client{}, err
 	}
 	return Get(ctx, tx, id)
@@ -227,7 +231,7 @@ func update(ctx context.Context, tx *postgres.Tx, before, edited db.ApiClient) e
 	return record(ctx, tx, "updated", &before, &after)
 }
 
-// Delete removes a client with its secrets and its access tokens. What it did stays in the change log.
+// Delete removes a client with its secrets and its access tokens, and ends its webhook endpoints. What it did stays in the change log.
 func Delete(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Versions) error {
 	client, err := db.New().ApiClientGetForUpdate(ctx, tx, id)
 	if err != nil {
@@ -242,7 +246,10 @@ func Delete(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Ve
 	if err := db.New().ApiClientDelete(ctx, tx, id); err != nil {
 		return err
 	}
-	return record(ctx, tx, "deleted", &client, nil)
+	if err := record(ctx, tx, "deleted", &client, nil); err != nil {
+		return err
+	}
+	return webhooks.SettleAPIClient(ctx, tx, id)
 }
 
 // EndAllOfCustomers ends the access tokens of the clients that are limited to the customers, which are about to be deleted

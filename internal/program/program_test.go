@@ -232,11 +232,11 @@ func TestReplicasOnOneDatabaseStartTogether(t *testing.T) {
 	defer connection.Close(t.Context())
 	var jobs []string
 	require.Eventually(t, func() bool {
-		rows, err := connection.Query(t.Context(), "SELECT kind || ' ' || state FROM river_job")
+		rows, err := connection.Query(t.Context(), "SELECT kind || ' ' || state FROM river_job ORDER BY kind")
 		require.NoError(t, err)
 		jobs, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		require.NoError(t, err)
-		return slices.Equal(jobs, []string{"sweep completed"})
+		return slices.Equal(jobs, []string{"sweep completed", "webhook_endpoint_settle completed"})
 	}, 20*time.Second, 20*time.Millisecond, "%v", jobs)
 	for _, p := range processes {
 		p.end(syscall.SIGTERM)

@@ -74,22 +74,20 @@ func (w *deliveryWorker) Work(ctx context.Context, job *river.Job[deliveryArgs])
 
 // deliver makes an attempt at a delivery that is due, and tells when to come again; 0 when it is finished.
 func (s *Service) deliver(ctx context.Context, id uuid.UUID) (again time.Duration, err error) {
-	row, err := db.New().WebhookDeliveryGetToSend(ctx, s.db, s.db.Now(), id)
+	row, err := db.New().WebhookDeliveryGetWithEndpoint(ctx, s.db, id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil // the endpoint is deleted
 	}
 	if err != nil {
 		return 0, err
 	}
-	delivery, endpoint := row.WebhookDelivery, row.WebhookEndpoint
+	delivery := row.WebhookDelivery
 	if delivery.State != pending {
 		return 0, nil
 	}
-	if row.ApiClientEnded {
-		if err := s.disable(ctx, endpoint, clientEnded); err != nil {
-			return 0, err
-		}
-		return 0, s.fail(ctx, id, endpointOff)
+	endpoint, err := settled(ctx, s.db, row.WebhookEndpoint)
+	if err != nil {
+		return 0, err
 	}
 	if !endpoint.Enabled {
 		return 0, s.fail(ctx, id, endpointOff)
@@ -107,7 +105,7 @@ func (s *Service) deliver(ctx context.Context, id uuid.UUID) (again time.Duratio
 	if err != nil {
 		return 0, err
 	}
-	if delivery.Position != nil && !mayBeShown(event, endpoint, row.ApiClientScopes) {
+	if delivery.Position != nil && !mayBeShown(event, endpoint) {
 		return 0, s.fail(ctx, id, scopeMissing)
 	}
 	m := message{url: endpoint.Url, id: delivery.EventID.String(), at: s.db.Now()}
@@ -137,10 +135,9 @@ func (s *Service) fail(ctx context.Context, id uuid.UUID, failure string) error 
 }
 
 // mayBeShown tells whether what an endpoint may be sent has the event in it: by now, since it may have been sent elsewhere
-// meanwhile by somebody who may see less, or belong to an API client that has.
-func mayBeShown(event db.Event, endpoint db.WebhookEndpoint, clientScopes []string) bool {
-	scope := string(events.ScopeOf(event.ResourceKind))
-	return slices.Contains(endpoint.Scopes, scope) && (endpoint.ApiClientID == nil || slices.Contains(clientScopes, scope))
+// meanwhile by somebody who may see less, or belong to an API client that has lost scopes.
+func mayBeShown(event db.Event, endpoint db.WebhookEndpoint) bool {
+	return slices.Contains(endpoint.Scopes, string(events.ScopeOf(event.ResourceKind)))
 }
 
 // event gives what a delivery is about, as the change log has it now.

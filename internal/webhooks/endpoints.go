@@ -15,7 +15,6 @@ import (
 	"github.com/clientele-api/clientele/internal/etag"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/fault"
-	"github.com/clientele-api/clientele/internal/mergepatch"
 	"github.com/clientele-api/clientele/internal/paging"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/weburl"
@@ -26,10 +25,11 @@ const maxEndpoints = 100
 
 // The reasons why an endpoint is off.
 const (
-	byHand      = "manual"
-	gone        = "gone"
-	failing     = "failing"
-	clientEnded = "api_client_ended"
+	byHand       = "manual"
+	gone         = "gone"
+	failing      = "failing"
+	clientEnded  = "api_client_ended"
+	clientMayNot = scopeMissing
 )
 
 // Input is what a caller says of a new endpoint.
@@ -67,21 +67,13 @@ func (s *Service) Create(
 	secret = newSecret()
 	created, err = db.New().WebhookEndpointInsert(ctx, tx, db.WebhookEndpointInsertParams{
 		ID: id, Url: input.URL, Description: input.Description, EventTypes: input.EventTypes,
-		Scopes: events.ReadScopes(caller.Scopes), ApiClientID: clientOf(caller), SecretSealed: seal(s.keyring, id, secret), AfterPosition: last,
-		CreatedByKind: tx.Actor.Kind, CreatedByID: tx.Actor.ID, CreatedByName: tx.Actor.Name, CreatedAt: tx.Now,
+		Scopes: events.ReadScopes(caller.Scopes), SecretSealed: seal(s.keyring, id, secret), AfterPosition: last,
+		OwnerKind: tx.Actor.Kind, OwnerID: tx.Actor.ID, OwnerName: tx.Actor.Name, CreatedAt: tx.Now,
 	})
 	if err != nil {
 		return created, "", err
 	}
 	return created, secret, record(ctx, tx, "created", nil, &created)
-}
-
-// clientOf gives the API client by whose scopes an endpoint goes that the caller has things sent to; nil for people's.
-func clientOf(caller *access.Principal) *uuid.UUID {
-	if caller.Kind != access.KindAPIClient {
-		return nil
-	}
-	return &caller.ID
 }
 
 // check refuses a URL that nothing could be sent to, and types whose kind of resource the caller may not read.
@@ -122,7 +114,8 @@ type Patch struct {
 	Enabled     *bool
 }
 
-// Update changes an endpoint. Who has events sent elsewhere, or others, or again, has them sent with the scopes of their own.
+// Update changes an endpoint. Who has events sent elsewhere, or others, or again, owns it from then on. Its owner may also name
+// again what is there, and so have it go by the scopes that they have by now.
 func (s *Service) Update(
 	ctx context.Context, tx *postgres.Tx, caller *access.Principal, id uuid.UUID, versions etag.Versions, patch Patch,
 ) (db.WebhookEndpoint, error) {
@@ -131,12 +124,15 @@ func (s *Service) Update(
 		return before, err
 	}
 	edited := patch.apply(before)
-	redirected := edited.Url != before.Url || !slices.Equal(edited.EventTypes, before.EventTypes) || edited.Enabled && !before.Enabled
+	scopes := events.ReadScopes(caller.Scopes)
+	redirected := edited.Url != before.Url || !slices.Equal(edited.EventTypes, before.EventTypes) || edited.Enabled && !before.Enabled ||
+		patch.chooses() && ownedBy(before, tx.Actor) && !slices.Equal(scopes, before.Scopes)
 	if redirected {
 		if err := s.check(caller, edited.Url, edited.EventTypes); err != nil {
 			return before, err
 		}
-		edited.Scopes, edited.ApiClientID = events.ReadScopes(caller.Scopes), clientOf(caller)
+		edited.Scopes = scopes
+		edited.OwnerKind, edited.OwnerID, edited.OwnerName = tx.Actor.Kind, tx.Actor.ID, tx.Actor.Name
 	}
 	if edited.Url != before.Url {
 		edited.FailingSince = nil
@@ -154,6 +150,11 @@ func (s *Service) Update(
 		return before, nil
 	}
 	return update(ctx, tx, before, edited)
+}
+
+// chooses tells whether the patch says what is sent where, be it what is there already.
+func (p Patch) chooses() bool {
+	return p.URL != nil || p.EventTypes != nil || p.Enabled != nil && *p.Enabled
 }
 
 func (p Patch) apply(endpoint db.WebhookEndpoint) db.WebhookEndpoint {
@@ -218,8 +219,7 @@ func (s *Service) disable(ctx context.Context, tried db.WebhookEndpoint, reason 
 		if err != nil {
 			return err
 		}
-		if !before.Enabled || before.Url != tried.Url || !mergepatch.Same(before.ApiClientID, tried.ApiClientID) ||
-			reason == failing && before.FailingSince == nil {
+		if !before.Enabled || before.Url != tried.Url || reason == failing && before.FailingSince == nil {
 			return nil
 		}
 		edited := before
@@ -229,19 +229,24 @@ func (s *Service) disable(ctx context.Context, tried db.WebhookEndpoint, reason 
 	})
 }
 
+// lock keeps others from changing an endpoint, which is given as its owner may have it by now.
 func lock(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Versions) (db.WebhookEndpoint, error) {
 	endpoint, err := db.New().WebhookEndpointGetForNoKeyUpdate(ctx, tx, id)
 	if err != nil {
 		return endpoint, err
 	}
-	return endpoint, versions.Check(endpoint.Version)
+	if err := versions.Check(endpoint.Version); err != nil {
+		return endpoint, err
+	}
+	return settle(ctx, tx, endpoint)
 }
 
 // update stores an endpoint as it was edited, with its event.
 func update(ctx context.Context, tx *postgres.Tx, before, edited db.WebhookEndpoint) (db.WebhookEndpoint, error) {
 	after, err := db.New().WebhookEndpointUpdate(ctx, tx, db.WebhookEndpointUpdateParams{
 		ID: edited.ID, Url: edited.Url, Description: edited.Description, EventTypes: edited.EventTypes, Scopes: edited.Scopes,
-		ApiClientID: edited.ApiClientID, Enabled: edited.Enabled, DisabledReason: edited.DisabledReason, SecretSealed: edited.SecretSealed,
+		OwnerKind: edited.OwnerKind, OwnerID: edited.OwnerID, OwnerName: edited.OwnerName,
+		Enabled: edited.Enabled, DisabledReason: edited.DisabledReason, SecretSealed: edited.SecretSealed,
 		PreviousSecretSealed: edited.PreviousSecretSealed, PreviousSecretUntil: edited.PreviousSecretUntil,
 		AfterPosition: edited.AfterPosition, FailingSince: edited.FailingSince, UpdatedAt: tx.Now,
 	})

@@ -19,7 +19,7 @@ import (
 	"github.com/clientele-api/clientele/internal/secrets"
 )
 
-// system is who switches endpoints off that nothing arrives at.
+// system is who switches endpoints off that nothing arrives at, or whose owner has ended.
 var system = postgres.Change{Actor: postgres.Actor{Kind: access.KindSystem, Name: "system"}}
 
 // Options is what webhooks work with.
@@ -54,6 +54,8 @@ func New(options Options) *Service {
 		}, []string{"outcome"}),
 	}
 	queue.AddWorker(s.queue, &deliveryWorker{service: s})
+	queue.AddWorker(s.queue, &settleWorker{db: s.db})
+	s.queue.Every(settleInterval, settleArgs{})
 	return s
 }
 
