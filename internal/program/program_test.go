@@ -187,6 +187,7 @@ func TestFromAnEmptyFolder(t *testing.T) {
 
 	p.end(syscall.SIGTERM)
 	require.Zero(t, p.ProcessState.ExitCode(), p.log.String())
+	require.Contains(t, p.log.String(), "stopping")
 	info, err := os.Stat(filepath.Join(dir, "clientele-data", "secret.key"))
 	require.NoError(t, err)
 	require.Zero(t, info.Mode().Perm()&0o077)

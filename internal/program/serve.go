@@ -200,6 +200,7 @@ func (s *server) run(ctx context.Context, listener net.Listener, ready func(url 
 	select {
 	case <-ctx.Done():
 		err = nil
+		s.log.InfoContext(ctx, "stopping: no new requests are taken, those that run may end", "within", shutdownTimeout.String())
 	case err = <-failed:
 	case <-s.ended:
 		err = errors.New("the embedded database ended")
