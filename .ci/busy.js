@@ -2,9 +2,9 @@
 //
 //   node busy.js URL COMMAND [ARGUMENT…]
 //
-// The program finds the address in CLIENTELE_URL. Some of its requests are answered with 429 or 503 and Retry-After; each has to
-// come again, the same, and not before. One is answered with 401, as if its token had ended; it has to come again, the same, with
-// a new token.
+// The program finds the address in CLIENTELE_URL, with a slash at its end, as people copy it. Some of its requests are answered
+// with 429 or 503 and Retry-After; each has to come again, the same, and not before. One is answered with 401, as if its token had
+// ended; it has to come again, the same, with a new token.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -65,7 +65,7 @@ const server = createServer(async (request, response) => {
 server.listen(0, "127.0.0.1");
 await once(server, "listening");
 
-const environment = { ...process.env, CLIENTELE_URL: `http://127.0.0.1:${server.address().port}` };
+const environment = { ...process.env, CLIENTELE_URL: `http://127.0.0.1:${server.address().port}/` };
 const [code] = await once(spawn(command, args, { env: environment, stdio: "inherit" }), "exit");
 server.close();
 server.closeAllConnections();

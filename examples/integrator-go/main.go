@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
 	"github.com/clientele-api/clientele/gen/client"
@@ -35,7 +36,8 @@ func run(
 	ctx context.Context, getenv func(string) string, stdout io.Writer, wait func(context.Context, time.Duration) error,
 ) error {
 	s := &session{
-		http: &http.Client{Timeout: callTimeout}, url: cmp.Or(getenv("CLIENTELE_URL"), "http://127.0.0.1:8080"),
+		http:     &http.Client{Timeout: callTimeout},
+		url:      strings.TrimRight(cmp.Or(getenv("CLIENTELE_URL"), "http://127.0.0.1:8080"), "/"),
 		clientID: getenv("CLIENTELE_CLIENT_ID"), secret: getenv("CLIENTELE_CLIENT_SECRET"), wait: wait,
 	}
 	if s.clientID == "" || s.secret == "" {

@@ -69,7 +69,7 @@ func TestTheTrip(t *testing.T) {
 	between := httptest.NewServer(front)
 	t.Cleanup(between.Close)
 	environment := map[string]string{
-		"CLIENTELE_URL": between.URL, "CLIENTELE_CLIENT_ID": program.ID.String(), "CLIENTELE_CLIENT_SECRET": program.Secret,
+		"CLIENTELE_URL": between.URL + "/", "CLIENTELE_CLIENT_ID": program.ID.String(), "CLIENTELE_CLIENT_SECRET": program.Secret,
 	}
 	var pauses []time.Duration
 	var out bytes.Buffer
@@ -94,10 +94,13 @@ func TestWhoCannotSignInIsTold(t *testing.T) {
 	t.Parallel()
 	server := apitest.New(t)
 	environment := map[string]string{"CLIENTELE_URL": server.URL}
+	var out bytes.Buffer
 	trip := func() error {
-		return run(t.Context(), func(name string) string { return environment[name] }, &bytes.Buffer{}, sleep)
+		return run(t.Context(), func(name string) string { return environment[name] }, &out, sleep)
 	}
 	require.EqualError(t, trip(), "set CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET")
 	environment["CLIENTELE_CLIENT_ID"], environment["CLIENTELE_CLIENT_SECRET"] = "01a2016b-316f-7e0e-9f43-0c5a8b1d2e3f", "cls_guess"
-	require.ErrorContains(t, trip(), "(invalid_client)")
+	require.EqualError(t, trip(), `signing in: CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET are not those of an API client, `+
+		`or it has expired (invalid_client)`)
+	require.Empty(t, out.String(), "nothing was done")
 }

@@ -182,6 +182,9 @@ func (t *trip) refused(status int, response *http.Response, body []byte) error {
 
 // delete deletes what was created. It takes two calls: the first one is answered with what would go, and with a token.
 func (t *trip) delete(ctx context.Context) error {
+	if len(t.ids) == 0 {
+		return nil
+	}
 	for _, id := range t.ids {
 		planned, err := t.api.CustomerDeleteWithResponse(ctx, id, nil)
 		if err != nil {

@@ -15,6 +15,6 @@ def without_null(node):
     return node
 
 
-url = os.environ.get("CLIENTELE_URL", "http://127.0.0.1:8080")
+url = (os.environ.get("CLIENTELE_URL") or "http://127.0.0.1:8080").rstrip("/")
 with urllib.request.urlopen(f"{url}/openapi.json") as answer:
     print(json.dumps(without_null(json.load(answer))))

@@ -8,18 +8,18 @@ import sys
 import time
 import uuid
 
+import urllib3
 from clientele_client import (
     ApiException, CustomerCreate, CustomerCreateIdentity, CustomersApi, JobCreate, JobsApi, MeApi, OperationsApi)
-from session import Session, Tokens, configuration
+from session import Session, SignInRefused, Tokens, configuration
 
 TAG = str(uuid.uuid4())  # that all customers of this trip have, to find them again
 
 
-def create(session):
-    """Makes five customers."""
+def create(session, ids):
+    """Makes five customers, and notes the id of each at once, so that they are deleted whatever goes wrong."""
     print("signed in as", MeApi(session).me_get().name)
     customers = CustomersApi(session)
-    ids = []
     for number in range(1, 6):
         customer = customers.customer_create(CustomerCreate(
             name=f"Antonio Moreno Taquería {number}",
@@ -32,7 +32,6 @@ def create(session):
         ))
         ids.append(customer.id)
     print(f"created {len(ids)} customers")
-    return ids
 
 
 def list_all(session):
@@ -88,10 +87,16 @@ def refused(status, call, *args, **kwargs):
 
 
 def show(problem):
-    print(f"refused: {problem['status']} {problem['code']}: {problem['detail']}")
+    print("refused:", words(problem))
+
+
+def words(problem):
+    """Gives the words of a problem, with each fault and the place where it is."""
+    lines = [f"{problem['status']} {problem['code']}: {problem['detail']}"]
     for fault in problem.get("errors", []):
         place = fault.get("pointer") or fault.get("parameter") or fault.get("header") or "the request"
-        print(f"  {place} {fault['code']}: {fault['message']}")
+        lines.append(f"  {place} {fault['code']}: {fault['message']}")
+    return "\n".join(lines)
 
 
 def rows(session):
@@ -138,6 +143,8 @@ def follow(session, operation_id):
 
 def delete(session, ids):
     """Deletes what was created. It takes two calls: the first one is answered with what would go, and with a token."""
+    if not ids:
+        return
     customers = CustomersApi(session)
     for customer_id in ids:
         planned = refused(428, customers.customer_delete, customer_id)
@@ -145,15 +152,11 @@ def delete(session, ids):
     print(f"deleted {len(ids)} customers")
 
 
-def main():
-    client_id, secret = os.environ.get("CLIENTELE_CLIENT_ID"), os.environ.get("CLIENTELE_CLIENT_SECRET")
-    if not client_id or not secret:
-        sys.exit("set CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET")
-    url = os.environ.get("CLIENTELE_URL", "http://127.0.0.1:8080")
-    settings = configuration(url)
-    session = Session(settings, Tokens(settings, client_id, secret))
-    ids = create(session)
+def trip(session):
+    """Does everything, and deletes what it made, whatever went wrong."""
+    ids = []
     try:
+        create(session, ids)
         list_all(session)
         change(session, ids[0])
         refusals(session, ids[0])
@@ -161,6 +164,30 @@ def main():
         job_file(session, ids[0])
     finally:
         delete(session, ids)
+
+
+def main():
+    client_id, secret = os.environ.get("CLIENTELE_CLIENT_ID"), os.environ.get("CLIENTELE_CLIENT_SECRET")
+    if not client_id or not secret:
+        sys.exit("integrator-python: set CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET")
+    url = (os.environ.get("CLIENTELE_URL") or "http://127.0.0.1:8080").rstrip("/")
+    settings = configuration(url)
+    try:
+        trip(Session(settings, Tokens(settings, client_id, secret)))
+    except SignInRefused as refusal:
+        sys.exit(f"integrator-python: {refusal}")
+    except ApiException as refusal:
+        sys.exit(f"integrator-python: {said(refusal)}")
+    except urllib3.exceptions.HTTPError as failure:
+        sys.exit(f"integrator-python: there was no answer: {failure}")
+
+
+def said(refusal):
+    """Gives the words of a refusal that nobody expected."""
+    try:
+        return words(json.loads(refusal.body))
+    except (KeyError, TypeError, ValueError):  # something on the way answered
+        return f"{refusal.status} {refusal.reason}"
 
 
 if __name__ == "__main__":

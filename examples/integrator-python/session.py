@@ -1,5 +1,6 @@
 """What every call goes through: an access token that is good, and another try when the server asks for one."""
 
+import json
 import threading
 import time
 import uuid
@@ -19,6 +20,21 @@ def configuration(url):
     return settings
 
 
+class SignInRefused(Exception):
+    """The server gives no token. It is no ApiException: the generated client would take that for the answer to the call that
+    needed the token, and decode its body, which is decoded already."""
+
+    def __init__(self, refusal):
+        try:
+            told = json.loads(refusal.body)
+            code, words = told["error"], told["error_description"]
+        except (KeyError, TypeError, ValueError):  # something on the way answered
+            code, words = refusal.status, "there is no token"
+        if code == "invalid_client":  # whose words are for people as well, who sign in otherwise
+            words = "CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET are not those of an API client, or it has expired"
+        super().__init__(f"signing in: {words} ({code})")
+
+
 class Tokens:
     """Keeps an access token of an API client that is good. All that the program calls through share one of these."""
 
@@ -33,8 +49,11 @@ class Tokens:
         with self.lock:
             if self.token in (None, refused) or time.monotonic() > self.ends:
                 asked = time.monotonic()
-                granted = self.sign_in.token_create(
-                    "client_credentials", client_id=self.client_id, client_secret=self.secret)
+                try:
+                    granted = self.sign_in.token_create(
+                        "client_credentials", client_id=self.client_id, client_secret=self.secret)
+                except ApiException as refusal:
+                    raise SignInRefused(refusal) from None
                 self.token, self.ends = granted.access_token, asked + granted.expires_in - EARLY
             return self.token
 

@@ -8,11 +8,11 @@ import type { components, paths } from "./contract.js";
 import { must, refused } from "./problem.js";
 import { Session, sleep } from "./session.js";
 
-const url = process.env["CLIENTELE_URL"] ?? "http://127.0.0.1:8080";
+const url = (process.env["CLIENTELE_URL"] || "http://127.0.0.1:8080").replace(/\/+$/, "");
 const { CLIENTELE_CLIENT_ID: id, CLIENTELE_CLIENT_SECRET: secret } = process.env;
-if (id === undefined || secret === undefined) {
-  console.error("set CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET");
-  process.exit(2);
+if (!id || !secret) {
+  console.error("integrator-ts: set CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET");
+  process.exit(1);
 }
 const api = createClient<paths>({ baseUrl: url, fetch: new Session(url, id, secret).fetch });
 
@@ -160,6 +160,9 @@ async function follow(operationId: string): Promise<components["schemas"]["Opera
 
 /** Deletes what was created. It takes two calls: the first one is answered with what would go, and with a token. */
 async function remove(): Promise<void> {
+  if (ids.length === 0) {
+    return;
+  }
   for (const id of ids) {
     const path = { customer_id: id };
     const planned = await refused(428, must(api.DELETE("/v1/customers/{customer_id}", { params: { path } })));
@@ -169,6 +172,13 @@ async function remove(): Promise<void> {
   console.log(`deleted ${ids.length} customers`);
 }
 
+/** Says what went wrong, in the server's words where it has refused something. */
+function failed(error: unknown): void {
+  const { message, cause } = error instanceof Error ? error : new Error(String(error));
+  console.error(`integrator-ts: ${message}${cause instanceof Error ? `: ${cause.message}` : ""}`);
+  process.exitCode = 1;
+}
+
 try {
   await create();
   await list();
@@ -176,6 +186,8 @@ try {
   await refusals(ids[0]!);
   await rows();
   await jobFile(ids[0]!);
+} catch (error) {
+  failed(error);
 } finally {
-  await remove();
+  await remove().catch(failed);
 }

@@ -36,6 +36,18 @@ export function sleep(seconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 }
 
+/** The refusal of the token endpoint to give a token (RFC 6749, 5.2). */
+export class SignInRefused extends Error {
+  constructor(code: string, description: string) {
+    // The server's own words. Those of invalid_client are for people as well, who sign in otherwise.
+    const words =
+      code === "invalid_client"
+        ? "CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET are not those of an API client, or it has expired"
+        : description;
+    super(`signing in: ${words} (${code})`);
+  }
+}
+
 /** Keeps a token of an API client that is good. Calls that need a new one at the same time share one request. */
 export class Session {
   private granted: { token: string; until: number } | undefined;
@@ -90,7 +102,7 @@ export class Session {
     );
     if (!response.ok) {
       const { error, error_description } = (await response.json().catch(() => ({}))) as Partial<Refused>;
-      throw new Error(`signing in: ${error_description ?? "there is no token"} (${error ?? response.status})`);
+      throw new SignInRefused(error ?? String(response.status), error_description ?? "there is no token");
     }
     const { access_token: token, expires_in } = (await response.json()) as Tokens;
     this.granted = { token, until: asked + (expires_in - early) * 1000 };
