@@ -104,6 +104,7 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (setting
 		return s, err
 	}
 	s.password = or(*password, getenv("CLIENTELE_PASSWORD"))
+	s.url = strings.TrimRight(s.url, "/")
 	s.delimiter, _ = utf8.DecodeRuneInString(*delimiter)
 	s.file = flags.Arg(0)
 	switch {

@@ -68,7 +68,7 @@ func (r *trial) run(ctx context.Context, t *testing.T, file string, flags ...str
 	t.Helper()
 	var out, errs bytes.Buffer
 	environment := map[string]string{
-		"CLIENTELE_URL": r.url, "CLIENTELE_EMAIL": r.staff.Email, "CLIENTELE_PASSWORD": apitest.Password,
+		"CLIENTELE_URL": r.url + "//", "CLIENTELE_EMAIL": r.staff.Email, "CLIENTELE_PASSWORD": apitest.Password,
 	}
 	args := append(append([]string{"-refused", r.refused}, flags...), file)
 	code = run(ctx, args, func(name string) string { return environment[name] }, &out, &errs)

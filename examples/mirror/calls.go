@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/clientele-api/clientele/gen/client"
@@ -35,7 +36,7 @@ func newCaller(url, clientID, secret string) (*caller, error) {
 	}
 	c := &caller{clientID: clientID, secret: secret}
 	var err error
-	c.api, err = client.NewClient(url, client.WithHTTPClient(&http.Client{Timeout: callTimeout}),
+	c.api, err = client.NewClient(strings.TrimRight(url, "/"), client.WithHTTPClient(&http.Client{Timeout: callTimeout}),
 		client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
 			if c.access != "" {
 				r.Header.Set("Authorization", "Bearer "+c.access)
@@ -98,7 +99,7 @@ func (c *caller) signIn(ctx context.Context) error {
 		return err
 	}
 	if status != http.StatusOK {
-		return fmt.Errorf("the sign-in was refused: %s", body)
+		return refusedSignIn(status, body)
 	}
 	var granted client.TokenResponse
 	if err := json.Unmarshal(body, &granted); err != nil {
@@ -106,6 +107,20 @@ func (c *caller) signIn(ctx context.Context) error {
 	}
 	c.access, c.ends = granted.AccessToken, asked.Add(time.Duration(granted.ExpiresIn)*time.Second)
 	return nil
+}
+
+// refusedSignIn gives the server's own words (RFC 6749, 5.2). Those of invalid_client are for people as well, who sign in
+// otherwise.
+func refusedSignIn(status int, body []byte) error {
+	var refused client.OAuthError
+	if json.Unmarshal(body, &refused) != nil || refused.Error == "" { // something on the way answered
+		return fmt.Errorf("the sign-in was refused: the server answered %d", status)
+	}
+	words := refused.ErrorDescription
+	if refused.Error == "invalid_client" {
+		words = "CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET are not those of an API client, or it has expired"
+	}
+	return fmt.Errorf("the sign-in was refused: %s (%s)", words, refused.Error)
 }
 
 // patiently calls until the server answers with something other than that it cannot just now.

@@ -258,9 +258,10 @@ func TestADatabaseThatWasRestored(t *testing.T) {
 func TestWhatIsRefusedIsSaid(t *testing.T) {
 	i := start(t)
 	file := filepath.Join(t.TempDir(), "copy.db")
-	environment := map[string]string{"CLIENTELE_URL": i.url, "CLIENTELE_CLIENT_ID": i.clientID, "CLIENTELE_CLIENT_SECRET": "not the secret"}
+	environment := map[string]string{"CLIENTELE_URL": i.url + "//", "CLIENTELE_CLIENT_ID": i.clientID, "CLIENTELE_CLIENT_SECRET": "not the secret"}
 	getenv := func(name string) string { return environment[name] }
-	require.ErrorContains(t, run(t.Context(), []string{"-once", file}, getenv, io.Discard, io.Discard), "sign-in was refused")
+	require.EqualError(t, run(t.Context(), []string{"-once", file}, getenv, io.Discard, io.Discard), "the sign-in was refused: "+
+		"CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET are not those of an API client, or it has expired (invalid_client)")
 	delete(environment, "CLIENTELE_URL")
 	require.ErrorContains(t, run(t.Context(), []string{file}, getenv, io.Discard, io.Discard), "CLIENTELE_URL")
 	require.Error(t, run(t.Context(), nil, getenv, io.Discard, io.Discard))
