@@ -195,6 +195,10 @@ func TestClientCredentials(t *testing.T) {
 		}
 	}
 	require.Equal(t, askForToken(t, s, client.ID, "wrong").Body, askForToken(t, s, uuid.New(), "wrong").Body)
+	require.NotContains(t, string(askForToken(t, s, client.ID, "wrong").Body), "Staff", "it is a program that asks")
+	require.Equal(t, askForToken(t, s, client.ID, "").Body, askForToken(t, s, uuid.New(), "").Body)
+	nameless := form("grant_type", "password", "username", admin.Email, "password", apitest.Password)
+	require.Contains(t, string(postForm(t, s, "/oauth/token", nameless).Body), "client_id=staff")
 }
 
 func TestSecretsAreGuessedSlowly(t *testing.T) {

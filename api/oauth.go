@@ -36,7 +36,7 @@ func (s *Server) TokenCreate(ctx context.Context, request openapi.TokenCreateReq
 func (s *Server) grant(ctx context.Context, body openapi.TokenRequest) (sessions.Grant, error) {
 	client, known := saidClient(ctx, body.ClientId, body.ClientSecret)
 	if !known {
-		return sessions.Grant{}, apiclients.ErrUnknown()
+		return sessions.Grant{}, apiclients.ErrUnsaid()
 	}
 	if name := repeated(ctx); name != "" {
 		return sessions.Grant{}, invalidRequest("The parameter " + name + " is there more than once.")
@@ -130,7 +130,7 @@ func (s *Server) TokenRevoke(ctx context.Context, request openapi.TokenRevokeReq
 func (s *Server) revoke(ctx context.Context, body openapi.RevocationRequest) error {
 	client, known := saidClient(ctx, body.ClientId, body.ClientSecret)
 	if !known {
-		return apiclients.ErrUnknown()
+		return apiclients.ErrUnsaid()
 	}
 	if name := repeated(ctx); name != "" {
 		return invalidRequest("The parameter " + name + " is there more than once.")

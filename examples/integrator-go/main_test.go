@@ -100,7 +100,6 @@ func TestWhoCannotSignInIsTold(t *testing.T) {
 	}
 	require.EqualError(t, trip(), "set CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET")
 	environment["CLIENTELE_CLIENT_ID"], environment["CLIENTELE_CLIENT_SECRET"] = "01a2016b-316f-7e0e-9f43-0c5a8b1d2e3f", "cls_guess"
-	require.EqualError(t, trip(), `signing in: CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET are not those of an API client, `+
-		`or it has expired (invalid_client)`)
+	require.EqualError(t, trip(), "signing in: The client is unknown or its secret is wrong. (invalid_client)")
 	require.Empty(t, out.String(), "nothing was done")
 }

@@ -140,14 +140,8 @@ type refusedGrant struct {
 	Description string `json:"error_description"`
 }
 
-// Error gives the server's own words. Those of invalid_client are for people as well, who sign in otherwise.
-func (r *refusedGrant) Error() string {
-	description := r.Description
-	if r.Code == "invalid_client" {
-		description = "CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET are not those of an API client, or it has expired"
-	}
-	return description + " (" + r.Code + ")"
-}
+// Error gives the server's own words.
+func (r *refusedGrant) Error() string { return r.Description + " (" + r.Code + ")" }
 
 // grant gets an access token (RFC 6749, 4.4).
 func (s *session) grant(ctx context.Context) error {

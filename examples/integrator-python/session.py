@@ -30,8 +30,6 @@ class SignInRefused(Exception):
             code, words = told["error"], told["error_description"]
         except (KeyError, TypeError, ValueError):  # something on the way answered
             code, words = refusal.status, "there is no token"
-        if code == "invalid_client":  # whose words are for people as well, who sign in otherwise
-            words = "CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET are not those of an API client, or it has expired"
         super().__init__(f"signing in: {words} ({code})")
 
 

@@ -109,18 +109,13 @@ func (c *caller) signIn(ctx context.Context) error {
 	return nil
 }
 
-// refusedSignIn gives the server's own words (RFC 6749, 5.2). Those of invalid_client are for people as well, who sign in
-// otherwise.
+// refusedSignIn gives the server's own words (RFC 6749, 5.2).
 func refusedSignIn(status int, body []byte) error {
 	var refused client.OAuthError
 	if json.Unmarshal(body, &refused) != nil || refused.Error == "" { // something on the way answered
 		return fmt.Errorf("the sign-in was refused: the server answered %d", status)
 	}
-	words := refused.ErrorDescription
-	if refused.Error == "invalid_client" {
-		words = "CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET are not those of an API client, or it has expired"
-	}
-	return fmt.Errorf("the sign-in was refused: %s (%s)", words, refused.Error)
+	return fmt.Errorf("the sign-in was refused: %s (%s)", refused.ErrorDescription, refused.Error)
 }
 
 // patiently calls until the server answers with something other than that it cannot just now.

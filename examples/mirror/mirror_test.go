@@ -261,7 +261,7 @@ func TestWhatIsRefusedIsSaid(t *testing.T) {
 	environment := map[string]string{"CLIENTELE_URL": i.url + "//", "CLIENTELE_CLIENT_ID": i.clientID, "CLIENTELE_CLIENT_SECRET": "not the secret"}
 	getenv := func(name string) string { return environment[name] }
 	require.EqualError(t, run(t.Context(), []string{"-once", file}, getenv, io.Discard, io.Discard), "the sign-in was refused: "+
-		"CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET are not those of an API client, or it has expired (invalid_client)")
+		"The client is unknown or its secret is wrong. (invalid_client)")
 	delete(environment, "CLIENTELE_URL")
 	require.ErrorContains(t, run(t.Context(), []string{file}, getenv, io.Discard, io.Discard), "CLIENTELE_URL")
 	require.Error(t, run(t.Context(), nil, getenv, io.Discard, io.Discard))

@@ -29,15 +29,18 @@ const (
 	shortestLife = time.Second
 )
 
-// ErrUnknown is the refusal of credentials that are not those of a client. An unknown client and a wrong secret are the same.
-func ErrUnknown() error { return errUnknown }
+// ErrUnsaid is the refusal of a request that does not say by which secret of which client it is made.
+func ErrUnsaid() error { return errUnsaid }
 
-// The refusals of credentials. The last two are told to those alone who know the secret.
+// The refusals of credentials. An unknown client and a wrong secret are the same. The last two are told to those alone who
+// know the secret.
 var (
-	errUnknown = &sessions.Error{
-		Code:        "invalid_client",
-		Description: "The client is unknown or its secret is wrong. Staff signs in with client_id=staff, customers with client_id=portal.",
+	errUnsaid = &sessions.Error{
+		Code: "invalid_client",
+		Description: "An API client signs in with client_id and client_secret, each of them once. Staff signs in with client_id=staff, " +
+			"customers with client_id=portal.",
 	}
+	errUnknown = &sessions.Error{Code: "invalid_client", Description: "The client is unknown or its secret is wrong."}
 	errExpired = &sessions.Error{Code: "invalid_client", Description: "The client has expired."}
 	errNetwork = &sessions.Error{Code: "unauthorized_client", Description: "The client may not be used from this address."}
 )
@@ -133,6 +136,9 @@ func (s *Service) Authenticate(ctx context.Context, said Credentials) (db.ApiCli
 }
 
 func (s *Service) authenticate(ctx context.Context, said Credentials) (db.ApiClient, error) {
+	if said.Secret == "" {
+		return db.ApiClient{}, errUnsaid
+	}
 	id, err := uuid.Parse(said.ID)
 	if err != nil || said.ID != id.String() { // one way to write it, or there were more tries at it
 		return db.ApiClient{}, errUnknown

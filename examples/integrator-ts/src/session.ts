@@ -39,12 +39,7 @@ export function sleep(seconds: number): Promise<void> {
 /** The refusal of the token endpoint to give a token (RFC 6749, 5.2). */
 export class SignInRefused extends Error {
   constructor(code: string, description: string) {
-    // The server's own words. Those of invalid_client are for people as well, who sign in otherwise.
-    const words =
-      code === "invalid_client"
-        ? "CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET are not those of an API client, or it has expired"
-        : description;
-    super(`signing in: ${words} (${code})`);
+    super(`signing in: ${description} (${code})`);
   }
 }
 
