@@ -15,6 +15,8 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -40,37 +42,26 @@ const (
 
 // installation is the real program, on a database of its own.
 type installation struct {
+	binary, dir      string
+	server           *exec.Cmd
 	url, token       string
 	clientID, secret string // of the mirror
 }
 
 func start(t *testing.T) *installation {
 	t.Helper()
-	dir := t.TempDir()
-	binary := filepath.Join(dir, "clientele")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./cmd/clientele")
+	i := &installation{dir: t.TempDir()}
+	i.binary = filepath.Join(i.dir, "clientele")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", i.binary, "./cmd/clientele")
 	build.Dir = "../.."
 	output, err := build.CombinedOutput()
 	require.NoError(t, err, string(output))
-	server := exec.Command(binary) //nolint:noctx // it is asked to end
-	server.Env = append(os.Environ(), "CLIENTELE_ADDR=127.0.0.1:0", "CLIENTELE_DATA_DIR="+filepath.Join(dir, "data"), "CLIENTELE_DATABASE_URL=",
-		"CLIENTELE_LOG_LEVEL=warn", "CLIENTELE_ADMIN_EMAIL="+email, "CLIENTELE_ADMIN_PASSWORD="+password)
-	server.Stderr = t.Output()
-	stdout, err := server.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, server.Start())
+	i.serve(t, "127.0.0.1:0")
 	t.Cleanup(func() {
-		_ = server.Process.Signal(syscall.SIGTERM)
-		_ = server.Wait()
+		_ = i.server.Process.Signal(syscall.SIGTERM)
+		_ = i.server.Wait()
 	})
-	ready, err := bufio.NewReader(stdout).ReadString('\n')
-	require.NoError(t, err)
-	i := &installation{url: regexp.MustCompile(`http://[^,]+`).FindString(ready)}
-	var granted struct {
-		AccessToken string `json:"access_token"`
-	}
-	i.call(t, "POST", "/oauth/token", "grant_type=password&client_id=staff&username="+email+"&password="+strings.ReplaceAll(password, " ", "+"), &granted)
-	i.token = granted.AccessToken
+	i.signIn(t)
 	var program struct {
 		ID     string `json:"client_id"`
 		Secret string `json:"client_secret"`
@@ -81,17 +72,64 @@ func start(t *testing.T) *installation {
 	return i
 }
 
+// serve starts the server at an address.
+func (i *installation) serve(t *testing.T, address string) {
+	t.Helper()
+	i.server = exec.Command(i.binary) //nolint:noctx // it is asked to end
+	i.server.Env = append(os.Environ(), "CLIENTELE_ADDR="+address, "CLIENTELE_DATA_DIR="+filepath.Join(i.dir, "data"), "CLIENTELE_DATABASE_URL=",
+		"CLIENTELE_LOG_LEVEL=error", "CLIENTELE_ADMIN_EMAIL="+email, "CLIENTELE_ADMIN_PASSWORD="+password)
+	i.server.Stderr = t.Output()
+	stdout, err := i.server.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, i.server.Start())
+	ready, err := bufio.NewReader(stdout).ReadString('\n')
+	require.NoError(t, err)
+	i.url = regexp.MustCompile(`http://[^,]+`).FindString(ready)
+}
+
+// killServer kills the server, whose database ends with it, and starts it again where it was.
+func (i *installation) killServer(t *testing.T) {
+	t.Helper()
+	require.NoError(t, i.server.Process.Kill())
+	_ = i.server.Wait()
+	i.serve(t, strings.TrimPrefix(i.url, "http://"))
+}
+
+func (i *installation) signIn(t *testing.T) {
+	t.Helper()
+	var granted struct {
+		AccessToken string `json:"access_token"`
+	}
+	i.call(t, "POST", "/oauth/token", "grant_type=password&client_id=staff&username="+email+"&password="+strings.ReplaceAll(password, " ", "+"), &granted)
+	i.token = granted.AccessToken
+}
+
 // call calls the API with JSON, or with a form where the body is a text.
 func (i *installation) call(t *testing.T, method, path string, body, into any) int {
 	t.Helper()
+	status, answer, err := i.attempt(t.Context(), method, path, body)
+	require.NoError(t, err)
+	require.Less(t, status, 500, string(answer))
+	if into != nil {
+		require.NoError(t, json.Unmarshal(answer, into), string(answer))
+	}
+	return status
+}
+
+// attempt is call for whom the server may not be there for.
+func (i *installation) attempt(ctx context.Context, method, path string, body any) (status int, answer []byte, err error) {
 	text, isForm := body.(string)
 	if !isForm && body != nil {
 		encoded, err := json.Marshal(body)
-		require.NoError(t, err)
+		if err != nil {
+			return 0, nil, err
+		}
 		text = string(encoded)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), method, i.url+path, strings.NewReader(text))
-	require.NoError(t, err)
+	request, err := http.NewRequestWithContext(ctx, method, i.url+path, strings.NewReader(text))
+	if err != nil {
+		return 0, nil, err
+	}
 	request.Header.Set("Content-Type", "application/json")
 	if isForm {
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -100,15 +138,12 @@ func (i *installation) call(t *testing.T, method, path string, body, into any) i
 		request.Header.Set("Authorization", "Bearer "+i.token)
 	}
 	response, err := http.DefaultClient.Do(request)
-	require.NoError(t, err)
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
-	require.Less(t, response.StatusCode, 500, string(answer))
-	if into != nil {
-		require.NoError(t, json.Unmarshal(answer, into), string(answer))
+	if err != nil {
+		return 0, nil, err
 	}
-	return response.StatusCode
+	defer response.Body.Close()
+	answer, err = io.ReadAll(response.Body)
+	return response.StatusCode, answer, err
 }
 
 type object = map[string]any
@@ -253,6 +288,82 @@ func TestADatabaseThatWasRestored(t *testing.T) {
 	}
 	require.Contains(t, upToDate(after), "copying all customers anew\n9 customers are listed")
 	require.NotContains(t, upToDate(after), "anew")
+}
+
+// TestTheCopyIsTheSameThoughTheServerDies: twenty write all the while, and the server is killed with its database, again and
+// again. The mirror runs on.
+func TestTheCopyIsTheSameThoughTheServerDies(t *testing.T) {
+	i := start(t)
+	file := filepath.Join(t.TempDir(), "copy.db")
+	var output bytes.Buffer
+	process := i.mirror(t, &output, file)
+	require.NoError(t, process.Start())
+	t.Cleanup(func() { _ = process.Process.Kill(); _ = process.Wait() })
+	var written atomic.Int64
+	ctx, stop := context.WithCancel(t.Context())
+	var writers sync.WaitGroup
+	for writer := range 20 {
+		own := i.beside()
+		writers.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				if !own.write(ctx, fmt.Sprint(writer, " ", n), &written) {
+					time.Sleep(50 * time.Millisecond) // it is away
+				}
+			}
+		})
+	}
+	for range 4 {
+		before := written.Load()
+		require.Eventually(t, func() bool { return written.Load() > before+200 }, 60*time.Second, 10*time.Millisecond)
+		i.killServer(t)
+	}
+	before := written.Load()
+	require.Eventually(t, func() bool { return written.Load() > before+200 }, 60*time.Second, 10*time.Millisecond)
+	stop()
+	writers.Wait()
+	require.Eventually(t, func() bool { return reflect.DeepEqual(i.truth(t), copied(t, file)) }, 90*time.Second, 200*time.Millisecond)
+	require.NotEmpty(t, i.truth(t))
+	require.NoError(t, process.Process.Kill())
+	_ = process.Wait()
+	require.Equal(t, 1, strings.Count(output.String(), "following what changes"), "it ran all the while: %s", output.String())
+	require.NotContains(t, output.String(), "anew")
+}
+
+// beside is the installation for a writer of its own, at the address where it stays.
+func (i *installation) beside() *installation {
+	return &installation{url: i.url, token: i.token}
+}
+
+// write makes a customer, changes it and moves it below another, and deletes every other one, as far as the server is there.
+func (i *installation) write(ctx context.Context, name string, written *atomic.Int64) bool {
+	var made struct {
+		ID string `json:"id"`
+	}
+	do := func(method, path string, body any, expected int) bool {
+		status, answer, err := i.attempt(ctx, method, path, body)
+		if err != nil || status != expected {
+			return false
+		}
+		written.Add(1)
+		return method != "POST" || json.Unmarshal(answer, &made) == nil
+	}
+	if !do("POST", "/v1/customers", object{"name": name}, 201) {
+		return false
+	}
+	parent := made.ID
+	if !do("POST", "/v1/customers", object{"name": name + " below"}, 201) {
+		return false
+	}
+	if !do("PATCH", "/v1/customers/"+made.ID, object{"name": name + " changed", "properties": object{"of": name}}, 200) ||
+		!do("PATCH", "/v1/customers/"+made.ID, object{"parent_id": parent}, 200) || rand.IntN(2) == 0 {
+		return ctx.Err() == nil
+	}
+	var plan struct {
+		Token string `json:"confirmation_token"`
+	}
+	status, answer, err := i.attempt(ctx, "DELETE", "/v1/customers/"+made.ID, nil)
+	return err == nil && status == 428 && json.Unmarshal(answer, &plan) == nil &&
+		do("DELETE", "/v1/customers/"+made.ID+"?confirm="+plan.Token, nil, 204)
 }
 
 func TestWhatIsRefusedIsSaid(t *testing.T) {
