@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -22,21 +23,26 @@ const (
 	early = 30 * time.Second
 )
 
-// caller calls the API as somebody, for as long as it takes: it waits for a server that is away or too busy.
+// caller calls the API as somebody. It waits for a server that is away or too busy, and says so.
 type caller struct {
 	api              *client.Client
 	clientID, secret string // of the API client that the program is
 	access           string
-	ends             time.Time // of the access token
+	ends             time.Time     // of the access token
+	patience         time.Duration // how long to wait at most; 0 for as long as it takes
+	log              io.Writer
 }
 
-func newCaller(url, clientID, secret string) (*caller, error) {
-	if url == "" || clientID == "" || secret == "" {
+func newCaller(address, clientID, secret string) (*caller, error) {
+	if address == "" || clientID == "" || secret == "" {
 		return nil, errors.New("set CLIENTELE_URL, CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET")
 	}
-	c := &caller{clientID: clientID, secret: secret}
-	var err error
-	c.api, err = client.NewClient(strings.TrimRight(url, "/"), client.WithHTTPClient(&http.Client{Timeout: callTimeout}),
+	parsed, err := url.Parse(address)
+	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" {
+		return nil, errors.New("CLIENTELE_URL must be an address such as https://clientele.example.com")
+	}
+	c := &caller{clientID: clientID, secret: secret, log: io.Discard}
+	c.api, err = client.NewClient(strings.TrimRight(address, "/"), client.WithHTTPClient(&http.Client{Timeout: callTimeout}),
 		client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
 			if c.access != "" {
 				r.Header.Set("Authorization", "Bearer "+c.access)
@@ -120,6 +126,7 @@ func refusedSignIn(status int, body []byte) error {
 
 // patiently calls until the server answers with something other than that it cannot just now.
 func (c *caller) patiently(ctx context.Context, do call) (status int, body []byte, err error) {
+	began := time.Now()
 	for pause := time.Second; ; pause = min(2*pause, maxPause) {
 		response, err := do(ctx, c.api)
 		if err == nil {
@@ -128,9 +135,18 @@ func (c *caller) patiently(ctx context.Context, do call) (status int, body []byt
 			if err == nil && response.StatusCode < 500 && response.StatusCode != http.StatusTooManyRequests {
 				return response.StatusCode, body, nil
 			}
+			if err == nil {
+				err = fmt.Errorf("the server answered %d: %s", response.StatusCode, body)
+			}
 			if seconds, notANumber := strconv.Atoi(response.Header.Get("Retry-After")); notANumber == nil {
 				pause = min(time.Duration(seconds)*time.Second, maxPause)
 			}
+		}
+		switch {
+		case c.patience > 0 && time.Since(began) > c.patience:
+			return 0, nil, err
+		case pause == time.Second || pause >= maxPause:
+			fmt.Fprintln(c.log, "mirror: waiting for the server:", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -11,7 +11,11 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
+
+// oncePatience is how long a server may be away for who asks for one look.
+const oncePatience = time.Minute
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -48,6 +52,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	calls, err := newCaller(getenv("CLIENTELE_URL"), getenv("CLIENTELE_CLIENT_ID"), getenv("CLIENTELE_CLIENT_SECRET"))
 	if err != nil {
 		return err
+	}
+	calls.log = stderr
+	if *once {
+		calls.patience = oncePatience
 	}
 	m := &mirror{store: kept, calls: calls, out: stdout, once: *once}
 	if err := m.run(ctx); err != nil && ctx.Err() == nil {

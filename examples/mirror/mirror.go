@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 
 	"github.com/clientele-api/clientele/gen/client"
 )
@@ -27,6 +28,9 @@ type mirror struct {
 
 // run goes on from where the copy is, and begins anew when the server knows nothing of that place any more.
 func (m *mirror) run(ctx context.Context) error {
+	if err := m.mayCopy(ctx); err != nil {
+		return err
+	}
 	for {
 		err := m.goOn(ctx)
 		if !errors.Is(err, errCursor) {
@@ -37,6 +41,19 @@ func (m *mirror) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// mayCopy tells whether the API client is shown all that a copy needs. One that is limited to a customer is not: of customers
+// that are moved into its reach below another one it gets no event, and none of the end of those that were moved out.
+func (m *mirror) mayCopy(ctx context.Context) error {
+	var me client.Me
+	err := m.calls.get(ctx, &me, func(ctx context.Context, api *client.Client) (*http.Response, error) {
+		return api.MeGet(ctx)
+	})
+	if err == nil && !me.CustomerId.IsNull() {
+		err = errors.New("the API client is limited to a customer: give the program one that is not")
+	}
+	return err
 }
 
 func (m *mirror) goOn(ctx context.Context) error {
@@ -128,6 +145,7 @@ func (m *mirror) follow(ctx context.Context, p progress) error {
 			return err
 		}
 		p.feed = feed.NextCursor
+		erases := slices.ContainsFunc(feed.Data, func(event client.Event) bool { return event.Type == "customer.deleted" })
 		err = m.store.write(ctx, p, func(tx *sql.Tx) error {
 			for _, event := range feed.Data {
 				if err := apply(ctx, tx, event); err != nil {
@@ -136,6 +154,9 @@ func (m *mirror) follow(ctx context.Context, p progress) error {
 			}
 			return nil
 		})
+		if err == nil && erases {
+			err = m.store.settle(ctx)
+		}
 		if err != nil || m.once && !more {
 			return err
 		}

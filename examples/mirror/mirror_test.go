@@ -257,10 +257,26 @@ func TestTheCopyIsTheSame(t *testing.T) {
 	process := i.mirror(t, &output, file)
 	require.NoError(t, process.Start())
 	t.Cleanup(func() { _ = process.Process.Kill(); _ = process.Wait() })
+	const name = "She who is not to be found any more"
 	id := i.create(t, 1)
-	require.Eventually(t, func() bool { return copied(t, file)[id].ID != "" }, 10*time.Second, 50*time.Millisecond)
+	require.Equal(t, 200, i.call(t, "PATCH", "/v1/customers/"+id, object{"name": name}, nil))
+	require.Eventually(t, func() bool { return mentions(t, file, name) }, 10*time.Second, 50*time.Millisecond)
 	i.delete(t, id)
-	require.Eventually(t, func() bool { return copied(t, file)[id].ID == "" }, 10*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return !mentions(t, file, name) }, 10*time.Second, 50*time.Millisecond)
+	require.Empty(t, copied(t, file)[id].ID)
+}
+
+// mentions tells whether there is a text anywhere in the file or in the journal beside it.
+func mentions(t *testing.T, file, text string) bool {
+	t.Helper()
+	for _, name := range []string{file, file + "-wal"} {
+		content, err := os.ReadFile(name)
+		require.NoError(t, err)
+		if bytes.Contains(content, []byte(text)) {
+			return true
+		}
+	}
+	return false
 }
 
 // TestADatabaseThatWasRestored: events that the copy has seen are gone, as they are on another installation, and others have
@@ -373,7 +389,26 @@ func TestWhatIsRefusedIsSaid(t *testing.T) {
 	getenv := func(name string) string { return environment[name] }
 	require.EqualError(t, run(t.Context(), []string{"-once", file}, getenv, io.Discard, io.Discard), "the sign-in was refused: "+
 		"The client is unknown or its secret is wrong. (invalid_client)")
-	delete(environment, "CLIENTELE_URL")
-	require.ErrorContains(t, run(t.Context(), []string{file}, getenv, io.Discard, io.Discard), "CLIENTELE_URL")
+
+	var limited struct {
+		ID     string `json:"client_id"`
+		Secret string `json:"client_secret"`
+	}
+	scopes := []string{"customers:read", "events:read"}
+	require.Equal(t, 201, i.call(t, "POST", "/v1/api-clients", object{"name": "n", "scopes": scopes, "customer_id": i.create(t, 1)}, &limited))
+	environment["CLIENTELE_CLIENT_ID"], environment["CLIENTELE_CLIENT_SECRET"] = limited.ID, limited.Secret
+	require.ErrorContains(t, run(t.Context(), []string{"-once", file}, getenv, io.Discard, io.Discard), "limited to a customer")
+	for _, address := range []string{"", "127.0.0.1:8080", "clientele.example.com", "ftp://example.com"} {
+		environment["CLIENTELE_URL"] = address
+		require.ErrorContains(t, run(t.Context(), []string{file}, getenv, io.Discard, io.Discard), "CLIENTELE_URL", address)
+	}
+
+	// Nobody is there: that is said, and in the end given up where a look was asked for.
+	var log bytes.Buffer
+	away, err := newCaller("http://127.0.0.1:1", "id", "secret")
+	require.NoError(t, err)
+	away.log, away.patience = &log, time.Second
+	require.ErrorContains(t, away.get(t.Context(), nil, nil), "refused")
+	require.Equal(t, 1, strings.Count(log.String(), "waiting for the server"), log.String())
 	require.Error(t, run(t.Context(), nil, getenv, io.Discard, io.Discard))
 }

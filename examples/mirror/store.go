@@ -30,10 +30,22 @@ func openStore(ctx context.Context, file string) (store, error) {
 	if err != nil {
 		return store{}, err
 	}
-	if _, err := db.ExecContext(ctx, schema); err != nil {
+	s := store{db}
+	_, err = db.ExecContext(ctx, schema)
+	if err == nil {
+		err = s.settle(ctx) // the program may have died before
+	}
+	if err != nil {
 		return store{}, errors.Join(fmt.Errorf("opening %s: %w", file, err), db.Close())
 	}
-	return store{db}, nil
+	return s, nil
+}
+
+// settle empties the journal beside the file, in which what was deleted still stands. While somebody reads it cannot; the next
+// time does it then.
+func (s store) settle(ctx context.Context) error {
+	_, err := s.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+	return err
 }
 
 // progress is how far the copy has come.
@@ -88,10 +100,14 @@ func (s store) write(ctx context.Context, p progress, do func(tx *sql.Tx) error)
 
 // forget empties the copy.
 func (s store) forget(ctx context.Context) error {
-	return s.change(ctx, func(tx *sql.Tx) error {
+	err := s.change(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "DELETE FROM customers; DELETE FROM progress")
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return s.settle(ctx)
 }
 
 func (s store) change(ctx context.Context, do func(tx *sql.Tx) error) error {
