@@ -39,6 +39,7 @@ const usage = `Clientele keeps customers, behind one API.
   clientele keys rotate                     make a new key for signing tokens
   clientele import customers FILE [flags]   import customers from CSV or lines of JSON
   clientele import domains FILE --customer ID [flags]
+  clientele database COMMAND [ARGUMENTS]    run pg_dump, pg_restore or psql on the embedded database
   clientele version                         version, commit and Go version
 
 Every command takes the settings as environment variables or flags; clientele serve --help lists them.
@@ -95,6 +96,8 @@ func dispatch(ctx context.Context, env Environment) error {
 		return importFile(ctx, env, subcommand, args)
 	case "keys rotate":
 		return rotateKeys(ctx, env, args)
+	case "database ":
+		return runTool(ctx, env, args)
 	case "version ":
 		_, err := fmt.Fprintf(env.Stdout, "clientele %s, commit %s, %s\n", Version, commit(), runtime.Version())
 		return err

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -33,12 +34,32 @@ func TestMain(m *testing.M) {
 	if os.Getenv("CLIENTELE_TEST_AS_PROGRAM") == "" {
 		os.Exit(m.Run())
 	}
+	if len(os.Args) > 1 && os.Args[1] == countCustomers {
+		os.Exit(countThem())
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := program.Run(ctx, program.Environment{
 		Args: os.Args[1:], Getenv: os.Getenv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 	})
 	stop()
 	os.Exit(code)
+}
+
+// countCustomers has this binary be a tool that goes to the database by the variables of PostgreSQL.
+const countCustomers = "count-customers"
+
+func countThem() (code int) {
+	connection, err := pgx.Connect(context.Background(), "")
+	count := 0
+	if err == nil {
+		err = connection.QueryRow(context.Background(), "SELECT count(*) FROM customers").Scan(&count)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Println("there are", count)
+	return 0
 }
 
 // process is the program at work.
@@ -200,6 +221,30 @@ func TestFromAnEmptyFolder(t *testing.T) {
 	require.Equal(t, 1, code)
 	require.Contains(t, output, "put")
 	require.NoFileExists(t, filepath.Join(dir, "clientele-data", "secret.key"))
+}
+
+// TestToolsOnTheEmbeddedDatabase: they find it, whether or not the program serves, and nothing is made in it for them.
+func TestToolsOnTheEmbeddedDatabase(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	output, code := run(t, dir, "", "database", os.Args[0], countCustomers)
+	require.Equal(t, 1, code)
+	require.Contains(t, output, `relation "customers" does not exist`)
+	p := start(t, dir, "CLIENTELE_ADMIN_EMAIL=root@example.com", "CLIENTELE_ADMIN_PASSWORD=four words are better")
+	admin := signIn(t, p.url, "root@example.com", "four words are better")
+	_, err := admin.CustomerCreateWithResponse(t.Context(), nil, client.CustomerCreate{Name: "n"})
+	require.NoError(t, err)
+	for range 2 {
+		output, code = run(t, dir, "", "database", os.Args[0], countCustomers)
+		require.Equal(t, 0, code, output)
+		require.Contains(t, output, "there are 1")
+		p.end(syscall.SIGTERM)
+	}
+	for _, wrong := range [][]string{{"database"}, {"database", "--database-url=postgres://db.example.com/x"}, {"database", "no-such-tool"}} {
+		output, code = run(t, dir, "", wrong...)
+		require.NotZero(t, code, output)
+		require.Contains(t, output, "clientele")
+	}
 }
 
 func TestReplicasOnOneDatabaseStartTogether(t *testing.T) {
