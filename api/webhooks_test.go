@@ -208,6 +208,25 @@ func TestWebhookEndpointsThatAreRefused(t *testing.T) {
 		apitest.Fields{"url": "https://example.com/", "event_types": []string{"*"}}).Problem(t).Code)
 }
 
+// TestWebhooksWithoutEncryption: http goes to the networks of one's own alone. What a name means is known when it is sent to.
+func TestWebhooksWithoutEncryption(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t, apitest.WebhookAllow(loopback))
+	admin := s.Staff(t, access.Administrator)
+	endpoint := webhookEndpoint(t, admin, "http://127.0.0.1:9000/", "*")
+	at := webhookEndpoints + "/" + endpoint.Id.String()
+	for url, expected := range map[string]string{
+		"http://8.8.8.8/": "https_required", "http://[2606:4700::1111]:8080/": "https_required",
+		"http://10.1.2.3/": "address_not_allowed", "http://[::1]/": "address_not_allowed", "https://10.1.2.3/": "address_not_allowed",
+	} {
+		requireFaults(t, admin.Must(t, 422, "POST", webhookEndpoints, apitest.Fields{"url": url, "event_types": []string{"*"}}), "/url "+expected)
+		requireFaults(t, admin.Must(t, 422, "PATCH", at, apitest.Fields{"url": url}), "/url "+expected)
+	}
+	for _, url := range []string{"http://crm.example.com/", "http://localhost:9000/", "https://8.8.8.8/", "https://127.0.0.1/"} {
+		webhookEndpoint(t, admin, url, "*")
+	}
+}
+
 // TestWebhooksAreSent: what is chosen comes, as the feed has it and signed, and nothing else does.
 func TestWebhooksAreSent(t *testing.T) {
 	t.Parallel()

@@ -87,7 +87,13 @@ func (s *Service) check(caller *access.Principal, url string, patterns []string)
 	switch {
 	case parsed.Scheme == "http" && len(s.sender.allow) == 0:
 		faults = append(faults, fault.Field{Pointer: "/url", Code: "https_required", Message: "must be an https URL"})
-	case isAddress && !s.sender.mayReach(parsed.Scheme, address):
+	case !isAddress: // where a name leads is known when something is sent
+	case s.sender.mayReach(parsed.Scheme, address):
+	case s.sender.mayReach("https", address):
+		faults = append(faults, fault.Field{
+			Pointer: "/url", Code: "https_required", Message: "must be an https URL, since the address is a public one",
+		})
+	default:
 		faults = append(faults, fault.Field{
 			Pointer: "/url", Code: "address_not_allowed", Message: "must not lead to an address that is not public",
 		})
