@@ -218,6 +218,8 @@ func TestWebhooksWithoutEncryption(t *testing.T) {
 	for url, expected := range map[string]string{
 		"http://8.8.8.8/": "https_required", "http://[2606:4700::1111]:8080/": "https_required",
 		"http://10.1.2.3/": "address_not_allowed", "http://[::1]/": "address_not_allowed", "https://10.1.2.3/": "address_not_allowed",
+		"http://[::ffff:127.0.0.1]:9000/": "address_not_allowed", "https://[::ffff:7f00:1]/": "address_not_allowed",
+		"http://[::ffff:8.8.8.8]/": "address_not_allowed", "https://[::ffff:8.8.8.8]/": "address_not_allowed",
 	} {
 		requireFaults(t, admin.Must(t, 422, "POST", webhookEndpoints, apitest.Fields{"url": url, "event_types": []string{"*"}}), "/url "+expected)
 		requireFaults(t, admin.Must(t, 422, "PATCH", at, apitest.Fields{"url": url}), "/url "+expected)

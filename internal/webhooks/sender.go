@@ -17,6 +17,8 @@ import (
 
 	"code.dny.dev/ssrf"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/clientele-api/clientele/internal/weburl"
 )
 
 const (
@@ -86,8 +88,11 @@ func NewSender(options SenderOptions) *Sender {
 // errNotAllowed is the answer for an address that must not be connected to.
 var errNotAllowed = errors.New("the address is not public, and not allowed")
 
-// mayReach tells whether URLs of the scheme may lead to the address.
+// mayReach tells whether URLs of the scheme may lead to the address. One that stands for another is none that anybody allows.
 func (s *Sender) mayReach(scheme string, address netip.Addr) bool {
+	if address.Is4In6() {
+		return false
+	}
 	if scheme == "http" {
 		for _, prefix := range s.allow {
 			if prefix.Contains(address) {
@@ -159,6 +164,10 @@ func (s *Sender) send(ctx context.Context, m message) (attempt, error) {
 		client = s.plain
 	}
 	started := time.Now()
+	// A dialer is not asked about the address of a URL as it is written: net makes an IPv4 address of a mapped one before.
+	if address, isAddress := weburl.Address(request.URL); isAddress && !s.mayReach(request.URL.Scheme, address) {
+		return attempt{took: time.Since(started), failure: notAllowed}, nil
+	}
 	response, err := client.Do(request)
 	if err != nil {
 		if ctx.Err() != nil {

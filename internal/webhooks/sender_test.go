@@ -108,6 +108,28 @@ func TestAddressesThatAreNotPublic(t *testing.T) {
 		require.Equal(t, allowed, open.mayReach("https", netip.MustParseAddr(address)), address)
 		require.Equal(t, allowed, open.mayReach("http", netip.MustParseAddr(address)), address)
 	}
+	wide := NewSender(SenderOptions{Allow: []netip.Prefix{netip.MustParsePrefix("::/0"), loopback}})
+	for _, scheme := range []string{"http", "https"} {
+		require.True(t, wide.mayReach(scheme, netip.MustParseAddr("::1")))
+		require.False(t, wide.mayReach(scheme, netip.MustParseAddr("::ffff:127.0.0.1")), "whatever is allowed")
+	}
+}
+
+// TestMappedAddresses: net makes an IPv4 address of a mapped one before anybody is asked, so the URL is looked at as well.
+func TestMappedAddresses(t *testing.T) {
+	t.Parallel()
+	server, requests := counting(t, nil)
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	require.NoError(t, err)
+	sender := NewSender(SenderOptions{Allow: []netip.Prefix{loopback}, Resolver: resolving(t, "::ffff:127.0.0.1")})
+	for _, host := range []string{"[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::FFFF:127.0.0.1]", "[0:0:0:0:0:ffff:7f00:1]"} {
+		for _, scheme := range []string{"http", "https"} {
+			require.Equal(t, notAllowed, post(t, sender, scheme+"://"+host+":"+port+"/").failure, host)
+		}
+	}
+	require.Zero(t, requests.Load())
+	require.Empty(t, post(t, sender, "http://hooks.example.com:"+port+"/").failure, "a name is judged by what it stands for")
+	require.EqualValues(t, 1, requests.Load())
 }
 
 // TestWhatANameMeansIsDecidedWhenItIsConnectedTo: a name that has led to an allowed address leads to another one now.

@@ -49,8 +49,8 @@ func Parse(text string) (*url.URL, error) {
 	return parsed, nil
 }
 
-// Address gives the address of a URL whose host is one.
+// Address gives the address of a URL whose host is one, as it is written: one of IPv6 that stands for one of IPv4 stays so.
 func Address(parsed *url.URL) (netip.Addr, bool) {
 	address, err := netip.ParseAddr(parsed.Hostname())
-	return address.Unmap(), err == nil && address.Zone() == ""
+	return address, err == nil && address.Zone() == ""
 }

@@ -31,7 +31,7 @@ func TestCheck(t *testing.T) {
 func TestAddress(t *testing.T) {
 	t.Parallel()
 	for text, expected := range map[string]string{
-		"https://127.0.0.1/": "127.0.0.1", "https://[::ffff:10.0.0.1]:8443/": "10.0.0.1", "https://[::1]/": "::1", "https://localhost/": "",
+		"https://127.0.0.1/": "127.0.0.1", "https://[::ffff:10.0.0.1]:8443/": "::ffff:10.0.0.1", "https://[::1]/": "::1", "https://localhost/": "",
 	} {
 		parsed, err := weburl.Parse(text)
 		require.NoError(t, err)
