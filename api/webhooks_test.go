@@ -186,6 +186,9 @@ func TestWebhookEndpointsThatAreRefused(t *testing.T) {
 	} {
 		requireFaults(t, admin.Must(t, 422, "POST", webhookEndpoints, apitest.Fields{"url": url, "event_types": []string{"*"}}), "/url "+expected)
 	}
+	other := admin.Must(t, 422, "POST", webhookEndpoints, apitest.Fields{"url": "https://bücher.example/", "event_types": []string{"*"}})
+	requireFaults(t, other, "/url invalid_format")
+	require.Equal(t, "must have its host in ASCII, which is xn--bcher-kva.example", (*other.Problem(t).Errors)[0].Message)
 	requireFaults(t, admin.Must(t, 422, "POST", webhookEndpoints, apitest.Fields{
 		"url": "https://example.com/", "event_types": []string{"customer.*", "customer.painted", "*.created", "customer", "webhook_endpoint.test"},
 	}), "/event_types/1 invalid_format", "/event_types/2 invalid_format", "/event_types/3 invalid_format", "/event_types/4 invalid_format")

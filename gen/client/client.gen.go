@@ -4191,8 +4191,9 @@ type WebhookEndpointCreate struct {
 	// EventTypes Types of events. `customer.*` is all of a kind, also types that come later, and `*` is everything.
 	EventTypes WebhookEventTypes `json:"event_types"`
 
-	// Url An https URL, without user and fragment. One of http is taken only where the installation allows private networks, and is
-	// then good for those alone.
+	// Url An https URL in ASCII, without user and fragment. A host with other letters is written as the DNS has it: bücher.example
+	// is xn--bcher-kva.example. One of http is taken only where the installation allows private networks, and is then good for
+	// those alone.
 	Url WebhookURL `json:"url"`
 }
 
@@ -4215,8 +4216,9 @@ type WebhookEndpointPatch struct {
 	// EventTypes Types of events. `customer.*` is all of a kind, also types that come later, and `*` is everything.
 	EventTypes *WebhookEventTypes `json:"event_types,omitempty"`
 
-	// Url An https URL, without user and fragment. One of http is taken only where the installation allows private networks, and is
-	// then good for those alone.
+	// Url An https URL in ASCII, without user and fragment. A host with other letters is written as the DNS has it: bücher.example
+	// is xn--bcher-kva.example. One of http is taken only where the installation allows private networks, and is then good for
+	// those alone.
 	Url *WebhookURL `json:"url,omitempty"`
 }
 
@@ -4229,8 +4231,9 @@ type WebhookSecretRotate struct {
 	OverlapSeconds *int32 `json:"overlap_seconds,omitempty"`
 }
 
-// WebhookURL An https URL, without user and fragment. One of http is taken only where the installation allows private networks, and is
-// then good for those alone.
+// WebhookURL An https URL in ASCII, without user and fragment. A host with other letters is written as the DNS has it: bücher.example
+// is xn--bcher-kva.example. One of http is taken only where the installation allows private networks, and is then good for
+// those alone.
 type WebhookURL = string
 
 // ActivationRequestId defines model for ActivationRequestId.

@@ -4166,8 +4166,9 @@ type WebhookEndpoint struct {
 
 // WebhookEndpointCreate defines model for WebhookEndpointCreate.
 type WebhookEndpointCreate struct {
-	// Url An https URL, without user and fragment. One of http is taken only where the installation allows private networks, and is
-	// then good for those alone.
+	// Url An https URL in ASCII, without user and fragment. A host with other letters is written as the DNS has it: bücher.example
+	// is xn--bcher-kva.example. One of http is taken only where the installation allows private networks, and is then good for
+	// those alone.
 	Url WebhookURL `json:"url"`
 
 	// EventTypes Types of events. `customer.*` is all of a kind, also types that come later, and `*` is everything.
@@ -4188,8 +4189,9 @@ type WebhookEndpointPage struct {
 
 // WebhookEndpointPatch defines model for WebhookEndpointPatch.
 type WebhookEndpointPatch struct {
-	// Url An https URL, without user and fragment. One of http is taken only where the installation allows private networks, and is
-	// then good for those alone.
+	// Url An https URL in ASCII, without user and fragment. A host with other letters is written as the DNS has it: bücher.example
+	// is xn--bcher-kva.example. One of http is taken only where the installation allows private networks, and is then good for
+	// those alone.
 	Url *WebhookURL `json:"url,omitempty"`
 
 	// EventTypes Types of events. `customer.*` is all of a kind, also types that come later, and `*` is everything.
@@ -4207,8 +4209,9 @@ type WebhookSecretRotate struct {
 	OverlapSeconds *int32 `json:"overlap_seconds,omitempty"`
 }
 
-// WebhookURL An https URL, without user and fragment. One of http is taken only where the installation allows private networks, and is
-// then good for those alone.
+// WebhookURL An https URL in ASCII, without user and fragment. A host with other letters is written as the DNS has it: bücher.example
+// is xn--bcher-kva.example. One of http is taken only where the installation allows private networks, and is then good for
+// those alone.
 type WebhookURL = string
 
 // ActivationRequestId defines model for ActivationRequestId.

@@ -1,6 +1,7 @@
 package weburl_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,6 +27,30 @@ func TestCheck(t *testing.T) {
 	} {
 		require.Error(t, weburl.Check(bad), bad)
 	}
+}
+
+// TestNamesInOtherLetters: who writes a name as people read it is told how it is written here.
+func TestNamesInOtherLetters(t *testing.T) {
+	t.Parallel()
+	const inASCII = "must have its host in ASCII, which is "
+	for text, expected := range map[string]string{
+		"https://bücher.example/":              inASCII + "xn--bcher-kva.example",
+		"http://Żółw.example:8443/hooks?key=1": inASCII + "xn--w-uga1v8h.example",
+		"https://例え.テスト":                       inASCII + "xn--r8jz45g.xn--zckzah",
+		"https://b%C3%BCcher.example/":         inASCII + "xn--bcher-kva.example",
+		"https://ｅｘａｍｐｌｅ.com/ä":                inASCII + "example.com",
+		"https://\u202e.example/":              "must have its host in ASCII, such as xn--bcher-kva.example for bücher.example",
+		"https://bü_cher.example/":             "must have its host in ASCII, such as xn--bcher-kva.example for bücher.example",
+		"https://example.com/ä":                "must be in ASCII: write other characters of the path and the query with %",
+		"https://example.com/?key=ä":           "must be in ASCII: write other characters of the path and the query with %",
+	} {
+		require.EqualError(t, weburl.Check(text), expected, text)
+	}
+	for _, text := range []string{"ftp://bücher.example/", "bücher.example", "https://exa mple.com/", "https://bücher.example/\n", "https://bücher.example:x/", "ä"} {
+		require.ErrorContains(t, weburl.Check(text), "must be an https URL", text)
+	}
+	require.ErrorContains(t, weburl.Check("https://ada@bücher.example/"), "no user")
+	require.Less(t, len(weburl.Check("https://"+strings.Repeat("bücher.", 200)+"example/").Error()), 100)
 }
 
 func TestAddress(t *testing.T) {
