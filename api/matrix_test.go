@@ -345,6 +345,8 @@ func checkDoor(t *testing.T, s *apitest.Server, operation *contract.Operation, p
 	case "wrong_kind_of_caller", "manager_required":
 		require.Equal(t, 403, response.Status, what)
 		require.Equal(t, refusal, response.Problem(t).Code, what)
+		require.NotContains(t, challenge, "scope", "no scope would help: "+what)
+		require.Equal(t, refusal == "wrong_kind_of_caller", challenge == `Bearer realm="clientele"`, what)
 	default:
 		require.Equal(t, 401, response.Status, what)
 		require.Equal(t, refusal, response.Problem(t).Code, what)

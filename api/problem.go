@@ -125,9 +125,9 @@ func challengeOf(known *fault.Error) string {
 	switch {
 	case known.Code == "invalid_token":
 		return challenge + `, error="invalid_token"`
-	case known.Kind == fault.Unauthenticated:
+	case known.Kind == fault.Unauthenticated, known.Code == "wrong_kind_of_caller": // no scope would let that one in
 		return challenge
-	case known.Code == "insufficient_scope" || known.Code == "wrong_kind_of_caller":
+	case known.Code == "insufficient_scope":
 		scopes, _ := known.About.(lacking)
 		return fmt.Sprintf(`%s, error="insufficient_scope", scope="%s"`, challenge, tokens.JoinScopes(scopes))
 	}
