@@ -138,14 +138,40 @@ func TestMethodsThatAPathDoesNotHave(t *testing.T) {
 			}
 			response := s.Anonymous().Do(t, method, path, nil)
 			require.Equal(t, 405, response.Status, "%s %s", method, path)
-			for _, one := range known {
-				require.Contains(t, response.Header.Get("Allow"), one, "%s %s", method, path)
-			}
+			allow := strings.Split(response.Header.Get("Allow"), ", ")
+			require.ElementsMatch(t, append(withHead(known), "OPTIONS"), allow, "%s %s", method, path)
 			if !strings.HasPrefix(path, "/oauth/") {
 				require.Equal(t, "method_not_allowed", response.Problem(t).Code)
 			}
 		}
 	}
+}
+
+// withHead gives the methods with HEAD, which is wherever GET is.
+func withHead(methods []string) []string {
+	if slices.Contains(methods, "GET") {
+		return append([]string{"HEAD"}, methods...)
+	}
+	return slices.Clone(methods)
+}
+
+// TestHeadIsAllowedWhereGetIs: whoever asks for the methods of a path is told of HEAD, also where the answer is no refusal.
+func TestHeadIsAllowedWhereGetIs(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t, apitest.Origins(portalOrigin))
+	for path, expected := range map[string]string{
+		"/v1/customers": "OPTIONS, GET, HEAD, POST", "/v1/webhook-endpoints/x/test": "OPTIONS, POST", "/docs": "OPTIONS, GET, HEAD",
+	} {
+		for _, with := range [][]apitest.With{nil, {apitest.Header("Origin", portalOrigin)}} {
+			response := s.Anonymous().Do(t, "OPTIONS", path, nil, with...)
+			require.Equal(t, 204, response.Status)
+			require.Equal(t, []string{expected}, response.Header.Values("Allow"), path)
+			response = s.Anonymous().Do(t, "BREW", path, nil, with...)
+			require.Equal(t, 405, response.Status)
+			require.Equal(t, []string{expected}, response.Header.Values("Allow"), path)
+		}
+	}
+	require.Empty(t, s.Anonymous().Do(t, "HEAD", "/v1/terms/current", nil).Header.Get("Allow"))
 }
 
 func TestPathsThatAreNotThere(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -109,7 +110,7 @@ func New(options Options) (http.Handler, error) {
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.writeError
 	e.IPExtractor = ipExtractor(options.TrustedProxies)
-	e.Use(s.withRequest, s.logged, options.Metrics.measured, s.recovered, secured)
+	e.Use(s.withRequest, s.logged, options.Metrics.measured, s.recovered, secured, headAllowed)
 	if len(options.CORSOrigins) > 0 {
 		e.Use(crossOrigin(options.CORSOrigins))
 	}
@@ -156,6 +157,19 @@ func withHead(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// headAllowed names HEAD beside GET where the router lists the methods of a path: it does not know of withHead.
+func headAllowed(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if allow, _ := c.Get(echo.ContextKeyHeaderAllow).(string); strings.Contains(allow, http.MethodGet) {
+			c.Response().Before(func() {
+				both := http.MethodGet + ", " + http.MethodHead
+				c.Response().Header().Set(echo.HeaderAllow, strings.Replace(allow, http.MethodGet, both, 1))
+			})
+		}
+		return next(c)
+	}
 }
 
 // answered guards against a handler that gives neither an answer nor an error, which would pass for an empty 200.
