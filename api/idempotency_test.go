@@ -44,6 +44,25 @@ func keyMutations() (all []mutation) {
 	})
 }
 
+// TestTwoKeys: a request stands for one thing, also where a proxy has said the same twice.
+func TestTwoKeys(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	for _, keys := range [][]string{{"a", "b"}, {"a", "a"}, {"a", ""}, {" ", "é"}} {
+		with := func(r *http.Request) { r.Header[idempotencyKey] = keys }
+		refused := admin.Must(t, 400, "POST", "/v1/customers?colour=red", "{}", with)
+		requireFaults(t, refused, "/name required", "colour unknown_parameter", idempotencyKey+" repeated")
+		refused = admin.Must(t, 400, "POST", "/v1/customers", `{"name":"x"}`, with)
+		requireFaults(t, refused, idempotencyKey+" repeated")
+		require.Equal(t, "must be there only once", (*refused.Problem(t).Errors)[0].Message)
+		admin.Must(t, 400, "POST", "/v1/customers/import", "name\nx", with, apitest.Header("Content-Type", "text/csv"))
+	}
+	var page openapi.CustomerPage
+	admin.Must(t, 200, "GET", "/v1/customers", nil).JSON(t, &page)
+	require.Empty(t, page.Data)
+}
+
 // TestWhatTakesAKey: every POST of a caller who is signed in, and the contract says so of each.
 func TestWhatTakesAKey(t *testing.T) {
 	t.Parallel()

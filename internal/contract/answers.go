@@ -18,10 +18,13 @@ func (o *Operation) IsFile() bool { return o.downloads || o.Streams() }
 // IsExpensive tells whether a caller may have only some of these requests under way at once.
 func (o *Operation) IsExpensive() bool { return o.operation.Extensions["x-expensive"] == true }
 
+// keyHeader is where the key of a request is sent.
+const keyHeader = "Idempotency-Key"
+
 // TakesKey tells whether the operation happens once for a key that is sent with it.
 func (o *Operation) TakesKey() bool {
 	return slices.ContainsFunc(o.parameters, func(parameter *openapi3.Parameter) bool {
-		return parameter.In == openapi3.ParameterInHeader && parameter.Name == "Idempotency-Key"
+		return parameter.In == openapi3.ParameterInHeader && parameter.Name == keyHeader
 	})
 }
 

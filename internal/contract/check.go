@@ -20,13 +20,17 @@ const maxJSONDepth = 32
 // CheckRequest gives the faults of a request's parameters and headers, and those of its JSON body; body is nil for an
 // operation without one. A path parameter that cannot name anything is a resource that is not there. The faults of all
 // parts come together: a request that cannot be understood, or else one whose body is wrong. The lines of a header that is
-// a parameter are joined into one, for whoever reads it afterwards.
+// a parameter are joined into one, for whoever reads it afterwards; only a key is refused that has several.
 func (o *Operation) CheckRequest(r *http.Request, path map[string]string, body []byte) error {
 	query, unreadable := readQuery(r.URL.RawQuery)
 	faults := slices.Concat(unreadable, o.checkQueryNames(query))
 	input := o.input(r, query, path)
 	for _, parameter := range o.parameters {
 		if parameter.In == openapi3.ParameterInHeader {
+			if parameter.Name == keyHeader && len(r.Header.Values(keyHeader)) > 1 { // two keys are no key
+				faults = append(faults, fault.Field{Header: keyHeader, Code: "repeated", Message: "must be there only once"})
+				continue
+			}
 			joinLines(r.Header, parameter.Name)
 		}
 		found := checkParameter(input, parameter)
