@@ -506,3 +506,46 @@ func TestAnswersAreErasedWithWhatTheyAreAbout(t *testing.T) {
 	again := admin.Must(t, 201, "POST", path(keeps)+"/notes", `{"text":"kept"}`, withKey("kept"))
 	require.Equal(t, answered(kept), answered(again))
 }
+
+// TestSecretsAreErasedWithWhatHadThem: what was shown once is not shown again when it opens nothing any more.
+func TestSecretsAreErasedWithWhatHadThem(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	customer := admin.Customer(t, nil)
+	erased := func(path string, body any, key string) {
+		t.Helper()
+		require.Equal(t, "answer_erased", admin.Must(t, 409, "POST", path, body, withKey(key)).Problem(t).Code, key)
+	}
+	for name, resource := range map[string]struct {
+		path string
+		body apitest.Fields
+		gone func(id uuid.UUID)
+	}{
+		"client": {"/v1/api-clients", apitest.Fields{"name": "x", "scopes": []string{"domains:read"}}, func(id uuid.UUID) {
+			admin.Must(t, 204, "DELETE", clientPath(id), nil)
+		}},
+		"endpoint": {webhookEndpoints, apitest.Fields{"url": "https://example.com/", "event_types": []string{"*"}}, func(id uuid.UUID) {
+			admin.Must(t, 204, "DELETE", webhookEndpoints+"/"+id.String(), nil)
+		}},
+		// Limited after it was made: only the client itself tells that the customer takes it along.
+		"limited-client": {"/v1/api-clients", apitest.Fields{"name": "y", "scopes": []string{"domains:read"}}, func(id uuid.UUID) {
+			admin.Must(t, 200, "PATCH", clientPath(id), apitest.Fields{"customer_id": customer.Id})
+			plan := admin.Must(t, 428, "DELETE", path(customer), nil).Problem(t)
+			admin.Must(t, 204, "DELETE", path(customer)+"?confirm="+url.QueryEscape(*plan.ConfirmationToken), nil)
+			admin.Must(t, 404, "GET", clientPath(id), nil)
+		}},
+	} {
+		var made struct {
+			ID uuid.UUID `json:"id"`
+		}
+		admin.Must(t, 201, "POST", resource.path, resource.body, withKey(name)).JSON(t, &made)
+		rotate := resource.path + "/" + made.ID.String() + "/rotate-secret"
+		rotated := admin.Must(t, 200, "POST", rotate, "{}", withKey(name+"-rotated"))
+		again := admin.Must(t, 200, "POST", rotate, "{}", withKey(name+"-rotated"))
+		require.Equal(t, answered(rotated), answered(again), name)
+		resource.gone(made.ID)
+		erased(resource.path, resource.body, name)
+		erased(rotate, "{}", name+"-rotated")
+	}
+}

@@ -21,6 +21,7 @@ import (
 	"github.com/clientele-api/clientele/internal/etag"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/idempotency"
 	"github.com/clientele-api/clientele/internal/mergepatch"
 	"github.com/clientele-api/clientele/internal/paging"
 	"github.com/clientele-api/clientele/internal/postgres"
@@ -231,7 +232,8 @@ func update(ctx context.Context, tx *postgres.Tx, before, edited db.ApiClient) e
 	return record(ctx, tx, "updated", &before, &after)
 }
 
-// Delete removes a client with its secrets and its access tokens, and ends its webhook endpoints. What it did stays in the change log.
+// Delete removes a client with its access tokens and its secrets, also those that answers have shown, and ends its webhook
+// endpoints. What it did stays in the change log.
 func Delete(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Versions) error {
 	client, err := db.New().ApiClientGetForUpdate(ctx, tx, id)
 	if err != nil {
@@ -246,6 +248,9 @@ func Delete(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Ve
 	if err := db.New().ApiClientDelete(ctx, tx, id); err != nil {
 		return err
 	}
+	if err := idempotency.Erase(ctx, tx, id); err != nil {
+		return err
+	}
 	if err := record(ctx, tx, "deleted", &client, nil); err != nil {
 		return err
 	}
@@ -253,13 +258,16 @@ func Delete(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Ve
 }
 
 // EndAllOfCustomers ends the access tokens of the clients that are limited to the customers, which are about to be deleted
-// and take their clients with them.
+// and take their clients with them, and forgets the secrets that answers have shown.
 func EndAllOfCustomers(ctx context.Context, tx *postgres.Tx, customerIDs ...uuid.UUID) error {
 	ended, err := db.New().ApiClientListForUpdateByCustomers(ctx, tx, customerIDs)
 	if err != nil {
 		return err
 	}
-	return tokens.RevokeSubjectForGood(ctx, tx, ended...)
+	if err := tokens.RevokeSubjectForGood(ctx, tx, ended...); err != nil {
+		return err
+	}
+	return idempotency.Erase(ctx, tx, ended...)
 }
 
 // Get reads a client.

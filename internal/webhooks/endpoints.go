@@ -15,6 +15,7 @@ import (
 	"github.com/clientele-api/clientele/internal/etag"
 	"github.com/clientele-api/clientele/internal/events"
 	"github.com/clientele-api/clientele/internal/fault"
+	"github.com/clientele-api/clientele/internal/idempotency"
 	"github.com/clientele-api/clientele/internal/paging"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/weburl"
@@ -199,7 +200,7 @@ func (s *Service) RotateSecret(
 	return endpoint, secret, err
 }
 
-// Delete removes an endpoint with its deliveries.
+// Delete removes an endpoint with its deliveries, and its secrets wherever answers have shown them.
 func (s *Service) Delete(ctx context.Context, tx *postgres.Tx, id uuid.UUID, versions etag.Versions) error {
 	endpoint, err := db.New().WebhookEndpointGetForUpdate(ctx, tx, id)
 	if err != nil {
@@ -209,6 +210,9 @@ func (s *Service) Delete(ctx context.Context, tx *postgres.Tx, id uuid.UUID, ver
 		return err
 	}
 	if err := db.New().WebhookEndpointDelete(ctx, tx, id); err != nil {
+		return err
+	}
+	if err := idempotency.Erase(ctx, tx, id); err != nil {
 		return err
 	}
 	endpoint.Version++
