@@ -72,6 +72,17 @@ func TestFeedOfWhatIsAskedFor(t *testing.T) {
 	for _, wrong := range []string{"customer", "customer.painted", "customer.created,", "webhook_endpoint.test", "*.created", " customer.*"} {
 		requireFaults(t, viewer.Must(t, 400, "GET", "/v1/events?types="+url.QueryEscape(wrong), nil), "types invalid_format")
 	}
+	const none = "must be types of events such as customer.created, customer.* for all of a kind, or *; these are not: "
+	for wrong, named := range map[string]string{
+		"customer.*,customer.painted,note.created": `"customer.painted"`,
+		"customer.*,":          `""`,
+		"note.created, *,a\nb": `" *", "a\nb"`,
+		strings.Repeat("ż", 500) + ",x,x,note.*,y,z,v,w": `"` + strings.Repeat("ż", 40) + `…", "x", "y", "z", "v", …`,
+	} {
+		problem := viewer.Must(t, 400, "GET", "/v1/events?types="+url.QueryEscape(wrong), nil).Problem(t)
+		require.Len(t, *problem.Errors, 1)
+		require.Equal(t, none+named, (*problem.Errors)[0].Message)
+	}
 
 	// A cursor goes on from where it is, whatever is asked for.
 	first := feedOf(t, admin, "types=customer.*&limit=1")
