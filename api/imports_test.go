@@ -312,7 +312,7 @@ func TestImportOfLines(t *testing.T) {
 {"host": "b.example.com", "origin_port": 8e1}
 {"host": "c.example.com"}
 `, lines).Id)
-	require.Equal(t, []string{"1 /http_ports invalid_type", "2 /origin_port invalid_type"}, refusals(domains))
+	require.Equal(t, []string{"1 /http_ports/0 invalid_type", "2 /origin_port invalid_type"}, refusals(domains))
 	require.Equal(t, "1+0=0-2", progressOf(domains))
 	admin.Must(t, 400, "POST", customersImport+"?delimiter=tab&columns=name&map[a]=name", `{"name": "x"}`, lines)
 

@@ -257,6 +257,31 @@ func TestFaultsOfBodies(t *testing.T) {
 	admin.Must(t, 201, "POST", "/v1/customers", kept)
 }
 
+// TestFaultsOfNumbers: one fault for each, with its place, in the words of the contract.
+func TestFaultsOfNumbers(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	rotate := webhookEndpoints + "/" + webhookEndpoint(t, admin, "https://example.com/", "*").Id.String() + "/rotate-secret"
+	for value, expected := range map[string]string{
+		"99999999999999999999": "too_large: must be at most 604800", "604801": "too_large: must be at most 604800",
+		"-99999999999999999999": "too_small: must be at least 0", "-1": "too_small: must be at least 0",
+		"1e3": "invalid_type: must be a whole number, written in digits", "5.0": "invalid_type: must be a whole number, written in digits",
+		"0.5": "invalid_type: must be a whole number, written in digits", `"1"`: "invalid_type: must be of type integer",
+	} {
+		refused := admin.Must(t, 422, "POST", rotate, `{"overlap_seconds":`+value+`}`).Problem(t)
+		require.Len(t, *refused.Errors, 1, value)
+		one := (*refused.Errors)[0]
+		require.Equal(t, "/overlap_seconds "+expected, *one.Pointer+" "+one.Code+": "+one.Message, value)
+	}
+	customer := path(admin.Customer(t, nil))
+	requireFaults(t, admin.Must(t, 422, "POST", customer+"/domains", `{"host":"a.example","http_ports":[80,1e3,70000],"origin_port":1e2}`),
+		"/http_ports/1 invalid_type", "/http_ports/2 too_large", "/origin_port invalid_type")
+	requireFaults(t, admin.Must(t, 400, "GET", "/v1/customers?limit=99999999999999999999", nil), "limit too_large")
+	few := admin.Must(t, 422, "POST", webhookEndpoints, `{"url":"https://example.com/","event_types":[]}`).Problem(t)
+	require.Equal(t, "must have at least 1 item", (*few.Errors)[0].Message)
+}
+
 // TestPropertiesThatLookLikeNumbers: what no database takes as a number is looked for as text, which it is as well.
 func TestPropertiesThatLookLikeNumbers(t *testing.T) {
 	t.Parallel()

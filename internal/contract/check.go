@@ -37,7 +37,11 @@ func (o *Operation) CheckRequest(r *http.Request, path map[string]string, body [
 		if len(found) > 0 && parameter.In == openapi3.ParameterInPath {
 			return fault.NoSuchResource()
 		}
-		faults = append(faults, found...)
+		for _, one := range found {
+			if !slices.Contains(faults, one) { // as when both counted the keys of an object
+				faults = append(faults, one)
+			}
+		}
 	}
 	var members []fault.Field
 	if o.body != nil {
@@ -114,8 +118,8 @@ func (s *Schema) check(body []byte, maxValues int) (members []fault.Field, notJS
 	if err := decoder.Decode(&value); err != nil {
 		return nil, &fault.Field{Code: "invalid_json", Message: "the body is not JSON"}
 	}
-	err = s.schema.VisitJSON(shortened(s.schema, value), bodyOptions...)
-	members = append(members, schemaFaults(err)...)
+	value = shortened(s.schema, value)
+	members = withNumbers(members, integerFaults(s.schema, value), schemaFaults(s.schema.VisitJSON(value, bodyOptions...)))
 	members = append(members, unequal(s.schema, value, "")...)
 	return append(members, s.checkBounds(body)...), nil
 }

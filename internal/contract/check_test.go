@@ -99,12 +99,80 @@ func TestLiterals(t *testing.T) {
 		require.Empty(t, check(t, operation, "", "", nil))
 	}
 	tooLong := check(t, taking(t, `{"type": "integer"}`), "p=99999999999999999999", "", nil)
-	require.Equal(t, []string{"p invalid_type: must be of type integer"}, tooLong)
+	require.Equal(t, []string{"p too_large: must be at most 9223372036854775807"}, tooLong)
 
 	operation, err := document{parameters: `{"name": "X-Times", "in": "header", "schema": {"type": "integer"}}`}.load(t)
 	require.NoError(t, err)
 	require.Equal(t, []string{"X-Times invalid_type: must be a whole number, written in digits"},
 		check(t, operation, "", "", http.Header{"X-Times": {"+5"}}))
+}
+
+// TestWholeNumbers: each has one fault at most, in a body as in a query, and its bounds are written as people write numbers.
+func TestWholeNumbers(t *testing.T) {
+	t.Parallel()
+	const notWhole = "invalid_type: must be a whole number, written in digits"
+	for _, test := range []struct {
+		schema, expected string
+		values           []string
+	}{
+		{`"minimum": -5, "maximum": 2592000, "format": "int32"`, "", []string{"-5", "0", "-0", "2592000"}},
+		{`"minimum": -5, "maximum": 2592000, "format": "int32"`, "too_large: must be at most 2592000", []string{"2592001", "3000000000", "99999999999999999999"}},
+		{`"minimum": -5, "maximum": 2592000, "format": "int32"`, "too_small: must be at least -5", []string{"-6", "-3000000000", "-99999999999999999999"}},
+		{`"minimum": -5, "maximum": 2592000, "format": "int32"`, notWhole, []string{"1e3", "1E0", "5.0", "0.5", "-7.5", "1e30", "-1e30"}},
+		{`"format": "int32"`, "too_large: must be at most 2147483647", []string{"2147483648", "99999999999999999999"}},
+		{`"format": "int32"`, "too_small: must be at least -2147483648", []string{"-2147483649"}},
+		{`"format": "int64"`, "", []string{"9223372036854775807", "-9223372036854775808"}},
+		{`"format": "int64"`, "too_large: must be at most 9223372036854775807", []string{"9223372036854775808"}},
+		{`"format": "int64"`, "too_small: must be at least -9223372036854775808", []string{"-9223372036854775809"}},
+		{`"maximum": 1000000000000000`, "too_large: must be at most 1000000000000000", []string{"1000000000000001"}},
+		{`"minimum": 1`, "too_small: must be at least 1", []string{"0", "-9223372036854775809"}},
+	} {
+		schema := `{"type": "integer", ` + test.schema + `}`
+		operation, err := document{
+			parameters: `{"name": "p", "in": "query", "schema": ` + schema + `}`,
+			schema: object(`"m": ` + schema + `, "list": {"type": "array", "items": ` + schema + `}, "in": ` + object(`"n": `+schema) +
+				`, "by": {"type": "object", "additionalProperties": ` + schema + `}`),
+		}.load(t)
+		require.NoError(t, err)
+		for _, value := range test.values {
+			var expected []string
+			for _, place := range []string{"p", "/m", "/list/0", "/in/n", "/by/a~1b"} {
+				if test.expected != "" {
+					expected = append(expected, place+" "+test.expected)
+				}
+			}
+			body := fmt.Sprintf(`{"m":%[1]s,"list":[%[1]s],"in":{"n":%[1]s},"by":{"a/b":%[1]s}}`, value)
+			require.ElementsMatch(t, expected, check(t, operation, "p="+value, body, nil), "%s %s", test.schema, value)
+		}
+	}
+	operation, err := document{schema: object(`"m": {"type": "integer"}, "free": {"type": "object", "additionalProperties": true}`)}.load(t)
+	require.NoError(t, err)
+	require.Empty(t, check(t, operation, "", `{"m":1,"free":{"m":1e3}}`, nil), "what is free is not judged")
+	require.Equal(t, []string{"/m invalid_type: must be of type integer"}, check(t, operation, "", `{"m":"1"}`, nil))
+	require.Equal(t, []string{"/m number_too_long: has more than 100 digits, written out"}, check(t, operation, "", `{"m":1e999}`, nil))
+	number := taking(t, `{"type": "number", "maximum": 2592000}`)
+	require.Equal(t, []string{"p too_large: must be at most 2592000"}, check(t, number, "p=1e9", "", nil))
+}
+
+// TestOneOfThem: what there is one of is written so.
+func TestOneOfThem(t *testing.T) {
+	t.Parallel()
+	operation, err := document{
+		parameters: `{"name": "p", "in": "query", "style": "deepObject", "schema": {"type": "object", "maxProperties": 1, "additionalProperties": {"type": "string"}}}`,
+		schema: object(`"few": {"type": "array", "minItems": 1, "items": {"type": "string", "maxLength": 1}},
+			"many": {"type": "array", "minItems": 2, "maxItems": 1, "items": {"type": "string"}},
+			"none": {"type": "object", "minProperties": 1, "additionalProperties": true},
+			"keys": {"type": "object", "maxProperties": 1, "additionalProperties": true}`),
+	}.load(t)
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{
+		"p too_many_members: must have at most 1 key", "/few too_few_items: must have at least 1 item",
+		"/none too_few_members: must have at least 1 key", "/keys too_many_members: must have at most 1 key",
+	}, check(t, operation, "p[a]=1&p[b]=1", `{"few":[],"none":{},"keys":{"a":1,"b":2}}`, nil))
+	require.ElementsMatch(t, []string{
+		"/few/0 too_long: must have at most 1 character", "/many too_few_items: must have at least 2 items",
+	}, check(t, operation, "", `{"few":["ab"],"many":[]}`, nil))
+	require.ElementsMatch(t, []string{"/many too_many_items: must have at most 1 item"}, check(t, operation, "", `{"many":["a","b"]}`, nil))
 }
 
 func TestUnreadableQueries(t *testing.T) {

@@ -170,21 +170,23 @@ func schemaMessage(err *openapi3.SchemaError) string {
 		if schema.MinLength == 1 {
 			return "must not be empty"
 		}
-		return fmt.Sprintf("must have at least %d characters", schema.MinLength)
+		return "must have at least " + counted(schema.MinLength, "character")
 	case "maxLength":
-		return fmt.Sprintf("must have at most %d characters", *schema.MaxLength)
+		return "must have at most " + counted(*schema.MaxLength, "character")
 	case "minimum":
-		return fmt.Sprintf("must be at least %g", *schema.Min)
+		return "must be at least " + plain(*schema.Min)
 	case "maximum":
-		return fmt.Sprintf("must be at most %g", *schema.Max)
+		return "must be at most " + plain(*schema.Max)
 	case "minItems":
-		return fmt.Sprintf("must have at least %d items", schema.MinItems)
+		return "must have at least " + counted(schema.MinItems, "item")
 	case "maxItems":
-		return fmt.Sprintf("must have at most %d items", *schema.MaxItems)
+		return "must have at most " + counted(*schema.MaxItems, "item")
 	case "uniqueItems":
 		return "must not have an item twice"
+	case "minProperties":
+		return "must have at least " + counted(schema.MinProps, "key")
 	case "maxProperties":
-		return fmt.Sprintf("must have at most %d keys", *schema.MaxProps)
+		return "must have at most " + counted(*schema.MaxProps, "key")
 	case "pattern":
 		return patternMessage(schema)
 	case "format":

@@ -87,7 +87,7 @@ func (o *Operation) checkQueryNames(query url.Values) []fault.Field {
 	for parameter, count := range members {
 		if most := parameter.Schema.Value.MaxProps; most != nil && count > *most {
 			faults = append(faults, fault.Field{
-				Parameter: parameter.Name, Code: "too_many_members", Message: fmt.Sprintf("must have at most %d keys", *most),
+				Parameter: parameter.Name, Code: "too_many_members", Message: "must have at most " + counted(*most, "key"),
 			})
 		}
 	}
@@ -128,7 +128,7 @@ var literals = map[string]literal{
 	openapi3.TypeNumber:  {regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$`), "must be a number"},
 }
 
-// checkLiteral finds a value that is not written as its type is. An empty one is left to the schema.
+// checkLiteral finds a value that is not written as its type is, or a whole number out of bounds. An empty one is left to the schema.
 func checkLiteral(input *openapi3filter.RequestValidationInput, parameter *openapi3.Parameter) *fault.Field {
 	schema := parameter.Schema.Value
 	expected, found := literals[strings.Join(schema.Type.Slice(), " ")]
@@ -138,6 +138,11 @@ func checkLiteral(input *openapi3filter.RequestValidationInput, parameter *opena
 	for _, value := range given(input, parameter) {
 		if value != "" && !expected.form.MatchString(value) {
 			return &fault.Field{Code: "invalid_type", Message: expected.message}
+		}
+		if value != "" && schema.Type.Is(openapi3.TypeInteger) {
+			if one := integerFault(schema, value); one != nil {
+				return one
+			}
 		}
 	}
 	return nil
