@@ -186,6 +186,7 @@ func ToAPIWebhookDelivery(delivery db.WebhookDelivery, caller *access.Principal)
 	if delivery.LastAttemptAt != nil {
 		shown.LastAttempt = &openapi.WebhookAttempt{
 			At: *delivery.LastAttemptAt, Milliseconds: *delivery.Milliseconds, Status: delivery.StatusCode, Answer: delivery.Answer,
+			Explanation: delivery.Explanation,
 		}
 	}
 	return shown

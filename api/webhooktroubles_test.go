@@ -39,6 +39,7 @@ func TestWebhooksThatFail(t *testing.T) {
 	}, 20*time.Second, 10*time.Millisecond)
 	require.Equal(t, "status", *delivery.Failure)
 	require.EqualValues(t, 503, *delivery.LastAttempt.Status)
+	require.Nil(t, delivery.LastAttempt.Explanation)
 	require.WithinRange(t, *delivery.NextAttemptAt, delivery.LastAttempt.At.Add(5*time.Second), time.Now().Add(6*time.Second))
 	require.Eventually(t, func() bool { // it is noted after the attempt
 		admin.Must(t, 200, "GET", at, nil).JSON(t, &endpoint)
@@ -75,6 +76,16 @@ func TestWebhooksThatFail(t *testing.T) {
 	admin.Must(t, 200, "GET", "/v1/events?types=webhook_endpoint.updated", nil).JSON(t, &history)
 	require.Len(t, history.Data, 2)
 	require.Equal(t, "system", history.Data[0].Actor.Kind)
+
+	// Where there is no answer it is said why.
+	nobody := webhookEndpoint(t, admin, "http://127.0.0.1:1/", "customer.created")
+	admin.Must(t, 202, "POST", webhookEndpoints+"/"+nobody.Id.String()+"/test", nil)
+	require.Eventually(t, func() bool {
+		delivery = deliveriesOf(t, admin, nobody, "")[0]
+		return delivery.LastAttempt != nil
+	}, 20*time.Second, 10*time.Millisecond)
+	require.Equal(t, "connection", *delivery.Failure)
+	require.Equal(t, "the connection was refused", *delivery.LastAttempt.Explanation)
 }
 
 // TestWhatAnEndpointMayBeSentIsDecidedWhenItIsSent: who may see less cannot have sent elsewhere what was chosen by who may

@@ -24,7 +24,7 @@ WITH event AS (
 )
 UPDATE webhook_deliveries SET state = @state, attempts = webhook_deliveries.attempts + 1, next_attempt_at = sqlc.narg(next_attempt_at),
     failure = sqlc.narg(failure), last_attempt_at = @last_attempt_at, milliseconds = @milliseconds,
-    status_code = sqlc.narg(status_code), finished_at = sqlc.narg(finished_at),
+    status_code = sqlc.narg(status_code), explanation = sqlc.narg(explanation), finished_at = sqlc.narg(finished_at),
     answer = CASE WHEN (SELECT silent FROM event) THEN NULL ELSE sqlc.narg(answer) END
 WHERE webhook_deliveries.id = @id AND webhook_deliveries.state = 'pending'
 RETURNING (SELECT webhook_endpoints.failing_since FROM webhook_endpoints WHERE webhook_endpoints.id = webhook_deliveries.endpoint_id);

@@ -4088,6 +4088,9 @@ type WebhookAttempt struct {
 	Answer nullable.Nullable[string] `json:"answer"`
 	At     time.Time                 `json:"at"`
 
+	// Explanation Why there was no answer, in words for people, such as what is wrong with the certificate. Null when there was one.
+	Explanation nullable.Nullable[string] `json:"explanation"`
+
 	// Milliseconds How long it took.
 	Milliseconds int32 `json:"milliseconds"`
 

@@ -427,6 +427,7 @@ type WebhookDelivery struct {
 	Answer        *string
 	CreatedAt     time.Time
 	FinishedAt    *time.Time
+	Explanation   *string
 }
 
 type WebhookEndpoint struct {

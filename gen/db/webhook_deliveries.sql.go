@@ -116,7 +116,7 @@ func (q *Queries) WebhookDeliveryFail(ctx context.Context, db DBTX, failure *str
 }
 
 const webhookDeliveryGet = `-- name: WebhookDeliveryGet :one
-SELECT id, endpoint_id, event_id, event_type, position, redelivery_of, state, attempts, next_attempt_at, failure, last_attempt_at, milliseconds, status_code, answer, created_at, finished_at FROM webhook_deliveries WHERE id = $1
+SELECT id, endpoint_id, event_id, event_type, position, redelivery_of, state, attempts, next_attempt_at, failure, last_attempt_at, milliseconds, status_code, answer, created_at, finished_at, explanation FROM webhook_deliveries WHERE id = $1
 `
 
 func (q *Queries) WebhookDeliveryGet(ctx context.Context, db DBTX, id uuid.UUID) (WebhookDelivery, error) {
@@ -139,12 +139,13 @@ func (q *Queries) WebhookDeliveryGet(ctx context.Context, db DBTX, id uuid.UUID)
 		&i.Answer,
 		&i.CreatedAt,
 		&i.FinishedAt,
+		&i.Explanation,
 	)
 	return i, err
 }
 
 const webhookDeliveryGetWithEndpoint = `-- name: WebhookDeliveryGetWithEndpoint :one
-SELECT webhook_deliveries.id, webhook_deliveries.endpoint_id, webhook_deliveries.event_id, webhook_deliveries.event_type, webhook_deliveries.position, webhook_deliveries.redelivery_of, webhook_deliveries.state, webhook_deliveries.attempts, webhook_deliveries.next_attempt_at, webhook_deliveries.failure, webhook_deliveries.last_attempt_at, webhook_deliveries.milliseconds, webhook_deliveries.status_code, webhook_deliveries.answer, webhook_deliveries.created_at, webhook_deliveries.finished_at, webhook_endpoints.id, webhook_endpoints.url, webhook_endpoints.description, webhook_endpoints.event_types, webhook_endpoints.scopes, webhook_endpoints.enabled, webhook_endpoints.disabled_reason, webhook_endpoints.secret_sealed, webhook_endpoints.previous_secret_sealed, webhook_endpoints.previous_secret_until, webhook_endpoints.after_position, webhook_endpoints.failing_since, webhook_endpoints.created_by_kind, webhook_endpoints.created_by_id, webhook_endpoints.created_by_name, webhook_endpoints.version, webhook_endpoints.created_at, webhook_endpoints.updated_at, webhook_endpoints.owner_kind, webhook_endpoints.owner_id, webhook_endpoints.owner_name
+SELECT webhook_deliveries.id, webhook_deliveries.endpoint_id, webhook_deliveries.event_id, webhook_deliveries.event_type, webhook_deliveries.position, webhook_deliveries.redelivery_of, webhook_deliveries.state, webhook_deliveries.attempts, webhook_deliveries.next_attempt_at, webhook_deliveries.failure, webhook_deliveries.last_attempt_at, webhook_deliveries.milliseconds, webhook_deliveries.status_code, webhook_deliveries.answer, webhook_deliveries.created_at, webhook_deliveries.finished_at, webhook_deliveries.explanation, webhook_endpoints.id, webhook_endpoints.url, webhook_endpoints.description, webhook_endpoints.event_types, webhook_endpoints.scopes, webhook_endpoints.enabled, webhook_endpoints.disabled_reason, webhook_endpoints.secret_sealed, webhook_endpoints.previous_secret_sealed, webhook_endpoints.previous_secret_until, webhook_endpoints.after_position, webhook_endpoints.failing_since, webhook_endpoints.created_by_kind, webhook_endpoints.created_by_id, webhook_endpoints.created_by_name, webhook_endpoints.version, webhook_endpoints.created_at, webhook_endpoints.updated_at, webhook_endpoints.owner_kind, webhook_endpoints.owner_id, webhook_endpoints.owner_name
 FROM webhook_deliveries JOIN webhook_endpoints ON webhook_endpoints.id = webhook_deliveries.endpoint_id
 WHERE webhook_deliveries.id = $1
 `
@@ -174,6 +175,7 @@ func (q *Queries) WebhookDeliveryGetWithEndpoint(ctx context.Context, db DBTX, i
 		&i.WebhookDelivery.Answer,
 		&i.WebhookDelivery.CreatedAt,
 		&i.WebhookDelivery.FinishedAt,
+		&i.WebhookDelivery.Explanation,
 		&i.WebhookEndpoint.ID,
 		&i.WebhookEndpoint.Url,
 		&i.WebhookEndpoint.Description,
@@ -202,7 +204,7 @@ func (q *Queries) WebhookDeliveryGetWithEndpoint(ctx context.Context, db DBTX, i
 const webhookDeliveryInsert = `-- name: WebhookDeliveryInsert :one
 INSERT INTO webhook_deliveries (id, endpoint_id, event_id, event_type, position, redelivery_of, next_attempt_at, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
-RETURNING id, endpoint_id, event_id, event_type, position, redelivery_of, state, attempts, next_attempt_at, failure, last_attempt_at, milliseconds, status_code, answer, created_at, finished_at
+RETURNING id, endpoint_id, event_id, event_type, position, redelivery_of, state, attempts, next_attempt_at, failure, last_attempt_at, milliseconds, status_code, answer, created_at, finished_at, explanation
 `
 
 type WebhookDeliveryInsertParams struct {
@@ -243,12 +245,13 @@ func (q *Queries) WebhookDeliveryInsert(ctx context.Context, db DBTX, arg Webhoo
 		&i.Answer,
 		&i.CreatedAt,
 		&i.FinishedAt,
+		&i.Explanation,
 	)
 	return i, err
 }
 
 const webhookDeliveryListNewestFirst = `-- name: WebhookDeliveryListNewestFirst :many
-SELECT id, endpoint_id, event_id, event_type, position, redelivery_of, state, attempts, next_attempt_at, failure, last_attempt_at, milliseconds, status_code, answer, created_at, finished_at FROM webhook_deliveries
+SELECT id, endpoint_id, event_id, event_type, position, redelivery_of, state, attempts, next_attempt_at, failure, last_attempt_at, milliseconds, status_code, answer, created_at, finished_at, explanation FROM webhook_deliveries
 WHERE endpoint_id = $1 AND (created_at, id) < ($2::timestamptz, $3::uuid)
     AND ($4::text IS NULL OR state = $4)
 ORDER BY created_at DESC, id DESC
@@ -295,6 +298,7 @@ func (q *Queries) WebhookDeliveryListNewestFirst(ctx context.Context, db DBTX, a
 			&i.Answer,
 			&i.CreatedAt,
 			&i.FinishedAt,
+			&i.Explanation,
 		); err != nil {
 			return nil, err
 		}
@@ -308,13 +312,13 @@ func (q *Queries) WebhookDeliveryListNewestFirst(ctx context.Context, db DBTX, a
 
 const webhookDeliveryRecord = `-- name: WebhookDeliveryRecord :one
 WITH event AS (
-    SELECT data IS NULL AND customer_id IS NOT NULL AS silent FROM events WHERE events.position = $10 FOR SHARE
+    SELECT data IS NULL AND customer_id IS NOT NULL AS silent FROM events WHERE events.position = $11 FOR SHARE
 )
 UPDATE webhook_deliveries SET state = $1, attempts = webhook_deliveries.attempts + 1, next_attempt_at = $2,
     failure = $3, last_attempt_at = $4, milliseconds = $5,
-    status_code = $6, finished_at = $7,
-    answer = CASE WHEN (SELECT silent FROM event) THEN NULL ELSE $8 END
-WHERE webhook_deliveries.id = $9 AND webhook_deliveries.state = 'pending'
+    status_code = $6, explanation = $7, finished_at = $8,
+    answer = CASE WHEN (SELECT silent FROM event) THEN NULL ELSE $9 END
+WHERE webhook_deliveries.id = $10 AND webhook_deliveries.state = 'pending'
 RETURNING (SELECT webhook_endpoints.failing_since FROM webhook_endpoints WHERE webhook_endpoints.id = webhook_deliveries.endpoint_id)
 `
 
@@ -325,6 +329,7 @@ type WebhookDeliveryRecordParams struct {
 	LastAttemptAt *time.Time
 	Milliseconds  *int32
 	StatusCode    *int32
+	Explanation   *string
 	FinishedAt    *time.Time
 	Answer        *string
 	ID            uuid.UUID
@@ -342,6 +347,7 @@ func (q *Queries) WebhookDeliveryRecord(ctx context.Context, db DBTX, arg Webhoo
 		arg.LastAttemptAt,
 		arg.Milliseconds,
 		arg.StatusCode,
+		arg.Explanation,
 		arg.FinishedAt,
 		arg.Answer,
 		arg.ID,

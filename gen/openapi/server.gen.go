@@ -4072,6 +4072,9 @@ type WebhookAttempt struct {
 	// Answer The beginning of the receiver's answer, 4 KiB at most. Null when there was none, for who may not read the event, and
 	// where that is a customer's and says nothing (any more): answers may name whom it does not.
 	Answer *string `json:"answer"`
+
+	// Explanation Why there was no answer, in words for people, such as what is wrong with the certificate. Null when there was one.
+	Explanation *string `json:"explanation"`
 }
 
 // WebhookDelivery defines model for WebhookDelivery.

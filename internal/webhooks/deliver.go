@@ -161,7 +161,7 @@ func (s *Service) conclude(
 	milliseconds := int32(made.took.Milliseconds())
 	noted := db.WebhookDeliveryRecordParams{
 		ID: delivery.ID, Position: delivery.Position, State: delivered, LastAttemptAt: &at, Milliseconds: &milliseconds,
-		StatusCode: made.status, Answer: made.answer,
+		StatusCode: made.status, Answer: made.answer, Explanation: made.explanation,
 	}
 	ended := s.db.Now()
 	noted.FinishedAt = &ended

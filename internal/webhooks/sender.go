@@ -142,10 +142,11 @@ type message struct {
 
 // attempt is what became of a message.
 type attempt struct {
-	took    time.Duration
-	status  *int32  // nil when there was no answer
-	answer  *string // the beginning of it
-	failure string  // "" when it arrived
+	took        time.Duration
+	status      *int32  // nil when there was no answer
+	answer      *string // the beginning of it
+	failure     string  // "" when it arrived
+	explanation *string // why there was no answer, in words; nil when there was one
 }
 
 // send makes one request. An error is none of the receiver's: the context has ended, or the request cannot be made.
@@ -166,14 +167,14 @@ func (s *Sender) send(ctx context.Context, m message) (attempt, error) {
 	started := time.Now()
 	// A dialer is not asked about the address of a URL as it is written: net makes an IPv4 address of a mapped one before.
 	if address, isAddress := weburl.Address(request.URL); isAddress && !s.mayReach(request.URL.Scheme, address) {
-		return attempt{took: time.Since(started), failure: notAllowed}, nil
+		return unanswered(started, errNotAllowed), nil
 	}
 	response, err := client.Do(request)
 	if err != nil {
 		if ctx.Err() != nil {
 			return attempt{}, ctx.Err()
 		}
-		return attempt{took: time.Since(started), failure: failureOf(err)}, nil
+		return unanswered(started, err), nil
 	}
 	defer response.Body.Close()
 	var answer []byte
@@ -198,24 +199,45 @@ func failureOfStatus(status int) string {
 	return noSuccess
 }
 
-// failureOf tells why there was no answer. The error itself is not kept: it has the URL, which may hold a secret.
-func failureOf(err error) string {
+// unanswered is an attempt that ended with an error.
+func unanswered(started time.Time, err error) attempt {
+	failure, explanation := failureOf(err)
+	return attempt{took: time.Since(started), failure: failure, explanation: &explanation}
+}
+
+// failureOf tells why there was no answer, and the same in words. The error itself is not kept: it has the URL, which may hold
+// a secret. Nor is the address told that a name has here, which may be nobody's business.
+func failureOf(err error) (failure, explanation string) {
 	var unresolved *net.DNSError
 	var untrusted *tls.CertificateVerificationError
 	var notTLS tls.RecordHeaderError
 	var alert tls.AlertError
+	var dialed *net.OpError
 	var timeout net.Error
 	switch {
 	case errors.Is(err, errNotAllowed):
-		return notAllowed
+		return notAllowed, errNotAllowed.Error()
 	case errors.As(err, &unresolved):
-		return hostNotFound
-	case errors.As(err, &untrusted), errors.As(err, &notTLS), errors.As(err, &alert), errors.Is(err, http.ErrSchemeMismatch):
-		return notTrusted
+		return hostNotFound, unresolved.Err
+	case errors.As(err, &untrusted):
+		return notTrusted, untrusted.Err.Error()
+	case errors.As(err, &notTLS):
+		return notTrusted, notTLS.Error()
+	case errors.As(err, &alert):
+		return notTrusted, alert.Error()
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return notTrusted, "the receiver answered without TLS"
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return timedOut
+		if errors.As(err, &dialed) && dialed.Op == "dial" {
+			return timedOut, "there was no connection in time"
+		}
+		return timedOut, "there was no answer in time"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return notConnected, "the connection was refused"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return notConnected, "the receiver broke the connection off before it answered"
 	}
-	return notConnected
+	return notConnected, "there was no connection, or no answer that can be read"
 }
 
 // textOf gives what is kept of an answer: text that a database takes, and no half character at its end.

@@ -180,12 +180,25 @@ func TestOnlyTrustedCertificatesAreTaken(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	allow := []netip.Prefix{loopback}
-	require.Equal(t, notTrusted, post(t, NewSender(SenderOptions{Allow: allow}), server.URL).failure)
+	made := post(t, NewSender(SenderOptions{Allow: allow}), server.URL)
+	require.Equal(t, notTrusted, made.failure)
+	require.Contains(t, *made.explanation, "unknown authority")
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	require.Empty(t, post(t, NewSender(SenderOptions{Allow: allow, RootCAs: roots}), server.URL).failure)
+	trusting := NewSender(SenderOptions{Allow: allow, RootCAs: roots, Resolver: resolving(t, "127.0.0.1")})
+	made = post(t, trusting, server.URL)
+	require.Empty(t, made.failure)
+	require.Nil(t, made.explanation)
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	require.NoError(t, err)
+	made = post(t, trusting, "https://hooks.invalid:"+port+"/?key=secret")
+	require.Equal(t, notTrusted, made.failure)
+	require.Contains(t, *made.explanation, "not hooks.invalid")
+	require.NotContains(t, *made.explanation, "secret")
 	plain, _ := counting(t, nil)
-	require.Equal(t, notTrusted, post(t, NewSender(SenderOptions{Allow: allow, RootCAs: roots}), strings.Replace(plain.URL, "http:", "https:", 1)).failure)
+	made = post(t, trusting, strings.Replace(plain.URL, "http:", "https:", 1))
+	require.Equal(t, notTrusted, made.failure)
+	require.Contains(t, *made.explanation, "TLS")
 }
 
 func TestAnswersAreBounded(t *testing.T) {
@@ -242,7 +255,9 @@ func TestReceiversThatDoNotAnswer(t *testing.T) {
 	defer close(release)
 	sender := NewSender(SenderOptions{Allow: []netip.Prefix{loopback}})
 	sender.plain.Timeout = 50 * time.Millisecond
-	require.Equal(t, timedOut, post(t, sender, silent.URL).failure)
+	made := post(t, sender, silent.URL)
+	require.Equal(t, timedOut, made.failure)
+	require.Equal(t, "there was no answer in time", *made.explanation)
 	sender.plain.Timeout = wholeTime
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
@@ -250,7 +265,9 @@ func TestReceiversThatDoNotAnswer(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled, "that is not the receiver's fault")
 
 	// The system gives port 1 to nobody.
-	require.Equal(t, notConnected, post(t, sender, "http://127.0.0.1:1").failure)
+	made = post(t, sender, "http://127.0.0.1:1/?key=secret")
+	require.Equal(t, notConnected, made.failure)
+	require.Equal(t, "the connection was refused", *made.explanation)
 	unknown := NewSender(SenderOptions{Allow: []netip.Prefix{loopback}, Resolver: &net.Resolver{
 		PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed },
 	}})
