@@ -142,9 +142,14 @@ func (c *caller) patiently(ctx context.Context, do call) (status int, body []byt
 				pause = min(time.Duration(seconds)*time.Second, maxPause)
 			}
 		}
+		if unanswered := (*url.Error)(nil); errors.As(err, &unanswered) { // whose text begins with the whole address
+			err = unanswered.Err
+		}
 		switch {
+		case ctx.Err() != nil:
+			return 0, nil, ctx.Err()
 		case c.patience > 0 && time.Since(began) > c.patience:
-			return 0, nil, err
+			return 0, nil, fmt.Errorf("the server is away: %w", err)
 		case pause == time.Second || pause >= maxPause:
 			fmt.Fprintln(c.log, "mirror: waiting for the server:", err)
 		}
