@@ -17,7 +17,7 @@ import (
 )
 
 func main() {
-	handler, err := receiver(os.Getenv("WEBHOOK_SECRET"), os.Stdout)
+	handler, err := receiver(os.Getenv("WEBHOOK_SECRET"), os.Stdout, os.Stderr)
 	if err == nil {
 		server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: handler, ReadTimeout: 10 * time.Second}
 		err = server.ListenAndServe()
@@ -28,8 +28,8 @@ func main() {
 
 const maxBody = 1 << 20
 
-// receiver makes a handler that prints the events that are signed with the secret.
-func receiver(secret string, out io.Writer) (http.Handler, error) {
+// receiver makes a handler that prints the events that are signed with the secret, and on the side why it refused others.
+func receiver(secret string, out, side io.Writer) (http.Handler, error) {
 	if secret == "" {
 		return nil, errors.New("set WEBHOOK_SECRET to the secret of the endpoint")
 	}
@@ -49,6 +49,7 @@ func receiver(secret string, out io.Writer) (http.Handler, error) {
 			err = json.Unmarshal(body, &event)
 		}
 		if err != nil {
+			fmt.Fprintln(side, "receiver: refused a request:", err)
 			http.Error(w, "not from Clientele", http.StatusBadRequest)
 			return
 		}

@@ -51,9 +51,9 @@ func TestReceiver(t *testing.T) {
 	admin.Must(t, 201, "POST", "/v1/webhook-endpoints", apitest.Fields{
 		"url": server.URL, "event_types": []string{"customer.*"},
 	}).JSON(t, &endpoint)
-	var printed output
+	var printed, side output
 	var err error
-	handler, err = receiver(*endpoint.Secret, &printed)
+	handler, err = receiver(*endpoint.Secret, &printed, &side)
 	require.NoError(t, err)
 	close(begun)
 
@@ -75,6 +75,8 @@ func TestReceiver(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, forged.Body.Close())
 	require.Equal(t, http.StatusBadRequest, forged.StatusCode)
-	_, err = receiver("", &printed)
+	require.Regexp(t, "^receiver: refused a request: .+\n$", side.String())
+	require.NotContains(t, side.String(), "customer.deleted")
+	_, err = receiver("", &printed, &side)
 	require.Error(t, err)
 }

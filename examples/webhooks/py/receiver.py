@@ -8,13 +8,21 @@ import hashlib
 import hmac
 import json
 import os
+import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MAX_BODY = 1 << 20
 TOLERANCE = 5 * 60  # seconds that a message may be old, so that nobody sends it once more later
 
-key = base64.b64decode(os.environ["WEBHOOK_SECRET"].removeprefix("whsec_"))
+secret, port = os.environ.get("WEBHOOK_SECRET"), os.environ.get("PORT")
+if not secret:
+    sys.exit("receiver: set WEBHOOK_SECRET to the secret of the endpoint")
+if not port:
+    sys.exit("receiver: set PORT to the port to listen on")
+key = base64.b64decode(secret.removeprefix("whsec_"))
+lock = threading.Lock()  # each request has a thread of its own
 seen = set()
 
 
@@ -22,6 +30,8 @@ def verify(body, headers):
     """Gives the event when one of the signatures is right, over the body as it came. Raises ValueError otherwise."""
     message_id = headers.get("webhook-id", "")
     timestamp = headers.get("webhook-timestamp", "")
+    if not message_id or not timestamp:
+        raise ValueError("not signed")
     if abs(time.time() - int(timestamp)) > TOLERANCE:
         raise ValueError("too old, or too new")
     signed = f"{message_id}.{timestamp}.".encode() + body
@@ -42,12 +52,15 @@ class Receiver(BaseHTTPRequestHandler):
             if not 0 <= size <= MAX_BODY:
                 raise ValueError("too large")
             event = verify(self.rfile.read(size), self.headers)
-        except ValueError:
+        except ValueError as error:
+            sys.stderr.write(f"receiver: refused a request: {error}\n")
             self.answer(400)
             return
-        if self.headers["webhook-id"] not in seen:
-            seen.add(self.headers["webhook-id"])  # it may come more than once
-            print(event["type"], event["resource"]["id"], flush=True)
+        with lock:
+            if self.headers["webhook-id"] not in seen:
+                seen.add(self.headers["webhook-id"])  # it may come more than once
+                sys.stdout.write(f"{event['type']} {event['resource']['id']}\n")
+                sys.stdout.flush()
         self.answer(204)
 
     def answer(self, status):
@@ -58,4 +71,5 @@ class Receiver(BaseHTTPRequestHandler):
         """Says nothing: what matters is printed."""
 
 
-ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Receiver).serve_forever()
+ThreadingHTTPServer.request_queue_size = 128  # many events may come at once
+ThreadingHTTPServer(("127.0.0.1", int(port)), Receiver).serve_forever()

@@ -8,7 +8,10 @@ interface Event {
 }
 
 const secret = process.env.WEBHOOK_SECRET;
-if (!secret) throw new Error("set WEBHOOK_SECRET to the secret of the endpoint");
+if (!secret) {
+  console.error("receiver: set WEBHOOK_SECRET to the secret of the endpoint");
+  process.exit(1);
+}
 const hook = new Webhook(secret);
 const seen = new Set<string>();
 
@@ -38,7 +41,8 @@ createServer(async (request, response) => {
       console.log(event.type, event.resource.id);
     }
     response.writeHead(204).end();
-  } catch {
+  } catch (error) {
+    console.error(`receiver: refused a request: ${error instanceof Error ? error.message : error}`);
     response.writeHead(400).end("not from Clientele");
   }
 }).listen(Number(process.env.PORT), "127.0.0.1");
