@@ -22,7 +22,7 @@ export async function brunoFiles(postman) {
     folder.root.meta.seq = at + 1;
     files.set(`${place}/folder.bru`, stringifyFolder(folder.root, format));
     for (const request of folder.items) {
-      files.set(`${place}/${fileName(request.name)}.bru`, stringifyRequest(inEnvironment(request), format));
+      files.set(`${place}/${fileName(request.name)}.bru`, stringifyRequest(asBrunoHasIt(request), format));
     }
   });
   return files;
@@ -32,13 +32,20 @@ function setting({ name, value }) {
   return { name, value, enabled: true, secret: false, type: "text" };
 }
 
+/** Puts scripts where Bruno has a place for them. */
+function asBrunoHasIt(item) {
+  const { request } = item;
+  // Bruno's import leaves tests in the script, where `bru` does not count them.
+  const [test, ...rest] = request.script.res.split(/(?<=^\}\);)\n/m);
+  request.tests = test;
+  request.script.res = inEnvironment(rest.join(""));
+  request.script.req = inEnvironment(request.script.req ?? "");
+  return item;
+}
+
 /** Lets a script keep values for the time that the collection is open, and writes nothing into its files. */
-function inEnvironment(request) {
-  const { script } = request.request;
-  if (script?.res !== undefined) {
-    script.res = script.res.replaceAll("bru.setCollectionVar(", "bru.setVar(");
-  }
-  return request;
+function inEnvironment(script) {
+  return script.replaceAll("bru.setCollectionVar(", "bru.setVar(").replaceAll("bru.getVar(", "bru.getEnvVar(");
 }
 
 function fileName(name) {

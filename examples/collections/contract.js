@@ -32,9 +32,9 @@ export class Contract {
     return found;
   }
 
-  /** The statuses that an operation may answer a right request with, sent by somebody who may send it. */
-  outcomes(operation) {
-    return Object.keys(operation.responses).map(Number).filter((status) => status < 400 || [404, 409, 412, 428].includes(status));
+  /** The statuses that an operation answers with when it has done what it does. */
+  successes(operation) {
+    return Object.keys(operation.responses).map(Number).filter((status) => status < 300);
   }
 
   /** Whose token the operation asks for: "", "staff" or "identity". */

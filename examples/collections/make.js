@@ -10,10 +10,12 @@ import { brunoFiles } from "./bruno.js";
 import { Contract } from "./contract.js";
 import { imported, requestsOf } from "./postman.js";
 import { arranged } from "./order.js";
+import { refused } from "./tour.js";
 
 const text = await readFile(new URL("../../openapi.yaml", import.meta.url), "utf8");
 const contract = new Contract(yaml.load(text, { schema: yaml.JSON_SCHEMA }));
-const collection = arranged(contract, requestsOf(contract, await imported(text)));
+const requests = requestsOf(contract, await imported(text));
+const collection = arranged(contract, requests);
 
 const postman = new URL("../postman/clientele.postman_collection.json", import.meta.url);
 await writeFile(postman, JSON.stringify(collection, null, 1) + "\n");
@@ -27,4 +29,12 @@ for (const [name, content] of files) {
   const file = new URL(encodeURI(name), bruno);
   await mkdir(new URL(".", file), { recursive: true });
   await writeFile(file, content);
+}
+
+// Both pages name what cannot succeed in a run.
+const rows = Object.entries(refused).map(([operation, [status, why]]) => `| ${requests.get(operation).name} | ${status} | ${why} |\n`);
+for (const folder of ["postman", "bruno"]) {
+  const page = new URL(`../${folder}/README.md`, import.meta.url);
+  const written = await readFile(page, "utf8");
+  await writeFile(page, written.replace(/(?<=\| request \| is refused with \| since \|\n\|---\|---\|---\|\n)(\|.*\n)*/, rows.join("")));
 }

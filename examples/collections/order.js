@@ -1,5 +1,5 @@
 import { form } from "./postman.js";
-import { begin, end, otherwise } from "./tour.js";
+import { begin, end, otherwise, refused } from "./tour.js";
 
 // Folders come in an order in which each finds what it works with: what ends logins comes last. Those that are not named
 // stand between, in the order of the contract.
@@ -12,8 +12,7 @@ export function arranged(contract, requests) {
     name, description,
     item: [...requests.values()].filter(({ operation }) => operation.tags[0] === name).sort(byRank)
       .map((one) => item(contract, one, {
-        expect: contract.outcomes(one.operation), save: saved(contract, one.operation),
-        ...otherwise(one.operation, contract.body(one.operation)?.example),
+        ...answers(contract, one.operation), ...special(contract, one.operation),
       })),
   }));
   const place = ({ name }) =>
@@ -36,7 +35,7 @@ export function arranged(contract, requests) {
 }
 
 function variables(contract) {
-  const settings = { baseUrl: "http://127.0.0.1:8080", email: "admin@clientele.local", password: "", access_token: "", portal_token: "" };
+  const settings = { baseUrl: "http://127.0.0.1:8080", email: "admin@clientele.local", password: "", access_token: "", portal_token: "", activation_token: "" };
   return Object.entries({ ...settings, ...Object.fromEntries(contract.ids()), ...ownIds(contract) }).map(([key, value]) => ({ key, value: String(value) }));
 }
 
@@ -45,12 +44,19 @@ function ownIds(contract) {
   return { child_id: contract.ids().get("customer_id"), example_id: contract.ids().get("customer_id") };
 }
 
+/** What an operation answers in a run: that it has done what it does or, where it cannot, why not. */
+function answers(contract, operation) {
+  const [status, why] = refused[operation.operationId] ?? [];
+  return { expect: [...contract.successes(operation), ...(status === undefined ? [] : [status])], why };
+}
+
 /** Making comes before looking, looking before changing, changing before deleting. */
 function byRank(a, b) {
   const rank = ({ operation }) =>
     operation.responses["201"] !== undefined ? (operation.method === "post" ? 0 : 0.5)
       : ["get", "patch", "put", "post", "delete"].indexOf(operation.method) + 1;
-  const later = { customerActivate: 0.5, identityDeleteAll: 0.5 }; // after what they undo, or leave nothing for
+  // After what they undo, or leave nothing for; before what asks for what they make, or what leaves nothing for them.
+  const later = { customerActivate: 0.5, identityDeleteAll: 0.5, webhookEndpointTest: -3.5, jobFileDelete: -0.5 };
   return rank(a) + (later[a.operation.operationId] ?? 0) - rank(b) - (later[b.operation.operationId] ?? 0);
 }
 
@@ -58,6 +64,12 @@ function byRank(a, b) {
 function saved(contract, operation) {
   const id = contract.makes(operation);
   return id === undefined ? {} : { [id === "customer_id" ? "example_id" : id]: "id" };
+}
+
+/** What an operation needs beside its example, and what is kept of its answer. */
+function special(contract, operation) {
+  const step = otherwise(operation, contract.body(operation)?.example);
+  return { ...step, save: { ...saved(contract, operation), ...step.save } };
 }
 
 /** A request of the collection. A step may change what the contract's example says. */
@@ -86,26 +98,33 @@ function item(contract, { name, request }, step) {
   made.url.raw = [[...made.url.host, ...made.url.path].join("/"), query].filter((part) => part !== "").join("?");
   return {
     name: step.name ?? name,
-    event: [{ listen: "test", script: { type: "text/javascript", exec: script(step) } }],
+    event: [
+      ...(step.before === undefined ? [] : [event("prerequest", step.before)]),
+      event("test", script(step)),
+    ],
     request: made,
   };
 }
 
-/** The test of a request, and what it keeps of the answer. */
-function script({ expect, save = {}, saveOn }) {
+function event(listen, exec) {
+  return { listen, script: { type: "text/javascript", exec } };
+}
+
+/** The test of a request, and what it keeps of the answer: nothing of one that is not the right one. */
+function script({ expect, why, save = {}, saveOn, needed }) {
   const statuses = [...new Set(expect)].join(", ");
+  const name = `answers ${statuses.replace(/, (\d+)$/, " or $1")}` + (why === undefined ? "" : `: ${why}`);
   const lines = [
-    `pm.test("answers ${statuses.replace(/, (\d+)$/, " or $1")}", () => {`,
-    `  pm.expect(pm.response.code).to.be.oneOf([${statuses}]);`,
+    `pm.test(${JSON.stringify(name)}, () => {`,
+    `  pm.expect(pm.response.code, pm.response.text()).to.be.oneOf([${statuses}]);`,
     "});",
   ];
   const kept = Object.entries(save).map(
-    ([name, place]) => `pm.collectionVariables.set("${name}", pm.response.json().${place});`);
-  if (kept.length > 0 && expect.length === 1) {
-    lines.push(...kept);
-  } else if (kept.length > 0) {
-    const made = saveOn === undefined ? "< 300" : `=== ${saveOn}`;
-    lines.push(`if (pm.response.code ${made}) {`, ...kept.map((line) => "  " + line), "}");
+    ([name, place]) => `  pm.collectionVariables.set("${name}", pm.response.json().${place});`);
+  if (kept.length > 0) {
+    const made = saveOn ?? (expect.length === 1 ? expect[0] : undefined);
+    lines.push(`if (pm.response.code ${made === undefined ? "< 300" : `=== ${made}`}) {`, ...kept);
+    lines.push(...(needed ? ["} else {", "  pm.execution.setNextRequest(null); // a run ends here", "}"] : ["}"]));
   }
   return lines;
 }
