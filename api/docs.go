@@ -45,18 +45,21 @@ const (
 // registerDocs serves the contract, the page that shows it, and the pages for people, and gives their routes. All of it is
 // in the program: nothing is loaded from anywhere else.
 func (s *Server) registerDocs(e *echo.Echo) ([]string, error) {
-	asJSON, err := s.contract.JSON()
-	if err != nil {
-		return nil, fmt.Errorf("encoding the contract: %w", err)
-	}
+	asJSON := sync.OnceValues(func() ([]byte, error) { return s.contract.JSON(s.authority.Issuer()) })
 	pages, err := renderedPages()
 	if err != nil {
 		return nil, err
 	}
 	open := map[string]echo.HandlerFunc{
-		"/":              func(c echo.Context) error { return c.Redirect(http.StatusFound, "/docs") },
-		"/openapi.yaml":  content(mediaYAML, openapi.Spec),
-		"/openapi.json":  content(mediaJSON, asJSON),
+		"/":             func(c echo.Context) error { return c.Redirect(http.StatusFound, "/docs") },
+		"/openapi.yaml": content(mediaYAML, openapi.Spec),
+		"/openapi.json": func(c echo.Context) error {
+			body, err := asJSON()
+			if err != nil {
+				return fmt.Errorf("encoding the contract: %w", err)
+			}
+			return content(mediaJSON, body)(c)
+		},
 		"/docs/assets/*": serveAssets(),
 		"/docs/:page": func(c echo.Context) error {
 			body, found := pages[c.Param("page")]

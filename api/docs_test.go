@@ -63,10 +63,34 @@ func TestDocumentationAnswersWithoutAToken(t *testing.T) {
 		}
 	}
 	require.Equal(t, openapi.Spec, caller.Must(t, 200, "GET", "/openapi.yaml", nil).Body)
-	require.True(t, json.Valid(caller.Must(t, 200, "GET", "/openapi.json", nil).Body))
 	for _, path := range []string{"/docs/nothing", "/docs/errors.md", "/docs/assets/nothing.js", "/docs/docs.go"} {
 		require.Equal(t, 404, caller.Do(t, "GET", path, nil).Status, path)
 	}
+}
+
+// TestTheContractNamesTheInstallation imports it as tools do that do not know from where they have it.
+func TestTheContractNamesTheInstallation(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	var contract struct {
+		Servers    []struct{ URL string }
+		Components struct {
+			SecuritySchemes map[string]struct {
+				Flows map[string]struct{ TokenURL, RefreshURL string }
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal(s.Anonymous().Must(t, 200, "GET", "/openapi.json", nil).Body, &contract))
+	require.Len(t, contract.Servers, 1)
+	require.Equal(t, s.URL, contract.Servers[0].URL)
+	schemes := contract.Components.SecuritySchemes
+	require.Len(t, schemes, 3)
+	for name, scheme := range schemes {
+		for _, flow := range scheme.Flows {
+			require.Equal(t, s.URL+"/oauth/token", flow.TokenURL, name)
+		}
+	}
+	require.Equal(t, s.URL+"/oauth/token", schemes["staff"].Flows["password"].RefreshURL)
 }
 
 var (

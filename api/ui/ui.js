@@ -1,7 +1,7 @@
 "use strict";
 
 const ui = SwaggerUIBundle({
-  url: "/openapi.json",
+  url: "/openapi.yaml", // its addresses are those of this page, whatever name of the installation it was opened by
   dom_id: "#ui",
   deepLinking: true,
   displayRequestDuration: true,

@@ -14,7 +14,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -28,7 +27,6 @@ type Contract struct {
 	doc        *openapi3.T
 	operations map[string]*Operation // by method and route
 	ordered    []*Operation          // by path and method
-	json       func() ([]byte, error)
 }
 
 // Requirement is one way to be let in: a token of the scheme with all of the scopes.
@@ -78,7 +76,6 @@ func Load(spec []byte) (*Contract, error) {
 	slices.SortFunc(c.ordered, func(a, b *Operation) int {
 		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Method, b.Method))
 	})
-	c.json = sync.OnceValues(func() ([]byte, error) { return json.Marshal(doc) })
 	return c, nil
 }
 
@@ -188,8 +185,42 @@ func (c *Contract) Operation(method, route string) *Operation { return c.operati
 // Operations gives all operations, in the order of their paths.
 func (c *Contract) Operations() []*Operation { return slices.Clone(c.ordered) }
 
-// JSON gives the document as JSON. Nobody changes what it gives.
-func (c *Contract) JSON() ([]byte, error) { return c.json() }
+// JSON gives the document as JSON, with the addresses of the installation at this URL: few tools know from where they have a
+// document, so that they could make whole what it only has the path of.
+func (c *Contract) JSON(url string) ([]byte, error) {
+	whole := func(address string) string {
+		if strings.HasPrefix(address, "/") {
+			return url + strings.TrimSuffix(address, "/")
+		}
+		return address
+	}
+	doc := *c.doc
+	doc.Servers = nil
+	for _, server := range c.doc.Servers {
+		here := *server
+		here.URL = whole(server.URL)
+		doc.Servers = append(doc.Servers, &here)
+	}
+	components := *c.doc.Components
+	components.SecuritySchemes = openapi3.SecuritySchemes{}
+	for name, scheme := range c.doc.Components.SecuritySchemes {
+		here := *scheme.Value
+		if here.Flows != nil {
+			flows := *here.Flows
+			for _, flow := range []**openapi3.OAuthFlow{&flows.Password, &flows.ClientCredentials} {
+				if *flow != nil {
+					at := **flow
+					at.TokenURL, at.RefreshURL = whole(at.TokenURL), whole(at.RefreshURL)
+					*flow = &at
+				}
+			}
+			here.Flows = &flows
+		}
+		components.SecuritySchemes[name] = &openapi3.SecuritySchemeRef{Value: &here}
+	}
+	doc.Components = &components
+	return json.Marshal(&doc)
+}
 
 // TakesJSON tells whether the operation's body is JSON.
 func (o *Operation) TakesJSON() bool { return o.body != nil }
