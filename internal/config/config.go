@@ -172,6 +172,15 @@ func (e *Error) Error() string {
 // Load reads the settings for a command, whose own flags are in the set already. Flags win over variables, variables
 // over defaults.
 func Load(flags *flag.FlagSet, args []string, getenv func(string) string) (Config, error) {
+	config, err := LoadLeading(flags, args, getenv)
+	if err == nil && flags.NArg() > 0 {
+		err = &Error{Problems: []string{"there is an argument too many: " + flags.Arg(0)}}
+	}
+	return config, err
+}
+
+// LoadLeading is Load for arguments among which others may come after the flags. The set has these then.
+func LoadLeading(flags *flag.FlagSet, args []string, getenv func(string) string) (Config, error) {
 	values := make([]string, len(settings))
 	for i, s := range settings {
 		values[i] = s.fallback
@@ -189,9 +198,6 @@ func Load(flags *flag.FlagSet, args []string, getenv func(string) string) (Confi
 		return config, err
 	} else if err != nil {
 		return config, &Error{Problems: []string{err.Error()}}
-	}
-	if flags.NArg() > 0 {
-		return config, &Error{Problems: []string{"there is an argument too many: " + flags.Arg(0)}}
 	}
 	return config, config.readAll(values)
 }

@@ -39,7 +39,7 @@ const usage = `Clientele keeps customers, behind one API.
   clientele keys rotate                     make a new key for signing tokens
   clientele import customers FILE [flags]   import customers from CSV or lines of JSON
   clientele import domains FILE --customer ID [flags]
-  clientele database COMMAND [ARGUMENTS]    run pg_dump, pg_restore or psql on the embedded database
+  clientele database [flags] COMMAND …      run pg_dump, pg_restore or psql on the embedded database
   clientele version                         version, commit and Go version
 
 Every command takes the settings as environment variables or flags; clientele serve --help lists them.
@@ -118,12 +118,17 @@ func newFlags(name string) *flag.FlagSet {
 // load reads the settings of a command, or answers a call for help.
 func load(env Environment, flags *flag.FlagSet, args []string) (config.Config, error) {
 	settings, err := config.Load(flags, args, env.Getenv)
+	return settings, helped(env, flags, err)
+}
+
+// helped shows the help that was asked for.
+func helped(env Environment, flags *flag.FlagSet, err error) error {
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(env.Stdout, usage, "\nFlags of ", flags.Name(), ":\n")
 		flags.SetOutput(env.Stdout)
 		flags.PrintDefaults()
 	}
-	return settings, err
+	return err
 }
 
 func newLog(env Environment, settings config.Config) *slog.Logger {

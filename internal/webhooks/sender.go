@@ -211,8 +211,7 @@ func failureOf(err error) (failure, explanation string) {
 	var unresolved *net.DNSError
 	var untrusted *tls.CertificateVerificationError
 	var notTLS tls.RecordHeaderError
-	var alert tls.AlertError
-	var dialed *net.OpError
+	var failed *net.OpError
 	var timeout net.Error
 	switch {
 	case errors.Is(err, errNotAllowed):
@@ -223,12 +222,14 @@ func failureOf(err error) (failure, explanation string) {
 		return notTrusted, untrusted.Err.Error()
 	case errors.As(err, &notTLS):
 		return notTrusted, notTLS.Error()
-	case errors.As(err, &alert):
-		return notTrusted, alert.Error()
+	case errors.As(err, &failed) && (failed.Op == "remote error" || failed.Op == "local error"): // an alert of TLS
+		return notTrusted, failed.Op + ": " + failed.Err.Error()
+	case strings.HasPrefix(innermost(err).Error(), "tls: "):
+		return notTrusted, innermost(err).Error()
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return notTrusted, "the receiver answered without TLS"
 	case errors.As(err, &timeout) && timeout.Timeout():
-		if errors.As(err, &dialed) && dialed.Op == "dial" {
+		if errors.As(err, &failed) && failed.Op == "dial" {
 			return timedOut, "there was no connection in time"
 		}
 		return timedOut, "there was no answer in time"
@@ -238,6 +239,13 @@ func failureOf(err error) (failure, explanation string) {
 		return notConnected, "the receiver broke the connection off before it answered"
 	}
 	return notConnected, "there was no connection, or no answer that can be read"
+}
+
+func innermost(err error) error {
+	for next := err; next != nil; next = errors.Unwrap(err) {
+		err = next
+	}
+	return err
 }
 
 // textOf gives what is kept of an answer: text that a database takes, and no half character at its end.

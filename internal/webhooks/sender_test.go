@@ -3,6 +3,7 @@ package webhooks
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"io"
 	"log/slog"
@@ -199,6 +200,27 @@ func TestOnlyTrustedCertificatesAreTaken(t *testing.T) {
 	made = post(t, trusting, strings.Replace(plain.URL, "http:", "https:", 1))
 	require.Equal(t, notTrusted, made.failure)
 	require.Contains(t, *made.explanation, "TLS")
+}
+
+// TestTLSThatDoesNotComeAbout is told from a connection that does not.
+func TestTLSThatDoesNotComeAbout(t *testing.T) {
+	t.Parallel()
+	for explanation, config := range map[string]*tls.Config{
+		"protocol version":     {MaxVersion: tls.VersionTLS11},
+		"certificate required": {ClientAuth: tls.RequireAnyClientCert, MinVersion: tls.VersionTLS13},
+		"handshake failure":    {MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}},
+	} {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+		server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
+		server.TLS = config
+		server.StartTLS()
+		t.Cleanup(server.Close)
+		roots := x509.NewCertPool()
+		roots.AddCert(server.Certificate())
+		made := post(t, NewSender(SenderOptions{Allow: []netip.Prefix{loopback}, RootCAs: roots}), server.URL)
+		require.Equal(t, notTrusted, made.failure, explanation)
+		require.Contains(t, *made.explanation, explanation)
+	}
 }
 
 func TestAnswersAreBounded(t *testing.T) {
