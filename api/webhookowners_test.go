@@ -53,14 +53,25 @@ func TestAnEndpointHasWhatItsAPIClientHas(t *testing.T) {
 	require.Equal(t, narrowed, endpointAt(t, admin, endpoint))
 	client.Token = client.Granted(t, "").AccessToken
 	require.Equal(t, narrowed.Scopes, changeEndpoint(t, client, endpoint, apitest.Fields{"description": "It says nothing of what is sent"}).Scopes)
-	require.Equal(t, narrowed.Scopes, changeEndpoint(t, admin, endpoint, apitest.Fields{"event_types": []string{"*"}}).Scopes, "it is not theirs")
-	require.Equal(t, endpoint.Scopes, changeEndpoint(t, client, endpoint, apitest.Fields{"event_types": []string{"*"}}).Scopes)
+	changed := changeEndpoint(t, client, endpoint, apitest.Fields{"event_types": []string{"*"}})
+	require.Equal(t, endpoint.Scopes, changed.Scopes)
+	require.Equal(t, changed, changeEndpoint(t, client, endpoint, apitest.Fields{"event_types": []string{"*"}, "enabled": true}), "nothing is new")
 	require.Equal(t, other.Version, endpointAt(t, admin, other).Version, "it is nobody's but its owner's")
 
-	// Whoever has it sent elsewhere owns it; who made it stays.
-	taken := changeEndpoint(t, admin, endpoint, apitest.Fields{"url": "https://www.example.com/"})
-	require.Equal(t, admin.ID, *taken.Owner.Id)
-	require.Equal(t, client.ID, *taken.CreatedBy.Id)
+	// Whoever says what is sent where owns it, also where that is the same; who made it stays.
+	var taken openapi.WebhookEndpoint
+	for _, same := range []apitest.Fields{
+		{"enabled": true}, {"url": "https://example.com/"}, {"event_types": []string{"*"}}, {"url": "https://www.example.com/"},
+	} {
+		require.Equal(t, client.ID, *changeEndpoint(t, client, endpoint, apitest.Fields{"enabled": true}).Owner.Id)
+		taken = changeEndpoint(t, admin, endpoint, same)
+		require.Equal(t, admin.ID, *taken.Owner.Id)
+		require.Subset(t, taken.Scopes, []string{"staff:read"})
+		require.Equal(t, client.ID, *taken.CreatedBy.Id)
+	}
+	settled(t, s)
+	told := feedOf(t, admin, "types=webhook_endpoint.updated").Data
+	require.Contains(t, string(*told[len(told)-1].Data), admin.ID.String())
 	admin.Must(t, 204, "DELETE", clientPath(client.ID), nil)
 	require.Equal(t, taken, endpointAt(t, admin, endpoint))
 }
@@ -85,18 +96,21 @@ func TestAnEndpointEndsWithItsAPIClient(t *testing.T) {
 	} {
 		client := admin.APIClient(t, nil)
 		endpoint := webhookEndpoint(t, client, "https://example.com/", "job.*")
+		test := webhookEndpoints + "/" + endpoint.Id.String() + "/test"
+		admin.Must(t, 202, "POST", test, nil)
 		one.end(client)
 		off := endpointAt(t, admin, endpoint)
 		require.False(t, off.Enabled, name)
 		require.Equal(t, one.reason, *off.DisabledReason, name)
 		require.Equal(t, endpoint.Version+1, off.Version, name)
-		test := webhookEndpoints + "/" + endpoint.Id.String() + "/test"
 		require.Equal(t, "endpoint_disabled", admin.Must(t, 409, "POST", test, nil).Problem(t).Code)
 
 		taken := changeEndpoint(t, admin, endpoint, apitest.Fields{"enabled": true})
 		require.True(t, taken.Enabled, name)
 		require.Equal(t, admin.ID, *taken.Owner.Id, name)
 		require.Subset(t, taken.Scopes, []string{"customers:read", "staff:read"})
+		old := deliveriesOf(t, admin, endpoint, "")[0]
+		require.Equal(t, "endpoint_disabled", *old.Failure, "what was to be sent before is not for who has it now")
 		admin.Must(t, 202, "POST", test, nil)
 	}
 }

@@ -34,6 +34,10 @@ RETURNING (SELECT webhook_endpoints.failing_since FROM webhook_endpoints WHERE w
 UPDATE webhook_deliveries SET state = 'failed', next_attempt_at = NULL, failure = @failure, finished_at = @finished_at
 WHERE id = @id AND state = 'pending';
 
+-- name: WebhookDeliveryFailAll :exec
+UPDATE webhook_deliveries SET state = 'failed', next_attempt_at = NULL, failure = @failure, finished_at = @finished_at
+WHERE endpoint_id = @endpoint_id AND state = 'pending';
+
 -- name: WebhookDeliveryListNewestFirst :many
 SELECT * FROM webhook_deliveries
 WHERE endpoint_id = @endpoint_id AND (created_at, id) < (@before_created_at::timestamptz, @before_id::uuid)

@@ -2874,10 +2874,16 @@ type EventWebhookEndpoint struct {
 	Enabled        bool                      `json:"enabled"`
 	EventTypes     []string                  `json:"event_types"`
 	Id             openapi_types.UUID        `json:"id"`
-	Scopes         []string                  `json:"scopes"`
-	UpdatedAt      time.Time                 `json:"updated_at"`
-	Url            string                    `json:"url"`
-	Version        int64                     `json:"version"`
+
+	// Owner Who did it, named as they were called then.
+	Owner *Actor `json:"owner,omitempty"`
+
+	// PreviousSecretExpiresAt Not in events of version 0.1.
+	PreviousSecretExpiresAt nullable.Nullable[time.Time] `json:"previous_secret_expires_at,omitempty"`
+	Scopes                  []string                     `json:"scopes"`
+	UpdatedAt               time.Time                    `json:"updated_at"`
+	Url                     string                       `json:"url"`
+	Version                 int64                        `json:"version"`
 }
 
 // FieldError One fault. Exactly one of `pointer`, `parameter` and `header` says where it is.
@@ -4175,9 +4181,9 @@ type WebhookEndpoint struct {
 	// PreviousSecretExpiresAt Until when the secret before this one signs, too.
 	PreviousSecretExpiresAt nullable.Nullable[time.Time] `json:"previous_secret_expires_at"`
 
-	// Scopes To read, of the `owner`: of whoever chose URL or types, or switched it on, last. An event is sent only if one of
+	// Scopes To read, of the `owner`: of whoever named URL or types, or `"enabled": true`, last. An event is sent only if one of
 	// these shows its kind of resource. What an API client loses its endpoints lose at once; what it is given later
-	// they have once it names URL or types again.
+	// they have once it names these again.
 	Scopes []string `json:"scopes"`
 
 	// Secret What signatures are made with, `whsec_` and Base64. Only when it is new.

@@ -115,6 +115,16 @@ func (q *Queries) WebhookDeliveryFail(ctx context.Context, db DBTX, failure *str
 	return err
 }
 
+const webhookDeliveryFailAll = `-- name: WebhookDeliveryFailAll :exec
+UPDATE webhook_deliveries SET state = 'failed', next_attempt_at = NULL, failure = $1, finished_at = $2
+WHERE endpoint_id = $3 AND state = 'pending'
+`
+
+func (q *Queries) WebhookDeliveryFailAll(ctx context.Context, db DBTX, failure *string, finishedAt *time.Time, endpointID uuid.UUID) error {
+	_, err := db.Exec(ctx, webhookDeliveryFailAll, failure, finishedAt, endpointID)
+	return err
+}
+
 const webhookDeliveryGet = `-- name: WebhookDeliveryGet :one
 SELECT id, endpoint_id, event_id, event_type, position, redelivery_of, state, attempts, next_attempt_at, failure, last_attempt_at, milliseconds, status_code, answer, created_at, finished_at, explanation FROM webhook_deliveries WHERE id = $1
 `

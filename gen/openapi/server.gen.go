@@ -2855,6 +2855,12 @@ type EventWebhookEndpoint struct {
 	Version        int64              `json:"version"`
 	CreatedAt      time.Time          `json:"created_at"`
 	UpdatedAt      time.Time          `json:"updated_at"`
+
+	// Owner Who did it, named as they were called then.
+	Owner *Actor `json:"owner,omitempty"`
+
+	// PreviousSecretExpiresAt Not in events of version 0.1.
+	PreviousSecretExpiresAt *time.Time `json:"previous_secret_expires_at,omitempty"`
 }
 
 // FieldError One fault. Exactly one of `pointer`, `parameter` and `header` says where it is.
@@ -4137,9 +4143,9 @@ type WebhookEndpoint struct {
 	Description string   `json:"description"`
 	EventTypes  []string `json:"event_types"`
 
-	// Scopes To read, of the `owner`: of whoever chose URL or types, or switched it on, last. An event is sent only if one of
+	// Scopes To read, of the `owner`: of whoever named URL or types, or `"enabled": true`, last. An event is sent only if one of
 	// these shows its kind of resource. What an API client loses its endpoints lose at once; what it is given later
-	// they have once it names URL or types again.
+	// they have once it names these again.
 	Scopes  []string `json:"scopes"`
 	Enabled bool     `json:"enabled"`
 

@@ -121,8 +121,8 @@ type Patch struct {
 	Enabled     *bool
 }
 
-// Update changes an endpoint. Who has events sent elsewhere, or others, or again, owns it from then on. Its owner may also name
-// again what is there, and so have it go by the scopes that they have by now.
+// Update changes an endpoint. Who says what is sent where, be it what is there already, owns it from then on, and it goes by
+// the scopes that they have by now.
 func (s *Service) Update(
 	ctx context.Context, tx *postgres.Tx, caller *access.Principal, id uuid.UUID, versions etag.Versions, patch Patch,
 ) (db.WebhookEndpoint, error) {
@@ -132,9 +132,9 @@ func (s *Service) Update(
 	}
 	edited := patch.apply(before)
 	scopes := events.ReadScopes(caller.Scopes)
-	redirected := edited.Url != before.Url || !slices.Equal(edited.EventTypes, before.EventTypes) || edited.Enabled && !before.Enabled ||
-		patch.chooses() && ownedBy(before, tx.Actor) && !slices.Equal(scopes, before.Scopes)
-	if redirected {
+	chosen := patch.chooses() && (edited.Url != before.Url || !slices.Equal(edited.EventTypes, before.EventTypes) ||
+		edited.Enabled && !before.Enabled || !ownedBy(before, tx.Actor) || !slices.Equal(scopes, before.Scopes))
+	if chosen {
 		if err := s.check(caller, edited.Url, edited.EventTypes); err != nil {
 			return before, err
 		}
@@ -147,13 +147,17 @@ func (s *Service) Update(
 	switch {
 	case edited.Enabled && !before.Enabled:
 		edited.DisabledReason, edited.FailingSince = nil, nil
+		reason := endpointOff
+		if err := db.New().WebhookDeliveryFailAll(ctx, tx, &reason, &tx.Now, id); err != nil { // what was to be sent before
+			return before, err
+		}
 		if edited.AfterPosition, err = db.New().EventLastPosition(ctx, tx); err != nil {
 			return before, err
 		}
 	case before.Enabled && !edited.Enabled:
 		reason := byHand
 		edited.DisabledReason = &reason
-	case !redirected && edited.Description == before.Description:
+	case !chosen && edited.Description == before.Description:
 		return before, nil
 	}
 	return update(ctx, tx, before, edited)
@@ -297,11 +301,22 @@ type snapshot struct {
 	Version        int64     `json:"version"`
 	CreatedAt      time.Time `json:"created_at"`
 	UpdatedAt      time.Time `json:"updated_at"`
+
+	Owner                   owner      `json:"owner"`
+	PreviousSecretExpiresAt *time.Time `json:"previous_secret_expires_at"`
+}
+
+// owner is who owns an endpoint, as events show it.
+type owner struct {
+	Kind string     `json:"kind"`
+	ID   *uuid.UUID `json:"id"`
+	Name string     `json:"name"`
 }
 
 func snapshotOf(e *db.WebhookEndpoint) snapshot {
 	return snapshot{
 		e.ID, e.Url, e.Description, e.EventTypes, e.Scopes, e.Enabled, e.DisabledReason, e.Version, e.CreatedAt, e.UpdatedAt,
+		owner{e.OwnerKind, e.OwnerID, e.OwnerName}, e.PreviousSecretUntil,
 	}
 }
 
