@@ -46,11 +46,44 @@ func TestNamesInOtherLetters(t *testing.T) {
 	} {
 		require.EqualError(t, weburl.Check(text), expected, text)
 	}
-	for _, text := range []string{"ftp://bücher.example/", "bücher.example", "https://exa mple.com/", "https://bücher.example/\n", "https://bücher.example:x/", "ä"} {
+	for _, text := range []string{"ftp://bücher.example/", "bücher.example", "ä"} {
 		require.ErrorContains(t, weburl.Check(text), "must be an https URL", text)
 	}
 	require.ErrorContains(t, weburl.Check("https://ada@bücher.example/"), "no user")
 	require.Less(t, len(weburl.Check("https://"+strings.Repeat("bücher.", 200)+"example/").Error()), 100)
+}
+
+// TestWhatIsWrong: the part of a URL that is wrong is named.
+func TestWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	const (
+		form  = "must be an https URL such as https://www.example.com/hooks"
+		port  = "must have a port from 1 to 65535, or none"
+		space = "must have no spaces and no control characters: write a space in the path or the query as %20"
+		host  = "must have the name of a host, such as www.example.com, or an address in full, such as 203.0.113.7 or [2001:db8::7]"
+	)
+	for expected, texts := range map[string][]string{
+		form: {
+			"", "a b", "ftp://a.example/ b", "ftp://a.example:99999/", "https:// ", "https://", "https:///a b", "https:///:x", "a.example:99999",
+			"https://[::1", "https://a.example/%zz", "javascript://a_b.example/",
+		},
+		port: {
+			"https://a.example:99999/", "http://127.0.0.1:99999/", "https://[2001:db8::7]:65536/", "https://a.example:0", "https://a.example:/",
+			"https://a.example:x/", "HTTPS://a.example:-1/", "https://bücher.example:x/", "https://a_b.example:99999/",
+		},
+		space: {
+			"https://a.example/ b", " https://a.example/", "https://a b.example/", "https://a.example/\n", "https://a.example/\t", "https://a.example/\x7f",
+			"https://bücher.example/ ", "https://a.example:99999/ b",
+		},
+		host: {
+			"https://a_b.example/", "https://127.1/", "https://-x-/", "https://2130706433/", "https://0x7f.1/", "https://[fe80::1%25eth0]/",
+			"https://a..b/", "http://300.0.0.1/", "https://::1/", "https://2001:db8::7/", "https://a.example:443:443/",
+		},
+	} {
+		for _, text := range texts {
+			require.EqualError(t, weburl.Check(text), expected, text)
+		}
+	}
 }
 
 func TestAddress(t *testing.T) {
