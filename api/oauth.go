@@ -97,7 +97,7 @@ func unauthorizedClient(description string) error {
 }
 
 func refusedGrant(refused *sessions.Error) openapi.TokenCreateResponseObject {
-	body := openapi.OAuthError{Error: refused.Code, ErrorDescription: refused.Description}
+	body := toOAuthError(refused.Code, refused.Description)
 	if refused.Code == invalidClient {
 		return openapi.TokenCreate401JSONResponse{
 			Body: body,
@@ -118,7 +118,7 @@ func (s *Server) TokenRevoke(ctx context.Context, request openapi.TokenRevokeReq
 	if !errors.As(err, &refused) {
 		return openapi.TokenRevoke200JSONResponse{}, err
 	}
-	body := openapi.OAuthError{Error: refused.Code, ErrorDescription: refused.Description}
+	body := toOAuthError(refused.Code, refused.Description)
 	if refused.Code == invalidClient {
 		return openapi.TokenRevoke401JSONResponse{
 			Body: body, Headers: openapi.TokenRevoke401ResponseHeaders{WWWAuthenticate: basicChallenge},

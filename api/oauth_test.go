@@ -71,7 +71,47 @@ func refusedGrant(t *testing.T, response *apitest.Response, status int, code str
 	var refusal openapi.OAuthError
 	response.JSON(t, &refusal)
 	require.Equal(t, code, refusal.Error, refusal.ErrorDescription)
-	require.NotEmpty(t, refusal.ErrorDescription)
+	require.Regexp(t, `^[\x20-\x21\x23-\x5b\x5d-\x7e]{1,400}$`, refusal.ErrorDescription, "RFC 6749, section 5.2")
+}
+
+// TestOAuthErrorsSayWhatIsWrong: there is no list of faults, so that the description names them, as far as it has room.
+func TestOAuthErrorsSayWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	viewer := s.Staff(t, access.Viewer)
+	description := func(response *apitest.Response, code string) string {
+		t.Helper()
+		refusedGrant(t, response, 400, code)
+		var refusal openapi.OAuthError
+		response.JSON(t, &refusal)
+		return refusal.ErrorDescription
+	}
+	const understood, unknown = "The request cannot be understood: ", " is not a parameter of this operation"
+	for query, expected := range map[string]string{
+		"x=1":                    "x" + unknown + ".",
+		"a=1&b=2":                "a" + unknown + "; b" + unknown + ".",
+		"a=1&b=2&c=3&d=4&e=5":    "a" + unknown + "; b" + unknown + "; c" + unknown + "; and others.",
+		"%C3%A4%22%5C%0A=1":      "?'??" + unknown + ".",
+		"=1":                     "=" + unknown + ".",
+		"x=%zz":                  "x cannot be decoded.",
+		strings.Repeat("y", 1e4): strings.Repeat("y", 47) + "..." + unknown + ".",
+	} {
+		for _, path := range []string{"/oauth/token", "/oauth/revoke"} {
+			require.Equal(t, understood+expected, description(postForm(t, s, path+"?"+query, form()), "invalid_request"), query)
+		}
+	}
+	const may = "The caller may not have these scopes: "
+	for scope, expected := range map[string]string{
+		"customers:eat":                                          "customers:eat",
+		"customers:read staff:read x staff:read":                 "staff:read, x",
+		"a b c d e f g":                                          "a, b, c, d, e, and others",
+		"customers:read\x00 \"":                                  "customers:read?, '",
+		strings.Repeat("ä", 100) + " b":                          strings.Repeat("?", 40) + "..., b",
+		strings.Repeat("x", 100) + " " + strings.Repeat("x", 99): strings.Repeat("x", 40) + "...",
+	} {
+		response := postForm(t, s, "/oauth/token", passwordForm(viewer.Email, apitest.Password, "scope", scope))
+		require.Equal(t, may+expected+".", description(response, "invalid_scope"), scope)
+	}
 }
 
 func refreshRefused(t *testing.T, s *apitest.Server, token string) {

@@ -206,10 +206,60 @@ var oauthCodes = map[fault.Kind]string{
 }
 
 func writeOAuthError(c echo.Context, status int, known *fault.Error) {
-	answer := openapi.OAuthError{Error: oauthCodes[known.Kind], ErrorDescription: known.Detail}
-	if answer.Error == "" {
-		answer.Error = "invalid_request"
+	code, description := oauthCodes[known.Kind], known.Detail
+	if code == "" {
+		code = "invalid_request"
+	}
+	if known.Kind == fault.Malformed && len(known.Fields) > 0 {
+		description = "The request cannot be understood: " + described(known.Fields) + "."
 	}
 	c.Response().Header().Set("Cache-Control", "no-store")
-	_ = c.JSON(status, answer) // an error here is the connection's
+	_ = c.JSON(status, toOAuthError(code, description)) // an error here is the connection's
+}
+
+// An error of RFC 6749 has no list of faults, but a description, which is no longer than people read.
+const (
+	maxDescribed   = 3   // faults
+	maxName        = 50  // characters of a parameter's name
+	maxDescription = 400 // characters
+)
+
+// described tells of faults in one sentence.
+func described(fields []fault.Field) string {
+	var told []string
+	for i, field := range fields {
+		if i == maxDescribed {
+			told = append(told, "and others")
+			break
+		}
+		place := field.Parameter + field.Header + field.Pointer // of which there is one
+		if place == "" {
+			place = "the body"
+		}
+		told = append(told, beginning(place, maxName)+" "+field.Message)
+	}
+	return strings.Join(told, "; ")
+}
+
+// beginning gives as much of a text as there is room for.
+func beginning(text string, most int) string {
+	characters := []rune(text)
+	if len(characters) <= most {
+		return text
+	}
+	return string(characters[:most-len("...")]) + "..."
+}
+
+// toOAuthError writes a description with the characters that RFC 6749, section 5.2, allows in one.
+func toOAuthError(code, description string) openapi.OAuthError {
+	allowed := strings.Map(func(r rune) rune {
+		switch {
+		case r == '"':
+			return '\''
+		case r < ' ' || r > '~' || r == '\\':
+			return '?'
+		}
+		return r
+	}, beginning(description, maxDescription))
+	return openapi.OAuthError{Error: code, ErrorDescription: allowed}
 }

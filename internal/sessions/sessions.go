@@ -49,7 +49,6 @@ func (e *Error) Error() string { return e.Code + ": " + e.Description }
 var (
 	errWrongLogin   = &Error{Code: "invalid_grant", Description: "The login or the password is wrong."}
 	errRefreshToken = &Error{Code: "invalid_grant", Description: "The refresh token is not valid, has expired or was used before."}
-	errScope        = &Error{Code: "invalid_scope", Description: "The caller may not have all of these scopes."}
 )
 
 // Grant is what a client gets.
@@ -205,12 +204,36 @@ func Narrow(allowed []access.Scope, scope string) ([]access.Scope, error) {
 	if len(asked) == 0 {
 		return allowed, nil
 	}
-	for _, one := range asked {
-		if !slices.Contains(allowed, one) {
-			return nil, errScope
-		}
+	if beyond := slices.DeleteFunc(slices.Clone(asked), func(one access.Scope) bool { return slices.Contains(allowed, one) }); len(beyond) > 0 {
+		return nil, errScopes(beyond)
 	}
 	return slices.DeleteFunc(allowed, func(one access.Scope) bool { return !slices.Contains(asked, one) }), nil
+}
+
+// maxNamed is how many scopes are named that the caller may not have, and maxShown how many characters of each.
+const (
+	maxNamed = 5
+	maxShown = 40
+)
+
+// errScopes is the refusal of scopes that the caller may not have.
+func errScopes(beyond []access.Scope) error {
+	var named []string
+	for _, one := range beyond {
+		name := string(one)
+		if characters := []rune(name); len(characters) > maxShown {
+			name = string(characters[:maxShown]) + "..."
+		}
+		if slices.Contains(named, name) {
+			continue
+		}
+		if len(named) == maxNamed {
+			named = append(named, "and others")
+			break
+		}
+		named = append(named, name)
+	}
+	return &Error{Code: "invalid_scope", Description: "The caller may not have these scopes: " + strings.Join(named, ", ") + "."}
 }
 
 // newRefreshToken stores a new refresh token of the session, the successor of the parent, and gives its text.
