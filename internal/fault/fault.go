@@ -143,12 +143,14 @@ func BodyIncomplete(cause error) *Error {
 	}
 }
 
-// InvalidCursor tells that the parameter cursor is not one that this list gave out.
-func InvalidCursor() *Error {
-	return InvalidRequest(Field{
-		Parameter: "cursor", Code: "invalid_cursor",
-		Message: "must be the next_cursor of the page before, with the same filters and order",
-	})
+// InvalidCursor tells that the parameter cursor is not one that this list gave out, with the same filters and order where
+// it has any.
+func InvalidCursor(filtered bool) *Error {
+	message := "must be a next_cursor that this list gave out"
+	if filtered {
+		message += ", with the same filters and order"
+	}
+	return InvalidRequest(Field{Parameter: "cursor", Code: "invalid_cursor", Message: message})
 }
 
 // TooSlow tells that a request took longer than any may, and was given up.

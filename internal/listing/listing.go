@@ -130,14 +130,14 @@ func (o Order[Row]) decode(cursors paging.Cursors, cursor string) ([]any, error)
 	}
 	var text string
 	if err := json.Unmarshal(after.Value, &text); err != nil {
-		return nil, fault.InvalidCursor()
+		return nil, fault.InvalidCursor(true)
 	}
 	if o.Time == nil {
 		return []any{text, after.ID}, nil
 	}
 	moment, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
-		return nil, fault.InvalidCursor()
+		return nil, fault.InvalidCursor(true)
 	}
 	return []any{moment, after.ID}, nil
 }

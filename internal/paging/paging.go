@@ -31,7 +31,8 @@ type Page[T any] struct {
 // Cursors are the cursors of one list: of the resource and all that decides which rows the list has and in which order.
 // A cursor of one list is refused by every other.
 type Cursors struct {
-	digest [6]byte
+	digest   [6]byte
+	filtered bool // whether there is more to the list than its resource
 }
 
 // CursorsOf gives the cursors of a list by its resource, and by whatever filters and order it has.
@@ -41,7 +42,7 @@ func CursorsOf(resource string, filtersAndOrder ...any) Cursors {
 		panic("paging: filters that do not encode: " + err.Error())
 	}
 	sum := sha256.Sum256(append([]byte(resource+"\n"), encoded...))
-	var cursors Cursors
+	cursors := Cursors{filtered: len(filtersAndOrder) > 0}
 	copy(cursors.digest[:], sum[:])
 	return cursors
 }
@@ -67,17 +68,17 @@ func (c Cursors) Encode(place any) string {
 func (c Cursors) Decode(text string, place any) error {
 	decoded, err := parse(text)
 	if err != nil || !bytes.Equal(decoded.List, c.digest[:]) {
-		return fault.InvalidCursor()
+		return fault.InvalidCursor(c.filtered)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(decoded.Place))
 	decoder.DisallowUnknownFields()
 	if decoder.Decode(place) != nil {
-		return fault.InvalidCursor()
+		return fault.InvalidCursor(c.filtered)
 	}
 	return nil
 }
 
-var errForm = errors.New("must be the next_cursor of the page before, with the same filters and order")
+var errForm = errors.New("must be a next_cursor that this list gave out")
 
 // CheckCursor tells whether the text has the form of a cursor, of whatever list.
 func CheckCursor(text string) error {

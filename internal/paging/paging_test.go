@@ -47,6 +47,23 @@ func TestCursorsOfOtherListsAreRefused(t *testing.T) {
 	require.Equal(t, list.Encode(1), same.Encode(1), "a replica, or the program after a restart, takes it")
 }
 
+// TestRefusalsOfCursors: filters are spoken of where a list has some. The feed has a cursor for whatever filters.
+func TestRefusalsOfCursors(t *testing.T) {
+	t.Parallel()
+	const message = "must be a next_cursor that this list gave out"
+	require.EqualError(t, paging.CheckCursor("abc"), message)
+	var back place
+	for list, expected := range map[paging.Cursors]string{
+		paging.CursorsOf("feed"): message, paging.CursorsOf("list", "q"): message + ", with the same filters and order",
+	} {
+		for _, wrong := range []string{"abc", paging.CursorsOf("other").Encode(place{}), list.Encode([]int{1})} {
+			var known *fault.Error
+			require.ErrorAs(t, list.Decode(wrong, &back), &known)
+			require.Equal(t, []fault.Field{{Parameter: "cursor", Code: "invalid_cursor", Message: expected}}, known.Fields)
+		}
+	}
+}
+
 func TestWhatIsNoCursor(t *testing.T) {
 	t.Parallel()
 	cursor := paging.CursorsOf("a").Encode(place{Name: "b"})
