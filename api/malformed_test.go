@@ -243,7 +243,7 @@ func TestFaultsOfBodies(t *testing.T) {
 		`{"name":"x","na/me~":1}`:          {"/na~1me~0 unknown_member"},
 		`{"name":"x","name":"y"}`:          {"/name duplicate_member"},
 		`{"name":"x","n\u0061me":"y"}`:     {"/name duplicate_member"},
-		`{"name":"a\u0000b"}`:              {"/name nul_character", "/name invalid_format"},
+		`{"name":"a\u0000b"}`:              {"/name nul_character"},
 		`{"name":"\ud83d"}`:                {"/name lone_surrogate"},
 		`{"name":"x","locale":"de"}`:       {"/locale unknown_value"},
 		`{"name":"x","modules":["a","a"]}`: {"/modules repeated_item"},
@@ -297,6 +297,42 @@ func TestPropertiesThatLookLikeNumbers(t *testing.T) {
 		require.Len(t, page.Data, 1, value)
 		require.Equal(t, customer.Id, page.Data[0].Id, value)
 	}
+}
+
+// TestOneFaultForOneMistake: what follows from a fault is not told beside it.
+func TestOneFaultForOneMistake(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	only := func(response *apitest.Response, code, expected string) {
+		t.Helper()
+		problem := response.Problem(t)
+		require.Equal(t, code, problem.Code)
+		require.Len(t, *problem.Errors, 1, string(response.Body))
+		require.Equal(t, expected, (*problem.Errors)[0].Code+": "+(*problem.Errors)[0].Message)
+	}
+	const empty, cursor = "too_short: must not be empty", "invalid_cursor: must be a next_cursor that this list gave out"
+	only(admin.Must(t, 422, "POST", webhookEndpoints, `{"url":"","event_types":["*"]}`), "invalid_body", empty)
+	only(admin.Must(t, 400, "GET", "/v1/events?cursor=", nil), "invalid_request", empty)
+	only(admin.Must(t, 400, "GET", "/v1/events?types=", nil), "invalid_request", empty)
+	only(admin.Must(t, 400, "POST", "/v1/customers", `{"name":"x"}`, apitest.Header(idempotencyKey, "")), "invalid_request", empty)
+	only(admin.Must(t, 422, "POST", "/v1/customers", `{"name":"\u0000\u0000"}`), "invalid_body", "nul_character: contains a NUL character")
+	for _, scope := range []string{"1e3", "1", "true", "{}"} {
+		only(admin.Must(t, 422, "POST", "/v1/api-clients", `{"name":"x","scopes":[`+scope+`]}`), "invalid_body", "invalid_type: must be of type string")
+	}
+	only(admin.Must(t, 400, "POST", "/v1/customers", "", apitest.Header("Content-Type", "application/json")), "invalid_request",
+		"invalid_json: the body is missing")
+	only(admin.Must(t, 400, "GET", "/v1/customers?properties=1", nil), "invalid_request",
+		"unknown_parameter: must name a key, as in properties[key]=value")
+	only(admin.Must(t, 400, "GET", "/v1/events?cursor=abc", nil), "invalid_request", cursor)
+	only(admin.Must(t, 400, "GET", "/v1/customers?cursor=abc", nil), "invalid_request", cursor)
+	admin.Customer(t, nil)
+	admin.Customer(t, nil)
+	var page openapi.CustomerPage
+	admin.Must(t, 200, "GET", "/v1/customers?limit=1", nil).JSON(t, &page)
+	only(admin.Must(t, 400, "GET", "/v1/events?cursor="+*page.NextCursor, nil), "invalid_request", cursor)
+	only(admin.Must(t, 400, "GET", "/v1/customers?sort=name&cursor="+*page.NextCursor, nil), "invalid_request",
+		cursor+", with the same filters and order")
 }
 
 // TestManyFaults: an answer is no larger than what it answers, and does not take for ever.

@@ -102,11 +102,17 @@ func (s *Schema) checkWithin(text []byte, maxValues int) []fault.Field {
 
 // check gives the faults of the members of a JSON text, or the one fault of a text that is not JSON.
 func (s *Schema) check(body []byte, maxValues int) (members []fault.Field, notJSON *fault.Field) {
+	if len(bytes.Trim(body, " \t\r\n")) == 0 {
+		return nil, &fault.Field{Code: "invalid_json", Message: "the body is missing"}
+	}
 	refused, err := rawjson.CheckWithin(body, maxJSONDepth, maxValues)
 	if err != nil {
 		return nil, &fault.Field{Code: "invalid_json", Message: "the body " + err.Error()}
 	}
-	for _, one := range refused {
+	for i, one := range refused {
+		if i > 0 && one == refused[i-1] { // as in a text with many such characters
+			continue
+		}
 		members = append(members, fault.Field{Pointer: one.Pointer, Code: one.Code, Message: one.Message})
 		if one.Code == "too_many_values" {
 			return members, nil // the schema's validator would keep a fault for each of them
@@ -119,9 +125,24 @@ func (s *Schema) check(body []byte, maxValues int) (members []fault.Field, notJS
 		return nil, &fault.Field{Code: "invalid_json", Message: "the body is not JSON"}
 	}
 	value = shortened(s.schema, value)
-	members = withNumbers(members, integerFaults(s.schema, value), schemaFaults(s.schema.VisitJSON(value, bodyOptions...)))
+	others := withoutForms(schemaFaults(s.schema.VisitJSON(value, bodyOptions...)), members)
+	members = withNumbers(members, integerFaults(s.schema, value), others)
 	members = append(members, unequal(s.schema, value, "")...)
 	return append(members, s.checkBounds(body)...), nil
+}
+
+// withoutForms drops what is wrong with the form of a text that has a NUL character, which no form has room for.
+func withoutForms(faults, ofText []fault.Field) []fault.Field {
+	told := map[string]bool{} // by the place of the text
+	for _, one := range ofText {
+		if one.Code == "nul_character" {
+			told[one.Pointer] = true
+		}
+	}
+	if len(told) == 0 {
+		return faults
+	}
+	return slices.DeleteFunc(faults, func(one fault.Field) bool { return told[one.Pointer] && isForm(one.Code) })
 }
 
 // unequal finds members that are not the same as the ones that they must be the same as; absent ones are.

@@ -175,6 +175,58 @@ func TestOneOfThem(t *testing.T) {
 	require.ElementsMatch(t, []string{"/many too_many_items: must have at most 1 item"}, check(t, operation, "", `{"many":["a","b"]}`, nil))
 }
 
+// TestWhatFollowsIsNotTold: of a value that is wrong for one reason, what else is wrong for that same reason is no fault more.
+func TestWhatFollowsIsNotTold(t *testing.T) {
+	t.Parallel()
+	text := `{"type": "string", "minLength": 1, "maxLength": 2, `
+	operation, err := document{
+		parameters: `{"name": "url", "in": "query", "schema": ` + text + `"format": "webhook-url"}},
+			{"name": "cursor", "in": "query", "schema": ` + text + `"format": "cursor"}},
+			{"name": "types", "in": "query", "schema": ` + text + `"format": "event-types"}},
+			{"name": "by", "in": "query", "style": "deepObject", "schema": {"type": "object", "additionalProperties": {"type": "string"}}},
+			{"name": "X-Key", "in": "header", "schema": ` + text + `"pattern": "^[!-~]+$", "x-pattern-message": "must be visible"}}`,
+		schema: object(`"url": ` + text + `"format": "webhook-url"}, "list": {"type": "array", "items": ` + text + `"format": "email"}},
+			"line": ` + text + `"format": "line"}, "free": {"type": "object", "additionalProperties": true},
+			"one": {"type": "string", "enum": ["a"]}, "number": {"type": "integer", "enum": [1, 2]}, "yes": {"type": "boolean", "enum": [true]}`),
+	}.load(t)
+	require.NoError(t, err)
+	for query, expected := range map[string][]string{
+		"url=":         {"url too_short: must not be empty"},
+		"cursor=":      {"cursor too_short: must not be empty"},
+		"types=":       {"types too_short: must not be empty"},
+		"types=&url=x": {"types too_short: must not be empty", "url invalid_format: must be an https URL such as https://www.example.com/hooks"},
+		"by=1":         {"by unknown_parameter: must name a key, as in by[key]=value"},
+		"by[a]=1":      nil,
+		"url[a]=1":     {"url[a] unknown_parameter: is not a parameter of this operation"},
+	} {
+		require.ElementsMatch(t, expected, check(t, operation, query, "{}", nil), query)
+	}
+	require.Equal(t, []string{"X-Key too_short: must not be empty"}, check(t, operation, "", "{}", http.Header{"X-Key": {""}}))
+	require.Equal(t, []string{"X-Key invalid_format: must be visible"}, check(t, operation, "", "{}", http.Header{"X-Key": {"ä"}}))
+	const url = "invalid_format: must be an https URL such as https://www.example.com/hooks"
+	for body, expected := range map[string][]string{
+		`{"url":""}`:                      {"/url too_short: must not be empty"},
+		`{"url":"abc"}`:                   {"/url too_long: must have at most 2 characters", "/url " + url},
+		`{"list":["","x",""],"url":"x"}`:  {"/list/0 too_short: must not be empty", "/list/1 invalid_email: must be an email address", "/list/2 too_short: must not be empty", "/url " + url},
+		`{"line":"\u0000"}`:               {"/line nul_character: contains a NUL character"},
+		`{"line":"\u0000\u0000\u0000"}`:   {"/line nul_character: contains a NUL character", "/line too_long: must have at most 2 characters"},
+		`{"line":"\n","list":["\u0000"]}`: {"/list/0 nul_character: contains a NUL character", "/line invalid_format: must be one line of text, without control characters"},
+		`{"free":{"a":"\u0000\u0000"}}`:   {"/free/a nul_character: contains a NUL character"},
+		`{"one":1e3}`:                     {"/one invalid_type: must be of type string"},
+		`{"one":["a"]}`:                   {"/one invalid_type: must be of type string"},
+		`{"one":true,"yes":"true"}`:       {"/one invalid_type: must be of type string", "/yes invalid_type: must be of type boolean"},
+		`{"one":null}`:                    {"/one not_nullable: must not be null"},
+		`{"one":"1","yes":false}`:         {"/one unknown_value: must be one of a", "/yes unknown_value: must be one of true"},
+		`{"number":3}`:                    {"/number unknown_value: must be one of 1, 2"},
+		`{"number":"1"}`:                  {"/number invalid_type: must be of type integer"},
+		"":                                {" invalid_json: the body is missing"},
+		"\n":                              {" invalid_json: the body is missing"},
+		"{":                               {" invalid_json: the body is not JSON: unexpected end of JSON input"},
+	} {
+		require.ElementsMatch(t, expected, check(t, operation, "", body, nil), body)
+	}
+}
+
 func TestUnreadableQueries(t *testing.T) {
 	t.Parallel()
 	operation := taking(t, `{"type": "integer", "maximum": 10}`)

@@ -1,8 +1,10 @@
 package contract
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -100,24 +102,46 @@ func checkMoment(text string) error {
 	return nil
 }
 
-// schemaFaults turns what the schema's validator says into faults, each with its place.
+// schemaFaults turns what the schema's validator says into faults, each with its place. Of a text that is empty where it
+// must not be it tells that alone: what form it has not follows from it.
 func schemaFaults(err error) []fault.Field {
 	if err == nil {
 		return nil
 	}
-	var many openapi3.MultiError
-	if errors.As(err, &many) {
-		var faults []fault.Field
-		for _, one := range many {
-			faults = append(faults, schemaFaults(one)...)
+	var faults []fault.Field
+	var empty *openapi3.SchemaError // the last of such texts
+	for _, leaf := range leaves(err) {
+		var one *openapi3.SchemaError
+		if !errors.As(leaf, &one) {
+			faults = append(faults, fault.Field{Code: "invalid", Message: "is not valid"})
+			continue
 		}
-		return faults
+		switch one.SchemaField {
+		case "minLength":
+			if one.Value == "" {
+				empty = one
+			}
+		case "pattern", "format":
+			if empty != nil && empty.Schema == one.Schema && slices.Equal(empty.JSONPointer(), one.JSONPointer()) {
+				continue
+			}
+		}
+		faults = append(faults, schemaFault(one))
 	}
-	var one *openapi3.SchemaError
-	if !errors.As(err, &one) {
-		return []fault.Field{{Code: "invalid", Message: "is not valid"}}
+	return faults
+}
+
+// leaves gives the single errors that an error of the validator is made of.
+func leaves(err error) []error {
+	var many openapi3.MultiError
+	if !errors.As(err, &many) {
+		return []error{err}
 	}
-	return []fault.Field{schemaFault(one)}
+	var all []error
+	for _, one := range many {
+		all = append(all, leaves(one)...)
+	}
+	return all
 }
 
 // codes says for each keyword of JSON Schema what its violation is called.
@@ -131,6 +155,11 @@ var codes = map[string]string{
 // formatCodes are the formats whose violation has a name of its own.
 var formatCodes = map[string]string{"cursor": "invalid_cursor", "new-password": "weak_password", "email": "invalid_email"}
 
+// isForm tells whether a code is of the form of a text.
+func isForm(code string) bool {
+	return code == codes["format"] || slices.Contains(slices.Collect(maps.Values(formatCodes)), code)
+}
+
 func schemaFault(err *openapi3.SchemaError) fault.Field {
 	steps := err.JSONPointer()
 	if unknown, found := strings.CutSuffix(err.Reason, " is unsupported"); found && err.SchemaField == "properties" {
@@ -139,19 +168,47 @@ func schemaFault(err *openapi3.SchemaError) fault.Field {
 		}
 		return fault.Field{Pointer: rawjson.Pointer(steps...), Code: "unknown_member", Message: "is not known here"}
 	}
-	code, known := codes[err.SchemaField]
+	violated := violation(err)
+	code, known := codes[violated]
 	if !known {
 		code = "invalid"
 	}
-	if err.SchemaField == "format" && formatCodes[err.Schema.Format] != "" {
+	if violated == "format" && formatCodes[err.Schema.Format] != "" {
 		code = formatCodes[err.Schema.Format]
 	}
-	return fault.Field{Pointer: rawjson.Pointer(steps...), Code: code, Message: schemaMessage(err)}
+	return fault.Field{Pointer: rawjson.Pointer(steps...), Code: code, Message: schemaMessage(err, violated)}
 }
 
-func schemaMessage(err *openapi3.SchemaError) string {
+// violation gives the keyword that a value violates. The validator looks at the enum before the type, though a value of
+// another type is one that no enum would have.
+func violation(err *openapi3.SchemaError) string {
+	if err.SchemaField != "enum" || err.Schema.Type == nil {
+		return err.SchemaField
+	}
+	var is string
+	switch err.Value.(type) {
+	case nil:
+		return "nullable"
+	case bool:
+		is = openapi3.TypeBoolean
+	case string:
+		is = openapi3.TypeString
+	case json.Number:
+		is = openapi3.TypeInteger // and so a number, too
+	case []any:
+		is = openapi3.TypeArray
+	case map[string]any:
+		is = openapi3.TypeObject
+	}
+	if is == "" || err.Schema.Type.Permits(is) || is == openapi3.TypeInteger && err.Schema.Type.Permits(openapi3.TypeNumber) {
+		return err.SchemaField
+	}
+	return "type"
+}
+
+func schemaMessage(err *openapi3.SchemaError, violated string) string {
 	schema := err.Schema
-	switch err.SchemaField {
+	switch violated {
 	case "required":
 		return "is required"
 	case "type":

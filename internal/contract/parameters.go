@@ -70,6 +70,10 @@ func (o *Operation) checkQueryNames(query url.Values) []fault.Field {
 			parameter = o.query[base]
 		}
 		switch {
+		case parameter != nil && !isObject && parameter.Style == "deepObject":
+			faults = append(faults, fault.Field{
+				Parameter: name, Code: "unknown_parameter", Message: fmt.Sprintf("must name a key, as in %s[key]=value", name),
+			})
 		case parameter == nil || isObject != (parameter.Style == "deepObject"):
 			faults = append(faults, fault.Field{
 				Parameter: shown(name), Code: "unknown_parameter", Message: "is not a parameter of this operation",
