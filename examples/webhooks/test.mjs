@@ -90,11 +90,15 @@ try {
     const endpoint = await call("POST", `${base}/v1/webhook-endpoints`, { url, event_types: ["customer.*"] }, authorization);
     assert.equal(endpoint.status, 201, JSON.stringify(endpoint.body));
     const { secret } = endpoint.body;
-    const run = (env) => start(command, { cwd: name === "TypeScript" ? "ts" : ".", env: { ...process.env, PORT: String(port), ...env } });
-    const without = run({ WEBHOOK_SECRET: "" });
-    assert.deepEqual(await without.exit, [1, null]);
-    await until(() => without.side() !== "");
-    assert.equal(without.side(), "receiver: set WEBHOOK_SECRET to the secret of the endpoint\n");
+    const run = (env, options) =>
+      start(command, { cwd: name === "TypeScript" ? "ts" : ".", env: { ...process.env, PORT: String(port), ...env }, ...options });
+    // What is no secret of an endpoint, such as what jq makes of one that is not there.
+    for (const wrong of ["", "null", "whsec_!!", "whsec_AAAA", secret.replace("whsec_", "")]) {
+      const without = run({ WEBHOOK_SECRET: wrong }, { timeout: 30_000 }); // one that takes it would stay
+      assert.deepEqual(await without.exit, [1, null], wrong);
+      await until(() => without.side() !== "");
+      assert.equal(without.side(), "receiver: set WEBHOOK_SECRET to the secret of the endpoint, whsec_ and Base64\n", wrong);
+    }
     const receiver = run({ WEBHOOK_SECRET: secret });
     try {
       await until(() => fetch(url, { method: "POST", body: "{}" }).then((r) => r.status === 400, () => false));

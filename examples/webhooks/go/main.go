@@ -2,12 +2,14 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,12 +28,18 @@ func main() {
 	os.Exit(1)
 }
 
-const maxBody = 1 << 20
+const (
+	maxBody = 1 << 20
+	minKey  = 24 // bytes
+)
 
 // receiver makes a handler that prints the events that are signed with the secret, and on the side why it refused others.
 func receiver(secret string, out, side io.Writer) (http.Handler, error) {
-	if secret == "" {
-		return nil, errors.New("set WEBHOOK_SECRET to the secret of the endpoint")
+	// The library takes any Base64, and "null" is some: a key that anybody knows.
+	encoded, found := strings.CutPrefix(secret, "whsec_")
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil || !found || len(key) < minKey {
+		return nil, errors.New("set WEBHOOK_SECRET to the secret of the endpoint, whsec_ and Base64")
 	}
 	hook, err := standardwebhooks.NewWebhook(secret)
 	if err != nil {

@@ -77,6 +77,8 @@ func TestReceiver(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, forged.StatusCode)
 	require.Regexp(t, "^receiver: refused a request: .+\n$", side.String())
 	require.NotContains(t, side.String(), "customer.deleted")
-	_, err = receiver("", &printed, &side)
-	require.Error(t, err)
+	for _, secret := range []string{"", "null", "whsec_", "whsec_!!", "whsec_AAAA", strings.TrimPrefix(*endpoint.Secret, "whsec_")} {
+		_, err = receiver(secret, &printed, &side)
+		require.EqualError(t, err, "set WEBHOOK_SECRET to the secret of the endpoint, whsec_ and Base64", secret)
+	}
 }

@@ -16,12 +16,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 MAX_BODY = 1 << 20
 TOLERANCE = 5 * 60  # seconds that a message may be old, so that nobody sends it once more later
 
-secret, port = os.environ.get("WEBHOOK_SECRET"), os.environ.get("PORT")
-if not secret:
-    sys.exit("receiver: set WEBHOOK_SECRET to the secret of the endpoint")
+secret, port = os.environ.get("WEBHOOK_SECRET", ""), os.environ.get("PORT")
+try:
+    key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)  # without validate it takes anything
+except ValueError:
+    key = b""
+if not secret.startswith("whsec_") or len(key) < 24:
+    sys.exit("receiver: set WEBHOOK_SECRET to the secret of the endpoint, whsec_ and Base64")
 if not port:
     sys.exit("receiver: set PORT to the port to listen on")
-key = base64.b64decode(secret.removeprefix("whsec_"))
 lock = threading.Lock()  # each request has a thread of its own
 seen = set()
 

@@ -7,9 +7,11 @@ interface Event {
   resource: { kind: string; id: string };
 }
 
-const secret = process.env.WEBHOOK_SECRET;
-if (!secret) {
-  console.error("receiver: set WEBHOOK_SECRET to the secret of the endpoint");
+const secret = process.env.WEBHOOK_SECRET ?? "";
+// The library takes any Base64, and "null" is some: a key that anybody knows.
+const key = Buffer.from(secret.replace(/^whsec_/, ""), "base64");
+if (key.length < 24 || secret !== `whsec_${key.toString("base64")}`) {
+  console.error("receiver: set WEBHOOK_SECRET to the secret of the endpoint, whsec_ and Base64");
   process.exit(1);
 }
 const hook = new Webhook(secret);
