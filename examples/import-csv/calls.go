@@ -187,6 +187,9 @@ func (s *session) grant(ctx context.Context, request client.TokenRequest) error 
 	if said.status != http.StatusOK {
 		var refused refusedGrant
 		if err := json.Unmarshal(said.body, &refused); err != nil || refused.Code == "" {
+			if said.status == http.StatusNotFound {
+				return errors.New("the server answered 404 to the sign-in; the address may be wrong")
+			}
 			return fmt.Errorf("the server answered %d to the sign-in", said.status)
 		}
 		return &refused

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -107,9 +108,12 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (setting
 	s.url = strings.TrimRight(s.url, "/")
 	s.delimiter, _ = utf8.DecodeRuneInString(*delimiter)
 	s.file = flags.Arg(0)
+	address, err := url.Parse(s.url)
 	switch {
 	case flags.NArg() != 1:
 		return s, errors.New("name one file, after the flags; see import-csv -help")
+	case err != nil || address.Scheme != "http" && address.Scheme != "https" || address.Host == "":
+		return s, errors.New("CLIENTELE_URL, or -url, must be an address such as https://clientele.example.com")
 	case s.email == "" || s.password == "":
 		return s, errors.New("set CLIENTELE_EMAIL and CLIENTELE_PASSWORD, or -email and -password")
 	case utf8.RuneCountInString(*delimiter) != 1:

@@ -232,6 +232,9 @@ func TestWhatCannotBeImportedAtAll(t *testing.T) {
 		"long delimiter":   {"name\n", "-delimiter must be one character", []string{"-delimiter", "ab"}},
 		"too many workers": {"name\n", "-workers must be from 1 to 32", []string{"-workers", "100"}},
 		"wrong password":   {"name\nx\n", "The login or the password is wrong. (invalid_grant)", []string{"-password", "guess"}},
+		"no address":       {"name\nx\n", "-url, must be an address such as", []string{"-url", "127.0.0.1:8080"}},
+		"no scheme":        {"name\nx\n", "-url, must be an address such as", []string{"-url", "localhost:8080"}},
+		"no API there":     {"name\nx\n", "the server answered 404 to the sign-in; the address may be wrong", []string{"-url", r.url + "/v1"}},
 		"nobody there":     {"name\nx\n", "signing in at http://127.0.0.1:1", []string{"-url", "http://127.0.0.1:1"}},
 	} {
 		t.Run(name, func(t *testing.T) {

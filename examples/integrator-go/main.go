@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"strings"
@@ -39,6 +40,9 @@ func run(
 		http:     &http.Client{Timeout: callTimeout},
 		url:      strings.TrimRight(cmp.Or(getenv("CLIENTELE_URL"), "http://127.0.0.1:8080"), "/"),
 		clientID: getenv("CLIENTELE_CLIENT_ID"), secret: getenv("CLIENTELE_CLIENT_SECRET"), wait: wait,
+	}
+	if parsed, err := url.Parse(s.url); err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" {
+		return errors.New("CLIENTELE_URL must be an address such as https://clientele.example.com")
 	}
 	if s.clientID == "" || s.secret == "" {
 		return errors.New("set CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET")

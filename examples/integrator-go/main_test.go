@@ -101,5 +101,11 @@ func TestWhoCannotSignInIsTold(t *testing.T) {
 	require.EqualError(t, trip(), "set CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET")
 	environment["CLIENTELE_CLIENT_ID"], environment["CLIENTELE_CLIENT_SECRET"] = "01a2016b-316f-7e0e-9f43-0c5a8b1d2e3f", "cls_guess"
 	require.EqualError(t, trip(), "signing in: The client is unknown or its secret is wrong. (invalid_client)")
+	environment["CLIENTELE_URL"] += "/v1"
+	require.EqualError(t, trip(), "signing in: there is no token at this address; CLIENTELE_URL may be wrong (404)")
+	for _, address := range []string{"127.0.0.1:8080", "localhost:8080", "clientele.example.com", "ftp://example.com", "http://"} {
+		environment["CLIENTELE_URL"] = address
+		require.EqualError(t, trip(), "CLIENTELE_URL must be an address such as https://clientele.example.com", address)
+	}
 	require.Empty(t, out.String(), "nothing was done")
 }

@@ -163,7 +163,10 @@ func (s *session) grant(ctx context.Context) error {
 		return err
 	}
 	if response.StatusCode != http.StatusOK {
-		refused := &refusedGrant{Code: response.Status, Description: "there is no token"}
+		refused := &refusedGrant{Code: strconv.Itoa(response.StatusCode), Description: "there is no token"}
+		if response.StatusCode == http.StatusNotFound {
+			refused.Description = "there is no token at this address; CLIENTELE_URL may be wrong"
+		}
 		_ = json.Unmarshal(body, refused) // something on the way may have answered with anything else
 		return refused
 	}

@@ -1,9 +1,12 @@
 """Prints the contract of a running installation in a form that OpenAPI Generator 4.3 takes: it cannot generate from an enum
 that has null among its values, which nullable says as well."""
 
+import http.client
 import json
-import os
+import sys
 import urllib.request
+
+from address import address
 
 
 def without_null(node):
@@ -15,6 +18,10 @@ def without_null(node):
     return node
 
 
-url = (os.environ.get("CLIENTELE_URL") or "http://127.0.0.1:8080").rstrip("/")
-with urllib.request.urlopen(f"{url}/openapi.json") as answer:
-    print(json.dumps(without_null(json.load(answer))))
+url = f"{address()}/openapi.json"
+try:
+    with urllib.request.urlopen(url) as answer:
+        contract = json.load(answer)
+except (OSError, ValueError, http.client.HTTPException) as failure:
+    sys.exit(f"integrator-python: there is no contract at {url}: {failure}")
+print(json.dumps(without_null(contract)))

@@ -9,6 +9,7 @@ import time
 import uuid
 
 import urllib3
+from address import address
 from clientele_client import (
     ApiException, CustomerCreate, CustomerCreateIdentity, CustomersApi, JobCreate, JobsApi, MeApi, OperationsApi)
 from session import Session, SignInRefused, Tokens, configuration
@@ -170,8 +171,7 @@ def main():
     client_id, secret = os.environ.get("CLIENTELE_CLIENT_ID"), os.environ.get("CLIENTELE_CLIENT_SECRET")
     if not client_id or not secret:
         sys.exit("integrator-python: set CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET")
-    url = (os.environ.get("CLIENTELE_URL") or "http://127.0.0.1:8080").rstrip("/")
-    settings = configuration(url)
+    settings = configuration(address())
     try:
         trip(Session(settings, Tokens(settings, client_id, secret)))
     except SignInRefused as refusal:

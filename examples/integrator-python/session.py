@@ -30,6 +30,8 @@ class SignInRefused(Exception):
             code, words = told["error"], told["error_description"]
         except (KeyError, TypeError, ValueError):  # something on the way answered
             code, words = refusal.status, "there is no token"
+            if refusal.status == 404:
+                words += " at this address; CLIENTELE_URL may be wrong"
         super().__init__(f"signing in: {words} ({code})")
 
 

@@ -9,6 +9,10 @@ import { must, refused } from "./problem.js";
 import { Session, sleep } from "./session.js";
 
 const url = (process.env["CLIENTELE_URL"] || "http://127.0.0.1:8080").replace(/\/+$/, "");
+if (!/^https?:/i.test(url) || !URL.canParse(url)) {
+  console.error("integrator-ts: CLIENTELE_URL must be an address such as https://clientele.example.com");
+  process.exit(1);
+}
 const { CLIENTELE_CLIENT_ID: id, CLIENTELE_CLIENT_SECRET: secret } = process.env;
 if (!id || !secret) {
   console.error("integrator-ts: set CLIENTELE_CLIENT_ID and CLIENTELE_CLIENT_SECRET");

@@ -97,7 +97,8 @@ export class Session {
     );
     if (!response.ok) {
       const { error, error_description } = (await response.json().catch(() => ({}))) as Partial<Refused>;
-      throw new SignInRefused(error ?? String(response.status), error_description ?? "there is no token");
+      const none = response.status === 404 ? "there is no token at this address; CLIENTELE_URL may be wrong" : "there is no token";
+      throw new SignInRefused(error ?? String(response.status), error_description ?? none);
     }
     const { access_token: token, expires_in } = (await response.json()) as Tokens;
     this.granted = { token, until: asked + (expires_in - early) * 1000 };
