@@ -81,16 +81,16 @@ func (c *caller) get(ctx context.Context, into any, do call) error {
 // errCursor is the answer to a cursor that the server does not know: of events that are gone since its database was restored.
 var errCursor = errors.New("the server does not know the cursor")
 
+// refusalOf gives the server's own words (RFC 9457).
 func refusalOf(status int, body []byte) error {
-	var problem struct {
-		Errors []struct {
-			Code string `json:"code"`
-		} `json:"errors"`
+	var problem client.Problem
+	if json.Unmarshal(body, &problem) != nil || problem.Code == "" { // something on the way answered
+		return fmt.Errorf("the server answered %d", status)
 	}
-	if json.Unmarshal(body, &problem) == nil && len(problem.Errors) == 1 && problem.Errors[0].Code == "invalid_cursor" {
+	if problem.Errors != nil && len(*problem.Errors) == 1 && (*problem.Errors)[0].Code == "invalid_cursor" {
 		return errCursor
 	}
-	return fmt.Errorf("the server answered %d: %s", status, body)
+	return fmt.Errorf("%d %s: %s", status, problem.Code, problem.Detail)
 }
 
 // signIn gets an access token.
@@ -119,6 +119,9 @@ func (c *caller) signIn(ctx context.Context) error {
 func refusedSignIn(status int, body []byte) error {
 	var refused client.OAuthError
 	if json.Unmarshal(body, &refused) != nil || refused.Error == "" { // something on the way answered
+		if status == http.StatusNotFound {
+			return errors.New("the sign-in was refused: the server answered 404; CLIENTELE_URL may be wrong")
+		}
 		return fmt.Errorf("the sign-in was refused: the server answered %d", status)
 	}
 	return fmt.Errorf("the sign-in was refused: %s (%s)", refused.ErrorDescription, refused.Error)
@@ -126,17 +129,20 @@ func refusedSignIn(status int, body []byte) error {
 
 // patiently calls until the server answers with something other than that it cannot just now.
 func (c *caller) patiently(ctx context.Context, do call) (status int, body []byte, err error) {
-	began := time.Now()
+	began, waiting := time.Now(), false
 	for pause := time.Second; ; pause = min(2*pause, maxPause) {
 		response, err := do(ctx, c.api)
 		if err == nil {
 			body, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 			_ = response.Body.Close()
 			if err == nil && response.StatusCode < 500 && response.StatusCode != http.StatusTooManyRequests {
+				if waiting {
+					fmt.Fprintln(c.log, "mirror: the server is back")
+				}
 				return response.StatusCode, body, nil
 			}
 			if err == nil {
-				err = fmt.Errorf("the server answered %d: %s", response.StatusCode, body)
+				err = refusalOf(response.StatusCode, body)
 			}
 			if seconds, notANumber := strconv.Atoi(response.Header.Get("Retry-After")); notANumber == nil {
 				pause = min(time.Duration(seconds)*time.Second, maxPause)
@@ -151,6 +157,7 @@ func (c *caller) patiently(ctx context.Context, do call) (status int, body []byt
 		case c.patience > 0 && time.Since(began) > c.patience:
 			return 0, nil, fmt.Errorf("the server is away: %w", err)
 		case pause == time.Second || pause >= maxPause:
+			waiting = true
 			fmt.Fprintln(c.log, "mirror: waiting for the server:", err)
 		}
 		select {

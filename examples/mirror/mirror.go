@@ -75,7 +75,7 @@ func (m *mirror) goOn(ctx context.Context) error {
 	if err := m.store.QueryRowContext(ctx, "SELECT count(*) FROM customers").Scan(&count); err != nil {
 		return err
 	}
-	fmt.Fprintf(m.out, "%d customers are listed; following what changes\n", count)
+	fmt.Fprintf(m.out, "%d customers are here; following what changes\n", count)
 	return m.follow(ctx, p)
 }
 

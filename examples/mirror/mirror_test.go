@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +24,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/clientele-api/clientele/gen/client"
 )
 
 // TestMain lets the test run the mirror as a process of its own, to be killed: this very binary, told so by a variable.
@@ -302,7 +306,7 @@ func TestADatabaseThatWasRestored(t *testing.T) {
 	for n := range 9 {
 		after.create(t, n)
 	}
-	require.Contains(t, upToDate(after), "copying all customers anew\n9 customers are listed")
+	require.Contains(t, upToDate(after), "copying all customers anew\n9 customers are here; following what changes\n")
 	require.NotContains(t, upToDate(after), "anew")
 }
 
@@ -394,10 +398,17 @@ func TestWhatIsRefusedIsSaid(t *testing.T) {
 		ID     string `json:"client_id"`
 		Secret string `json:"client_secret"`
 	}
+	require.Equal(t, 201, i.call(t, "POST", "/v1/api-clients", object{"name": "few", "scopes": []string{"customers:read"}}, &limited))
+	environment["CLIENTELE_CLIENT_ID"], environment["CLIENTELE_CLIENT_SECRET"] = limited.ID, limited.Secret
+	require.EqualError(t, run(t.Context(), []string{"-once", file}, getenv, io.Discard, io.Discard),
+		"403 insufficient_scope: The token lacks the scope events:read.")
 	scopes := []string{"customers:read", "events:read"}
 	require.Equal(t, 201, i.call(t, "POST", "/v1/api-clients", object{"name": "n", "scopes": scopes, "customer_id": i.create(t, 1)}, &limited))
 	environment["CLIENTELE_CLIENT_ID"], environment["CLIENTELE_CLIENT_SECRET"] = limited.ID, limited.Secret
 	require.ErrorContains(t, run(t.Context(), []string{"-once", file}, getenv, io.Discard, io.Discard), "limited to a customer")
+	environment["CLIENTELE_URL"] = i.url + "/v1"
+	require.EqualError(t, run(t.Context(), []string{"-once", file}, getenv, io.Discard, io.Discard),
+		"the sign-in was refused: the server answered 404; CLIENTELE_URL may be wrong")
 	for _, address := range []string{"", "127.0.0.1:8080", "clientele.example.com", "ftp://example.com"} {
 		environment["CLIENTELE_URL"] = address
 		require.ErrorContains(t, run(t.Context(), []string{file}, getenv, io.Discard, io.Discard), "CLIENTELE_URL", address)
@@ -411,4 +422,47 @@ func TestWhatIsRefusedIsSaid(t *testing.T) {
 	require.ErrorContains(t, away.get(t.Context(), nil, nil), "refused")
 	require.Equal(t, 1, strings.Count(log.String(), "waiting for the server"), log.String())
 	require.Error(t, run(t.Context(), nil, getenv, io.Discard, io.Discard))
+}
+
+// TestAServerThatComesBack is said to be away, and to be back, once.
+func TestAServerThatComesBack(t *testing.T) {
+	answers := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if answers++; answers == 2 || answers == 3 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = io.WriteString(w, `{"status": 503, "code": "unavailable", "detail": "Not now."}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"access_token": "t", "expires_in": 600}`)
+	}))
+	t.Cleanup(server.Close)
+	calls, err := newCaller(server.URL, "id", "secret")
+	require.NoError(t, err)
+	var log bytes.Buffer
+	calls.log = &log
+	for range 2 {
+		require.NoError(t, calls.get(t.Context(), &object{}, func(ctx context.Context, api *client.Client) (*http.Response, error) {
+			return api.MeGet(ctx)
+		}))
+	}
+	require.Equal(t, "mirror: waiting for the server: 503 unavailable: Not now.\nmirror: the server is back\n", log.String())
+}
+
+// TestAFileOfSomethingElse is refused, and stays as it was.
+func TestAFileOfSomethingElse(t *testing.T) {
+	for _, table := range []string{"customers (name TEXT)", "visits (at TEXT)"} {
+		file := filepath.Join(t.TempDir(), "other.db")
+		db, err := sql.Open("sqlite", file)
+		require.NoError(t, err)
+		_, err = db.ExecContext(t.Context(), "CREATE TABLE "+table)
+		require.NoError(t, err)
+		require.NoError(t, db.Close())
+		before, err := os.ReadFile(file)
+		require.NoError(t, err)
+		_, err = openStore(t.Context(), file)
+		require.EqualError(t, err, "opening "+file+": the file is not a copy that this program made")
+		after, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, before, after)
+	}
 }

@@ -13,6 +13,7 @@ import (
 // store is the copy, and how far it has come.
 type store struct{ *sql.DB }
 
+// Where a column comes or goes, prepare counts another number.
 const schema = `
 	CREATE TABLE IF NOT EXISTS customers (
 		id TEXT PRIMARY KEY, version INTEGER NOT NULL, name TEXT NOT NULL, email TEXT, phone TEXT, company TEXT, address TEXT,
@@ -25,13 +26,13 @@ const schema = `
 	) STRICT;`
 
 func openStore(ctx context.Context, file string) (store, error) {
-	// One writer at a time, what is committed stays, and what is deleted is overwritten.
-	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)&_pragma=secure_delete(1)&_txlock=immediate")
+	// One writer at a time, and what is deleted is overwritten.
+	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(10000)&_pragma=secure_delete(1)&_txlock=immediate")
 	if err != nil {
 		return store{}, err
 	}
 	s := store{db}
-	_, err = db.ExecContext(ctx, schema)
+	err = s.prepare(ctx)
 	if err == nil {
 		err = s.settle(ctx) // the program may have died before
 	}
@@ -39,6 +40,27 @@ func openStore(ctx context.Context, file string) (store, error) {
 		return store{}, errors.Join(fmt.Errorf("opening %s: %w", file, err), db.Close())
 	}
 	return s, nil
+}
+
+// prepare makes the tables of a new file. A file of something else stays as it is.
+func (s store) prepare(ctx context.Context) error {
+	var tables, own int
+	err := s.QueryRowContext(ctx, `
+		SELECT count(*), count(*) FILTER (WHERE t.name || (SELECT count(*) FROM pragma_table_info(t.name)) IN ('customers18', 'progress3'))
+		FROM sqlite_schema t WHERE t.type = 'table'`).Scan(&tables, &own)
+	if err != nil {
+		return err
+	}
+	if tables > 0 && own != 2 {
+		return errors.New("the file is not a copy that this program made")
+	}
+	if _, err := s.ExecContext(ctx, "PRAGMA journal_mode = WAL"); err != nil { // what is committed stays
+		return err
+	}
+	return s.change(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, schema)
+		return err
+	})
 }
 
 // settle empties the journal beside the file, in which what was deleted still stands. While somebody reads it cannot; the next
