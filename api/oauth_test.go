@@ -94,7 +94,7 @@ func TestOAuthErrorsSayWhatIsWrong(t *testing.T) {
 		"%C3%A4%22%5C%0A=1":      "?'??" + unknown + ".",
 		"=1":                     "=" + unknown + ".",
 		"x=%zz":                  "x cannot be decoded.",
-		strings.Repeat("y", 1e4): strings.Repeat("y", 47) + "..." + unknown + ".",
+		strings.Repeat("y", 1e4): strings.Repeat("y", 50) + "..." + unknown + ".",
 	} {
 		for _, path := range []string{"/oauth/token", "/oauth/revoke"} {
 			require.Equal(t, understood+expected, description(postForm(t, s, path+"?"+query, form()), "invalid_request"), query)
@@ -102,12 +102,12 @@ func TestOAuthErrorsSayWhatIsWrong(t *testing.T) {
 	}
 	const may = "The caller may not have these scopes: "
 	for scope, expected := range map[string]string{
-		"customers:eat":                                          "customers:eat",
-		"customers:read staff:read x staff:read":                 "staff:read, x",
-		"a b c d e f g":                                          "a, b, c, d, e, and others",
-		"customers:read\x00 \"":                                  "customers:read?, '",
-		strings.Repeat("ä", 100) + " b":                          strings.Repeat("?", 40) + "..., b",
-		strings.Repeat("x", 100) + " " + strings.Repeat("x", 99): strings.Repeat("x", 40) + "...",
+		"customers:eat":                                          "'customers:eat'",
+		"customers:read staff:read x staff:read":                 "'staff:read', 'x'",
+		"a b c d e f g":                                          "'a', 'b', 'c', 'd', 'e', ...",
+		"customers:read\x00 \"":                                  "'customers:read?x00', '?''",
+		strings.Repeat("ä", 100) + " b":                          "'" + strings.Repeat("?", 40) + "...', 'b'",
+		strings.Repeat("x", 100) + " " + strings.Repeat("x", 99): "'" + strings.Repeat("x", 40) + "...'",
 	} {
 		response := postForm(t, s, "/oauth/token", passwordForm(viewer.Email, apitest.Password, "scope", scope))
 		require.Equal(t, may+expected+".", description(response, "invalid_scope"), scope)

@@ -236,18 +236,9 @@ func described(fields []fault.Field) string {
 		if place == "" {
 			place = "the body"
 		}
-		told = append(told, beginning(place, maxName)+" "+field.Message)
+		told = append(told, fault.Beginning(place, maxName)+" "+field.Message)
 	}
 	return strings.Join(told, "; ")
-}
-
-// beginning gives as much of a text as there is room for.
-func beginning(text string, most int) string {
-	characters := []rune(text)
-	if len(characters) <= most {
-		return text
-	}
-	return string(characters[:most-len("...")]) + "..."
 }
 
 // toOAuthError writes a description with the characters that RFC 6749, section 5.2, allows in one.
@@ -260,6 +251,6 @@ func toOAuthError(code, description string) openapi.OAuthError {
 			return '?'
 		}
 		return r
-	}, beginning(description, maxDescription))
+	}, strings.ReplaceAll(fault.Beginning(description, maxDescription), "…", "..."))
 	return openapi.OAuthError{Error: code, ErrorDescription: allowed}
 }

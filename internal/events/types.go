@@ -3,13 +3,13 @@ package events
 import (
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/fault"
 )
 
 // types is the one table of what can happen to the resources of each kind. The contract lists the same types, and says
@@ -59,38 +59,14 @@ func CheckPattern(text string) error {
 	return nil
 }
 
-// maxNamed is how many patterns that are none are named, and maxShown how many characters of each.
-const (
-	maxNamed = 5
-	maxShown = 40
-)
-
 // CheckPatterns is CheckPattern for patterns that are separated by commas. It names those that are none.
 func CheckPatterns(text string) error {
-	var wrong []string
-	for pattern := range strings.SplitSeq(text, ",") {
-		if CheckPattern(pattern) == nil || slices.Contains(wrong, quoted(pattern)) {
-			continue
-		}
-		if len(wrong) == maxNamed {
-			wrong = append(wrong, "…")
-			break
-		}
-		wrong = append(wrong, quoted(pattern))
-	}
+	wrong := slices.DeleteFunc(strings.Split(text, ","), func(pattern string) bool { return CheckPattern(pattern) == nil })
 	if len(wrong) == 0 {
 		return nil
 	}
 	return errors.New("must be types of events such as customer.created, customer.* for all of a kind, or *; these are not: " +
-		strings.Join(wrong, ", "))
-}
-
-// quoted gives the beginning of a text in quotes, so that a message with it is no longer than people read.
-func quoted(text string) string {
-	if characters := []rune(text); len(characters) > maxShown {
-		text = string(characters[:maxShown]) + "…"
-	}
-	return strconv.Quote(text)
+		fault.Names(wrong))
 }
 
 // ScopeOf gives the scope that shows the events of a pattern, or of a kind, beside events:read itself; "" for all events.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/internal/access"
+	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/passwords"
 	"github.com/clientele-api/clientele/internal/postgres"
 	"github.com/clientele-api/clientele/internal/textfold"
@@ -204,36 +205,16 @@ func Narrow(allowed []access.Scope, scope string) ([]access.Scope, error) {
 	if len(asked) == 0 {
 		return allowed, nil
 	}
-	if beyond := slices.DeleteFunc(slices.Clone(asked), func(one access.Scope) bool { return slices.Contains(allowed, one) }); len(beyond) > 0 {
-		return nil, errScopes(beyond)
+	var beyond []string
+	for _, one := range asked {
+		if !slices.Contains(allowed, one) {
+			beyond = append(beyond, string(one))
+		}
+	}
+	if len(beyond) > 0 {
+		return nil, &Error{Code: "invalid_scope", Description: "The caller may not have these scopes: " + fault.Names(beyond) + "."}
 	}
 	return slices.DeleteFunc(allowed, func(one access.Scope) bool { return !slices.Contains(asked, one) }), nil
-}
-
-// maxNamed is how many scopes are named that the caller may not have, and maxShown how many characters of each.
-const (
-	maxNamed = 5
-	maxShown = 40
-)
-
-// errScopes is the refusal of scopes that the caller may not have.
-func errScopes(beyond []access.Scope) error {
-	var named []string
-	for _, one := range beyond {
-		name := string(one)
-		if characters := []rune(name); len(characters) > maxShown {
-			name = string(characters[:maxShown]) + "..."
-		}
-		if slices.Contains(named, name) {
-			continue
-		}
-		if len(named) == maxNamed {
-			named = append(named, "and others")
-			break
-		}
-		named = append(named, name)
-	}
-	return &Error{Code: "invalid_scope", Description: "The caller may not have these scopes: " + strings.Join(named, ", ") + "."}
 }
 
 // newRefreshToken stores a new refresh token of the session, the successor of the parent, and gives its text.

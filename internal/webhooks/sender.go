@@ -18,6 +18,7 @@ import (
 	"code.dny.dev/ssrf"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/clientele-api/clientele/internal/fault"
 	"github.com/clientele-api/clientele/internal/weburl"
 )
 
@@ -31,6 +32,8 @@ const (
 	maxAnswer  = 4 << 10
 	maxDrained = 64 << 10
 	maxHeaders = 32 << 10
+
+	maxExplanation = 300 // characters
 
 	userAgent = "Clientele-Webhooks"
 )
@@ -202,6 +205,7 @@ func failureOfStatus(status int) string {
 // unanswered is an attempt that ended with an error.
 func unanswered(started time.Time, err error) attempt {
 	failure, explanation := failureOf(err)
+	explanation = textOf([]byte(fault.Beginning(explanation, maxExplanation))) // a certificate says whatever it likes
 	return attempt{took: time.Since(started), failure: failure, explanation: &explanation}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/dns/dnsmessage"
@@ -221,6 +223,18 @@ func TestTLSThatDoesNotComeAbout(t *testing.T) {
 		require.Equal(t, notTrusted, made.failure, explanation)
 		require.Contains(t, *made.explanation, explanation)
 	}
+}
+
+// TestWordsOfCertificates are the receiver's: they are bounded, and such as a database takes.
+func TestWordsOfCertificates(t *testing.T) {
+	t.Parallel()
+	said := &tls.CertificateVerificationError{Err: errors.New("x509: \x00\xff" + strings.Repeat("ż", 5000))}
+	made := unanswered(time.Now(), said)
+	require.Equal(t, notTrusted, made.failure)
+	require.True(t, utf8.ValidString(*made.explanation))
+	require.NotContains(t, *made.explanation, "\x00")
+	require.Contains(t, *made.explanation, "x509: ")
+	require.LessOrEqual(t, utf8.RuneCountInString(*made.explanation), maxExplanation+1)
 }
 
 func TestAnswersAreBounded(t *testing.T) {
