@@ -11,8 +11,11 @@ VALUES ($1, $2, $3, $4, $5, $6, $7);
 SELECT * FROM webhook_deliveries WHERE id = $1;
 
 -- name: WebhookDeliveryGetWithEndpoint :one
-SELECT sqlc.embed(webhook_deliveries), sqlc.embed(webhook_endpoints)
+-- With what counts of the API client that owns the endpoint, null where there is none.
+SELECT sqlc.embed(webhook_deliveries), sqlc.embed(webhook_endpoints), api_clients.id AS client_id,
+    api_clients.customer_id AS client_customer_id, api_clients.expires_at AS client_expires_at, api_clients.scopes AS client_scopes
 FROM webhook_deliveries JOIN webhook_endpoints ON webhook_endpoints.id = webhook_deliveries.endpoint_id
+    LEFT JOIN api_clients ON webhook_endpoints.owner_kind = 'api_client' AND api_clients.id = webhook_endpoints.owner_id
 WHERE webhook_deliveries.id = @id;
 
 -- name: WebhookDeliveryRecord :one

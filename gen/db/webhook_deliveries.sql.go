@@ -155,16 +155,23 @@ func (q *Queries) WebhookDeliveryGet(ctx context.Context, db DBTX, id uuid.UUID)
 }
 
 const webhookDeliveryGetWithEndpoint = `-- name: WebhookDeliveryGetWithEndpoint :one
-SELECT webhook_deliveries.id, webhook_deliveries.endpoint_id, webhook_deliveries.event_id, webhook_deliveries.event_type, webhook_deliveries.position, webhook_deliveries.redelivery_of, webhook_deliveries.state, webhook_deliveries.attempts, webhook_deliveries.next_attempt_at, webhook_deliveries.failure, webhook_deliveries.last_attempt_at, webhook_deliveries.milliseconds, webhook_deliveries.status_code, webhook_deliveries.answer, webhook_deliveries.created_at, webhook_deliveries.finished_at, webhook_deliveries.explanation, webhook_endpoints.id, webhook_endpoints.url, webhook_endpoints.description, webhook_endpoints.event_types, webhook_endpoints.scopes, webhook_endpoints.enabled, webhook_endpoints.disabled_reason, webhook_endpoints.secret_sealed, webhook_endpoints.previous_secret_sealed, webhook_endpoints.previous_secret_until, webhook_endpoints.after_position, webhook_endpoints.failing_since, webhook_endpoints.created_by_kind, webhook_endpoints.created_by_id, webhook_endpoints.created_by_name, webhook_endpoints.version, webhook_endpoints.created_at, webhook_endpoints.updated_at, webhook_endpoints.owner_kind, webhook_endpoints.owner_id, webhook_endpoints.owner_name
+SELECT webhook_deliveries.id, webhook_deliveries.endpoint_id, webhook_deliveries.event_id, webhook_deliveries.event_type, webhook_deliveries.position, webhook_deliveries.redelivery_of, webhook_deliveries.state, webhook_deliveries.attempts, webhook_deliveries.next_attempt_at, webhook_deliveries.failure, webhook_deliveries.last_attempt_at, webhook_deliveries.milliseconds, webhook_deliveries.status_code, webhook_deliveries.answer, webhook_deliveries.created_at, webhook_deliveries.finished_at, webhook_deliveries.explanation, webhook_endpoints.id, webhook_endpoints.url, webhook_endpoints.description, webhook_endpoints.event_types, webhook_endpoints.scopes, webhook_endpoints.enabled, webhook_endpoints.disabled_reason, webhook_endpoints.secret_sealed, webhook_endpoints.previous_secret_sealed, webhook_endpoints.previous_secret_until, webhook_endpoints.after_position, webhook_endpoints.failing_since, webhook_endpoints.created_by_kind, webhook_endpoints.created_by_id, webhook_endpoints.created_by_name, webhook_endpoints.version, webhook_endpoints.created_at, webhook_endpoints.updated_at, webhook_endpoints.owner_kind, webhook_endpoints.owner_id, webhook_endpoints.owner_name, api_clients.id AS client_id,
+    api_clients.customer_id AS client_customer_id, api_clients.expires_at AS client_expires_at, api_clients.scopes AS client_scopes
 FROM webhook_deliveries JOIN webhook_endpoints ON webhook_endpoints.id = webhook_deliveries.endpoint_id
+    LEFT JOIN api_clients ON webhook_endpoints.owner_kind = 'api_client' AND api_clients.id = webhook_endpoints.owner_id
 WHERE webhook_deliveries.id = $1
 `
 
 type WebhookDeliveryGetWithEndpointRow struct {
-	WebhookDelivery WebhookDelivery
-	WebhookEndpoint WebhookEndpoint
+	WebhookDelivery  WebhookDelivery
+	WebhookEndpoint  WebhookEndpoint
+	ClientID         *uuid.UUID
+	ClientCustomerID *uuid.UUID
+	ClientExpiresAt  *time.Time
+	ClientScopes     []string
 }
 
+// With what counts of the API client that owns the endpoint, null where there is none.
 func (q *Queries) WebhookDeliveryGetWithEndpoint(ctx context.Context, db DBTX, id uuid.UUID) (WebhookDeliveryGetWithEndpointRow, error) {
 	row := db.QueryRow(ctx, webhookDeliveryGetWithEndpoint, id)
 	var i WebhookDeliveryGetWithEndpointRow
@@ -207,6 +214,10 @@ func (q *Queries) WebhookDeliveryGetWithEndpoint(ctx context.Context, db DBTX, i
 		&i.WebhookEndpoint.OwnerKind,
 		&i.WebhookEndpoint.OwnerID,
 		&i.WebhookEndpoint.OwnerName,
+		&i.ClientID,
+		&i.ClientCustomerID,
+		&i.ClientExpiresAt,
+		&i.ClientScopes,
 	)
 	return i, err
 }

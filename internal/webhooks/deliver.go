@@ -85,7 +85,11 @@ func (s *Service) deliver(ctx context.Context, id uuid.UUID) (again time.Duratio
 	if delivery.State != pending {
 		return 0, nil
 	}
-	endpoint, err := settled(ctx, s.db, row.WebhookEndpoint)
+	var client *db.ApiClient
+	if row.ClientID != nil {
+		client = &db.ApiClient{CustomerID: row.ClientCustomerID, ExpiresAt: row.ClientExpiresAt, Scopes: row.ClientScopes}
+	}
+	endpoint, err := settled(ctx, s.db, row.WebhookEndpoint, client)
 	if err != nil {
 		return 0, err
 	}

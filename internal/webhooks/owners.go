@@ -28,49 +28,64 @@ func ownedBy(endpoint db.WebhookEndpoint, actor postgres.Actor) bool {
 	return endpoint.OwnerKind == actor.Kind && mergepatch.Same(endpoint.OwnerID, actor.ID)
 }
 
-// entitled gives an endpoint as its owner may have it at that moment, and whether that differs.
-func entitled(ctx context.Context, database db.DBTX, endpoint db.WebhookEndpoint, now time.Time) (db.WebhookEndpoint, bool, error) {
+// entitled gives an endpoint as its owner may have it at that moment, and whether that differs. The client is the API client
+// that owns it; nil for one that is gone, and for people.
+func entitled(endpoint db.WebhookEndpoint, client *db.ApiClient, now time.Time) (edited db.WebhookEndpoint, differs bool) {
 	if endpoint.OwnerKind != access.KindAPIClient {
-		return endpoint, false, nil
+		return endpoint, false
 	}
-	client, err := db.New().ApiClientGet(ctx, database, *endpoint.OwnerID)
-	deleted := errors.Is(err, pgx.ErrNoRows)
-	if err != nil && !deleted {
-		return endpoint, false, err
-	}
+	edited = endpoint
 	reason := ""
 	switch {
-	case deleted || client.CustomerID != nil || client.ExpiresAt != nil && !now.Before(*client.ExpiresAt):
+	case client == nil || client.CustomerID != nil || client.ExpiresAt != nil && !now.Before(*client.ExpiresAt):
 		reason = clientEnded
 	case !slices.Contains(client.Scopes, string(neededScope)):
 		reason = clientMayNot
 	}
-	edited := endpoint
 	if reason != "" && endpoint.Enabled {
 		edited.Enabled, edited.DisabledReason = false, &reason
 	}
-	edited.Scopes = slices.DeleteFunc(slices.Clone(endpoint.Scopes), func(scope string) bool {
-		return !deleted && !slices.Contains(client.Scopes, scope)
-	})
-	return edited, edited.Enabled != endpoint.Enabled || len(edited.Scopes) != len(endpoint.Scopes), nil
+	if client != nil {
+		edited.Scopes = slices.DeleteFunc(slices.Clone(endpoint.Scopes), func(scope string) bool {
+			return !slices.Contains(client.Scopes, scope)
+		})
+	}
+	return edited, edited.Enabled != endpoint.Enabled || len(edited.Scopes) != len(endpoint.Scopes)
+}
+
+// clientOf reads the API client that owns an endpoint; nil when it is gone, and for people.
+func clientOf(ctx context.Context, database db.DBTX, endpoint db.WebhookEndpoint) (*db.ApiClient, error) {
+	if endpoint.OwnerKind != access.KindAPIClient {
+		return nil, nil
+	}
+	client, err := db.New().ApiClientGet(ctx, database, *endpoint.OwnerID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	return &client, err
 }
 
 // settle stores an endpoint, which is locked, as its owner may have it by now.
 func settle(ctx context.Context, tx *postgres.Tx, endpoint db.WebhookEndpoint) (db.WebhookEndpoint, error) {
-	edited, differs, err := entitled(ctx, tx, endpoint, tx.Now)
-	if err != nil || !differs {
+	client, err := clientOf(ctx, tx, endpoint)
+	if err != nil {
 		return endpoint, err
+	}
+	edited, differs := entitled(endpoint, client, tx.Now)
+	if !differs {
+		return endpoint, nil
 	}
 	return update(ctx, tx, endpoint, edited)
 }
 
-// settled is settle for an endpoint that was just read.
-func settled(ctx context.Context, database *postgres.DB, endpoint db.WebhookEndpoint) (db.WebhookEndpoint, error) {
-	_, differs, err := entitled(ctx, database, endpoint, database.Now())
-	if err != nil || !differs {
-		return endpoint, err
+// settled is settle for an endpoint that was just read, with its client.
+func settled(
+	ctx context.Context, database *postgres.DB, endpoint db.WebhookEndpoint, client *db.ApiClient,
+) (db.WebhookEndpoint, error) {
+	if _, differs := entitled(endpoint, client, database.Now()); !differs {
+		return endpoint, nil
 	}
-	err = database.Change(ctx, system, func(tx *postgres.Tx) (err error) {
+	err := database.Change(ctx, system, func(tx *postgres.Tx) (err error) {
 		endpoint, err = lock(ctx, tx, endpoint.ID, etag.Versions{})
 		return err
 	})
@@ -113,7 +128,11 @@ func (w *settleWorker) Work(ctx context.Context, _ *river.Job[settleArgs]) error
 	}
 	var errs []error
 	for _, endpoint := range endpoints {
-		if _, err := settled(ctx, w.db, endpoint); !errors.Is(err, pgx.ErrNoRows) {
+		client, err := clientOf(ctx, w.db, endpoint)
+		if err == nil {
+			_, err = settled(ctx, w.db, endpoint, client)
+		}
+		if !errors.Is(err, pgx.ErrNoRows) {
 			errs = append(errs, err)
 		}
 	}
