@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -171,4 +172,10 @@ func count(t *testing.T, database *postgres.DB, where string, args ...any) (n in
 func eventually(t *testing.T, condition func() bool, about ...any) {
 	t.Helper()
 	require.Eventually(t, condition, 30*time.Second, 20*time.Millisecond, about...)
+}
+
+// begun waits until all of the queue runs. Jobs are worked before that already.
+func begun(t *testing.T, log *output) {
+	t.Helper()
+	eventually(t, func() bool { return strings.Contains(log.String(), "background work has begun") })
 }

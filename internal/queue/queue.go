@@ -143,30 +143,42 @@ func (q *Queue) Run(ctx context.Context, databaseURL string) error {
 	if err != nil {
 		return fmt.Errorf("background work: %w", err)
 	}
-	client, err := q.start(ctx, pool)
-	if client == nil {
+	ended := make(chan error, 1)
+	go func() {
+		err := q.runClient(ctx, pool)
 		pool.Close()
-		return err
-	}
-	stopped := client.Stopped()
+		ended <- err
+	}()
 	select {
-	case <-stopped:
+	case err := <-ended:
+		return err
 	case <-ctx.Done():
 	}
-	if ctx.Err() == nil {
-		err = errors.New("background work ended by itself")
-	}
 	select {
-	case <-stopped:
-		pool.Close()
+	case err := <-ended:
+		return err
 	case <-time.After(finishTime + cancelTime):
 		q.log.ErrorContext(ctx, "background work does not end in time and is left behind")
-		go pool.Close() // waits for what is left behind
+		return nil
 	}
-	return err
 }
 
-// start starts a client as soon as the database is there; it gives none when the context ends before that.
+// runClient starts a client as soon as the database is there, and gives an error when that ends before the context does.
+func (q *Queue) runClient(ctx context.Context, pool *postgres.DB) error {
+	client, err := q.start(ctx, pool)
+	if client == nil {
+		return err
+	}
+	q.log.InfoContext(ctx, "background work has begun")
+	<-client.Stopped()
+	if ctx.Err() == nil {
+		return errors.New("background work ended by itself")
+	}
+	return nil
+}
+
+// start gives a client that runs, or none when the context ends before the database is there. A database that goes away
+// meanwhile can keep it for longer than the context.
 func (q *Queue) start(ctx context.Context, pool *postgres.DB) (*river.Client[pgx.Tx], error) {
 	for attempt := 1; ; attempt++ {
 		client, err := river.NewClient(riverpgxv5.New(pool.Pool), q.config())

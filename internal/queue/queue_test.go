@@ -282,6 +282,7 @@ func TestTheDatabaseGoesAwayAndComesBack(t *testing.T) {
 	server.Start(t)
 	enqueue(t, database, q, countArgs{ID: 1})
 	eventually(t, func() bool { return worked.of(1) == 1 })
+	begun(t, log)
 
 	server.Stop(t)
 	eventually(t, func() bool { return strings.Contains(log.String(), "Error fetching jobs") })
@@ -334,10 +335,13 @@ func TestStoppingWithoutTheDatabase(t *testing.T) {
 	t.Parallel()
 	server := dbtest.Server(t)
 	database := open(t, server.URL())
-	q, worked := counting(t)
+	worked, log := &counter{}, &output{}
+	q := newQueue(t, log)
+	queue.AddWorker(q, river.WorkFunc(worked.work))
 	stop := run(t, q, server.URL())
 	enqueue(t, database, q, countArgs{ID: 1})
 	eventually(t, func() bool { return worked.of(1) == 1 })
+	begun(t, log)
 	server.Stop(t)
 	started := time.Now()
 	stop()
