@@ -22,9 +22,11 @@ import (
 const TimeLimit = 15 * time.Minute
 
 // begin begins to see one moment. A statement, and the time between two of them, may be as long as the export: both wait
-// for slow readers.
+// for slow readers. No other process helps with a query, since it would wait for the reader as well, and the database has
+// few of them for everybody.
 var begin = fmt.Sprintf(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-	SET LOCAL statement_timeout = %[1]d; SET LOCAL idle_in_transaction_session_timeout = %[1]d`, TimeLimit.Milliseconds())
+	SET LOCAL statement_timeout = %[1]d; SET LOCAL idle_in_transaction_session_timeout = %[1]d;
+	SET LOCAL max_parallel_workers_per_gather = 0`, TimeLimit.Milliseconds())
 
 // Snapshots are views of single moments of the database, as many at a time as the pool has connections.
 type Snapshots struct {

@@ -1,9 +1,11 @@
 package exports_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/clientele-api/clientele/internal/dbtest"
@@ -36,6 +38,29 @@ func TestStatementsOfSnapshotsMayTakeTheWholeTime(t *testing.T) {
 	snapshot, err = snapshots.Open(t.Context()) // the connection came back
 	require.NoError(t, err)
 	snapshot.Close()
+}
+
+// TestASlowReaderKeepsNoProcessesThatOthersNeed: a query that would be read with others' help is read without it.
+func TestASlowReaderKeepsNoProcessesThatOthersNeed(t *testing.T) {
+	t.Parallel()
+	snapshot, err := open(t, 1).Open(t.Context())
+	require.NoError(t, err)
+	defer snapshot.Close()
+	for _, setting := range []string{"min_parallel_table_scan_size", "parallel_setup_cost", "parallel_tuple_cost"} {
+		_, err := snapshot.Exec(t.Context(), "SET LOCAL "+setting+" = 0")
+		require.NoError(t, err)
+	}
+	plan := func() string {
+		rows, err := snapshot.Query(t.Context(), "EXPLAIN SELECT * FROM domains")
+		require.NoError(t, err)
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err)
+		return strings.Join(lines, "\n")
+	}
+	require.NotContains(t, plan(), "Gather")
+	_, err = snapshot.Exec(t.Context(), "SET LOCAL max_parallel_workers_per_gather = 2")
+	require.NoError(t, err)
+	require.Contains(t, plan(), "Gather", "it would have been")
 }
 
 // TestStreamThatFails: what goes wrong in time is known before anything is written.
