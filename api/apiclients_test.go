@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -139,6 +140,14 @@ func TestAPIClientsThatCannotBe(t *testing.T) {
 		"/overlap_seconds too_large")
 }
 
+// percentEncoded writes each byte of a text as an escape.
+func percentEncoded(text string) (encoded string) {
+	for _, char := range []byte(text) {
+		encoded += fmt.Sprintf("%%%02X", char)
+	}
+	return encoded
+}
+
 func TestClientCredentials(t *testing.T) {
 	t.Parallel()
 	s := apitest.New(t)
@@ -148,8 +157,11 @@ func TestClientCredentials(t *testing.T) {
 	for name, response := range map[string]*apitest.Response{
 		"by HTTP Basic": askForToken(t, s, client.ID, client.Secret),
 		"in the form":   postForm(t, s, "/oauth/token", inForm),
-		"in both":       postForm(t, s, "/oauth/token", inForm, basic(client.ID.String(), client.Secret)),
-		"narrowed":      askForToken(t, s, client.ID, client.Secret, "scope", "events:read customers:read"),
+		// As RFC 6749, section 2.3.1, has it: encoded as in a form, which may be done to any byte.
+		"by HTTP Basic, encoded": postForm(t, s, "/oauth/token", form("grant_type", "client_credentials"),
+			basic(percentEncoded(client.ID.String()), percentEncoded(client.Secret))),
+		"in both":  postForm(t, s, "/oauth/token", inForm, basic(client.ID.String(), client.Secret)),
+		"narrowed": askForToken(t, s, client.ID, client.Secret, "scope", "events:read customers:read"),
 	} {
 		tokens := granted(t, response)
 		require.NotContains(t, string(response.Body), "refresh", name)

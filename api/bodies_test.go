@@ -34,6 +34,11 @@ func (o target) mediaMutations() (all []mutation) {
 	all = append(all, mutation{
 		name: "media type " + wrong, status: []int{415}, with: []apitest.With{apitest.Header("Content-Type", wrong)},
 	})
+	for _, media := range o.MediaTypes { // in capitals they are the same
+		all = append(all, mutation{
+			name: "media type in capitals", with: []apitest.With{apitest.Header("Content-Type", strings.ToUpper(media)+"; Charset=UTF-8")},
+		})
+	}
 	large := strings.Repeat(" ", 2<<20)
 	return append(all,
 		mutation{name: "2 MB", body: large, status: []int{413}},

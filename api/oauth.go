@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/url"
 
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/access"
@@ -157,11 +159,23 @@ func invalidRequest(description string) error {
 	return &sessions.Error{Code: "invalid_request", Description: description}
 }
 
+// basicCredentials gives what is sent by HTTP Basic. Before it is put together there it is encoded as in a form, and some
+// libraries escape more than others (RFC 6749, section 2.3.1). What is encoded badly is somebody else's.
+func basicCredentials(r *http.Request) (user, password string, found bool) {
+	user, password, found = r.BasicAuth()
+	for _, text := range []*string{&user, &password} {
+		if decoded, err := url.QueryUnescape(*text); err == nil {
+			*text = decoded
+		}
+	}
+	return user, password, found
+}
+
 // saidClient gives the client that a caller says to be, in the form or by HTTP Basic, and its secret. It is not known when
 // the two contradict each other, nor when a public client comes with a secret, which it has not.
 func saidClient(ctx context.Context, formID, formSecret *string) (client apiclients.Credentials, known bool) {
 	client = apiclients.Credentials{ID: orEmpty(formID), Secret: orEmpty(formSecret), Address: requestOf(ctx).address}
-	if user, password, found := requestOf(ctx).http.BasicAuth(); found {
+	if user, password, found := basicCredentials(requestOf(ctx).http); found {
 		if client.ID != "" && client.ID != user || client.Secret != "" && client.Secret != password {
 			return client, false
 		}

@@ -81,11 +81,9 @@ func receive(c echo.Context, operation *contract.Operation) ([]byte, error) {
 		return nil, err
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	if media == mediaMergePatch {
-		// They mean the same; the generated code knows the one.
-		r.Header.Set(echo.HeaderContentType, mediaJSON)
-	}
 	if operation.TakesJSON() {
+		// A merge patch is JSON as well. The generated code knows the one name, in small letters.
+		r.Header.Set(echo.HeaderContentType, mediaJSON)
 		return body, nil
 	}
 	if _, err := url.ParseQuery(string(body)); media == mediaForm && err != nil {
