@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"net/http"
 	"net/netip"
 	"testing"
 	"time"
@@ -307,6 +308,34 @@ func TestNetworks(t *testing.T) {
 	})
 	refused := client.Must(t, 403, "GET", "/v1/customers", nil, pretending).Problem(t)
 	require.Equal(t, "network_not_allowed", refused.Code)
+}
+
+// TestNetworksBehindProxies: each proxy that is trusted says from where it got the request, the nearest one last.
+func TestNetworksBehindProxies(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t, apitest.Proxies(netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")))
+	made := s.Staff(t, access.Administrator).APIClient(t, nil)
+	client := bearing(s, s.Token(t, &access.Principal{
+		Kind: access.KindAPIClient, ID: made.ID, SessionID: uuid.New(), Epoch: 1, Scopes: []access.Scope{"customers:read"},
+		Networks: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::/32")},
+	}))
+	for status, all := range map[int][]string{
+		200: {
+			"203.0.113.7", "203.0.113.7:4711", " 203.0.113.7 , 10.0.0.1:80", "6.6.6.6, 203.0.113.7", "junk, 203.0.113.7", "203.0.113.7,,",
+			"2001:db8::7", "[2001:db8::7]", "[2001:db8::7]:4711", "::ffff:203.0.113.7",
+		},
+		403: {
+			"", "junk", "unknown", "203.0.113.7, junk", "203.0.113.7, 6.6.6.6", "203.0.113.7, 6.6.6.6:80", "203.0.113.7.", "203.0.113.7:x",
+			"10.0.0.1", "127.0.0.1:80", "203.0.113.0/24", "203.0.113.7:80:80", `"203.0.113.7"`,
+		},
+	} {
+		for _, said := range all {
+			response := client.Do(t, "GET", "/v1/customers", nil, apitest.Header("X-Forwarded-For", said))
+			require.Equal(t, status, response.Status, said)
+		}
+	}
+	lines := func(r *http.Request) { r.Header["X-Forwarded-For"] = []string{"6.6.6.6", "203.0.113.7", "10.0.0.1"} }
+	client.Must(t, 200, "GET", "/v1/customers", nil, lines)
 }
 
 // TestChangesOfAClientCountWithinASecond on every replica.

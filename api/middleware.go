@@ -5,17 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/etag"
 )
 
@@ -157,18 +158,34 @@ func (w *conditionalWriter) Write(body []byte) (int, error) {
 // Unwrap lets http.ResponseController reach what is below.
 func (w *conditionalWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// ipExtractor tells a caller's address: the peer's, unless that is a trusted proxy, whose word counts instead.
+// ipExtractor tells a caller's address: the peer's, unless that is a trusted proxy, whose word counts instead, and so on
+// along X-Forwarded-For. Where the word is no address, the caller's is not known, and empty.
 func ipExtractor(trusted []netip.Prefix) echo.IPExtractor {
-	if len(trusted) == 0 {
-		return echo.ExtractIPDirect()
-	}
-	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
-	for _, prefix := range trusted {
-		_, network, err := net.ParseCIDR(prefix.Masked().String())
-		if err != nil {
-			panic(errors.New("api: a network that is none: " + prefix.String()))
+	direct := echo.ExtractIPDirect()
+	return func(r *http.Request) string {
+		address := direct(r)
+		hops := strings.Split(strings.Join(r.Header.Values(echo.HeaderXForwardedFor), ","), ",")
+		for _, hop := range slices.Backward(hops) {
+			if hop = strings.TrimSpace(hop); hop == "" {
+				continue
+			}
+			if !access.Within(trusted, address) {
+				break
+			}
+			address = forwarded(hop)
 		}
-		options = append(options, echo.TrustIPRange(network))
+		return address
 	}
-	return echo.ExtractIPFromXFFHeader(options...)
+}
+
+// forwarded gives the address that a proxy names: some write the port as well, or brackets.
+func forwarded(hop string) string {
+	if withPort, err := netip.ParseAddrPort(hop); err == nil {
+		return withPort.Addr().String()
+	}
+	address, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(hop, "["), "]"))
+	if err != nil {
+		return ""
+	}
+	return address.String()
 }

@@ -124,6 +124,7 @@ type options struct {
 	blobURL       string
 	termsRequired bool
 	origins       []string
+	proxies       []netip.Prefix
 	rateLimit     int64
 	answerTime    time.Duration
 	webhookAllow  []netip.Prefix
@@ -140,6 +141,9 @@ func TermsRequired(o *options) { o.termsRequired = true }
 
 // Origins lets pages of these origins call from a browser.
 func Origins(origins ...string) Option { return func(o *options) { o.origins = origins } }
+
+// Proxies believes what these say of where a request is from.
+func Proxies(networks ...netip.Prefix) Option { return func(o *options) { o.proxies = networks } }
 
 // WebhookAllow lets webhooks go to networks that are not public.
 func WebhookAllow(networks ...netip.Prefix) Option {
@@ -201,7 +205,7 @@ func NewOn(t testing.TB, databaseURL string, changes ...Option) *Server {
 	s.Options = api.Options{
 		DB: s.DB, Authority: s.Authority, Keyring: s.Keyring, Hasher: s.Hasher, Activation: work.Activation,
 		Operations: work.Operations, Contract: Contract(), Blobs: store, Exports: snapshots, Backups: backingUp,
-		TermsRequired: chosen.termsRequired, CORSOrigins: chosen.origins, AnswerTime: chosen.answerTime,
+		TermsRequired: chosen.termsRequired, CORSOrigins: chosen.origins, TrustedProxies: chosen.proxies, AnswerTime: chosen.answerTime,
 		Webhooks: work.Webhooks, Sequencer: s.Sequencer, Log: log,
 	}
 	if chosen.rateLimit > 0 {
