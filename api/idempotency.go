@@ -77,10 +77,13 @@ func (s *Server) mayBeTold(ctx context.Context, replayed *idempotency.Replayed) 
 	default:
 		return nil
 	}
-	if err == nil && !reached {
-		err = fault.NoSuchResource()
+	switch {
+	case err != nil || reached:
+		return err
+	case known.operation.HasAnswer(http.StatusNotFound): // as it would be refused anew
+		return fault.NoSuchResource()
 	}
-	return err
+	return idempotency.Withheld()
 }
 
 // once does what a request with a key asks for, unless it is known to have been done.

@@ -283,6 +283,40 @@ func TestAnAnswerIsNotToldOfWhatIsOutOfReach(t *testing.T) {
 		client.Must(t, 404, "POST", staffs, "{}", withKey(key))
 		f.manager.Must(t, 404, "POST", own, "{}", withKey(key))
 	}
+
+	// What made the customer itself has no customer to be found.
+	for place, caller := range map[string]*apitest.Caller{"/v1/customers": client, managedPath: f.manager} {
+		body := apitest.Fields{"name": "Moved"}
+		if caller == client {
+			body["parent_id"] = f.manager.CustomerID
+		}
+		var made struct{ ID string }
+		caller.Must(t, 201, "POST", place, body, withKey("c")).JSON(t, &made)
+		admin.Must(t, 200, "PATCH", "/v1/customers/"+made.ID, `{"parent_id":null}`)
+		require.Equal(t, "answer_erased", caller.Must(t, 409, "POST", place, body, withKey("c")).Problem(t).Code)
+		admin.Must(t, 200, "PATCH", "/v1/customers/"+made.ID, apitest.Fields{"parent_id": f.manager.CustomerID})
+		caller.Must(t, 201, "POST", place, body, withKey("c"))
+	}
+}
+
+// TestAnAnswerIsNotToldOfAnOperationOutOfReach nor one of a customer that is no more.
+func TestAnAnswerIsNotToldOfAnOperationOutOfReach(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	f := lineOf(t, s, admin)
+	client := admin.APIClient(t, apitest.Fields{"customer_id": f.manager.CustomerID})
+	csv := apitest.Header("Content-Type", "text/csv")
+	var operation openapi.Operation
+	client.Must(t, 202, "POST", path(f.grandchild)+"/domains/import", "host\na.example\n", csv).JSON(t, &operation)
+	cancel := "/v1/operations/" + operation.Id.String() + "/cancel"
+	client.Must(t, 200, "POST", cancel, nil, withKey("k"))
+	admin.Must(t, 200, "PATCH", path(f.grandchild), `{"parent_id":null}`)
+	client.Must(t, 404, "POST", cancel, nil, withKey("k"))
+	admin.Must(t, 200, "PATCH", path(f.grandchild), apitest.Fields{"parent_id": f.manager.CustomerID})
+	client.Must(t, 200, "POST", cancel, nil, withKey("k"))
+	remove(t, admin, f.grandchild)
+	require.Equal(t, "answer_erased", client.Must(t, 409, "POST", cancel, nil, withKey("k")).Problem(t).Code)
 }
 
 func TestRefusalsAndDryRunsLeaveAKeyFree(t *testing.T) {

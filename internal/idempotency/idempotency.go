@@ -286,6 +286,14 @@ func inProgress() error {
 	}
 }
 
+// Withheld tells that the answer is about what is out of the caller's reach by now.
+func Withheld() *fault.Error {
+	return &fault.Error{
+		Kind: fault.Conflict, Code: "answer_erased",
+		Detail: "The request was done, and what it made is out of your reach by now. It is not done again.",
+	}
+}
+
 func erased(cause error) error {
 	return &fault.Error{
 		Kind: fault.Conflict, Code: "answer_erased", Cause: cause,

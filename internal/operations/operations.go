@@ -4,6 +4,7 @@
 package operations
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -122,7 +123,15 @@ func (s *Service) Start(ctx context.Context, tx *postgres.Tx, input Input) (db.O
 	if err != nil {
 		return started, err
 	}
+	about(tx, started)
 	return started, s.queue.Enqueue(ctx, tx, stepArgs{OperationID: started.ID, Long: input.Long})
+}
+
+// about says whom an answer with the operation in it is about: it is seen by who reaches that customer.
+func about(tx *postgres.Tx, operation db.Operation) {
+	if customer := cmp.Or(operation.CustomerID, operation.Reach); customer != nil {
+		tx.About(*customer)
+	}
 }
 
 // Filter says which operations are meant; the zero value means all that the caller may know of.
@@ -198,6 +207,7 @@ func (s *Service) Cancel(
 	if err := s.finish(ctx, tx, operation, Cancelled, nil); err != nil {
 		return operation, err
 	}
+	about(tx, operation)
 	return db.New().OperationGet(ctx, tx, id)
 }
 
