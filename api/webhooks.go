@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"time"
 
 	"github.com/clientele-api/clientele/gen/db"
 	"github.com/clientele-api/clientele/gen/openapi"
@@ -19,9 +20,11 @@ func (s *Server) WebhookEndpointList(ctx context.Context, request openapi.Webhoo
 	if err != nil {
 		return nil, err
 	}
+	now := s.db.Now()
 	return openapi.WebhookEndpointList200JSONResponse{
 		Body: openapi.WebhookEndpointPage{
-			Data: convert(page.Rows, ToAPIWebhookEndpoint), NextCursor: page.Next, Total: page.Total,
+			Data:       convert(page.Rows, func(e db.WebhookEndpoint) openapi.WebhookEndpoint { return ToAPIWebhookEndpoint(e, now) }),
+			NextCursor: page.Next, Total: page.Total,
 		},
 		Headers: openapi.WebhookEndpointList200ResponseHeaders{Link: nextLink(ctx, page.Next)},
 	}, nil
@@ -39,7 +42,7 @@ func (s *Server) WebhookEndpointCreate(ctx context.Context, request openapi.Webh
 		if err != nil {
 			return nil, err
 		}
-		shown := ToAPIWebhookEndpoint(endpoint)
+		shown := ToAPIWebhookEndpoint(endpoint, tx.Now)
 		tag := etag.Of(endpoint.Version, shown)
 		shown.Secret = &secret
 		return openapi.WebhookEndpointCreate201JSONResponse{
@@ -57,7 +60,7 @@ func (s *Server) WebhookEndpointGet(ctx context.Context, request openapi.Webhook
 	if err != nil {
 		return nil, err
 	}
-	body := ToAPIWebhookEndpoint(endpoint)
+	body := ToAPIWebhookEndpoint(endpoint, s.db.Now())
 	return openapi.WebhookEndpointGet200JSONResponse{
 		Body: body, Headers: openapi.WebhookEndpointGet200ResponseHeaders{ETag: etag.Of(endpoint.Version, body)},
 	}, nil
@@ -73,7 +76,7 @@ func (s *Server) WebhookEndpointUpdate(ctx context.Context, request openapi.Webh
 		if err != nil {
 			return nil, err
 		}
-		shown := ToAPIWebhookEndpoint(endpoint)
+		shown := ToAPIWebhookEndpoint(endpoint, tx.Now)
 		return openapi.WebhookEndpointUpdate200JSONResponse{
 			Body: shown, Headers: openapi.WebhookEndpointUpdate200ResponseHeaders{ETag: etag.Of(endpoint.Version, shown)},
 		}, nil
@@ -96,7 +99,7 @@ func (s *Server) WebhookEndpointRotateSecret(ctx context.Context, request openap
 		if err != nil {
 			return nil, err
 		}
-		shown := ToAPIWebhookEndpoint(endpoint)
+		shown := ToAPIWebhookEndpoint(endpoint, tx.Now)
 		tag := etag.Of(endpoint.Version, shown)
 		shown.Secret = &secret
 		return openapi.WebhookEndpointRotateSecret200JSONResponse{
@@ -160,11 +163,11 @@ func (s *Server) WebhookDeliveryRedeliver(ctx context.Context, request openapi.W
 }
 
 // ToAPIWebhookEndpoint shows a webhook endpoint, without its secret.
-func ToAPIWebhookEndpoint(endpoint db.WebhookEndpoint) openapi.WebhookEndpoint {
+func ToAPIWebhookEndpoint(endpoint db.WebhookEndpoint, now time.Time) openapi.WebhookEndpoint {
 	return openapi.WebhookEndpoint{
 		Id: endpoint.ID, Url: endpoint.Url, Description: endpoint.Description, EventTypes: endpoint.EventTypes,
 		Scopes: endpoint.Scopes, Enabled: endpoint.Enabled, DisabledReason: endpoint.DisabledReason,
-		FailingSince: endpoint.FailingSince, PreviousSecretExpiresAt: endpoint.PreviousSecretUntil,
+		FailingSince: endpoint.FailingSince, PreviousSecretExpiresAt: webhooks.PreviousSecretUntil(endpoint, now),
 		Owner:     openapi.Actor{Kind: endpoint.OwnerKind, Id: endpoint.OwnerID, Name: endpoint.OwnerName},
 		CreatedBy: openapi.Actor{Kind: endpoint.CreatedByKind, Id: endpoint.CreatedByID, Name: endpoint.CreatedByName},
 		Version:   endpoint.Version, CreatedAt: endpoint.CreatedAt, UpdatedAt: endpoint.UpdatedAt,

@@ -161,6 +161,13 @@ func TestWebhookEndpoints(t *testing.T) {
 	admin.Must(t, 200, "POST", at+"/rotate-secret", "{}").JSON(t, &rotated)
 	require.NotEqual(t, *made.Secret, *rotated.Secret)
 	require.WithinDuration(t, time.Now().Add(24*time.Hour), *rotated.PreviousSecretExpiresAt, time.Minute)
+	admin.Must(t, 200, "POST", at+"/rotate-secret", `{"overlap_seconds":60}`)
+	s.Clock.Advance(time.Minute)
+	var listed openapi.WebhookEndpointPage
+	admin.Must(t, 200, "GET", at, nil).JSON(t, &now)
+	admin.Must(t, 200, "GET", webhookEndpoints, nil).JSON(t, &listed)
+	require.Nil(t, now.PreviousSecretExpiresAt, "it is over")
+	require.Nil(t, listed.Data[0].PreviousSecretExpiresAt)
 	admin.Must(t, 200, "POST", at+"/rotate-secret", `{"overlap_seconds":0}`).JSON(t, &rotated)
 	require.Nil(t, rotated.PreviousSecretExpiresAt)
 

@@ -34,12 +34,20 @@ func seal(keyring *secrets.Keyring, endpointID uuid.UUID, secret string) []byte 
 	return keyring.Seal(sealPurpose, endpointID.String(), []byte(secret))
 }
 
+// PreviousSecretUntil gives until when the secret before the last rotation signs, too; nil when it does not, at that moment.
+func PreviousSecretUntil(endpoint db.WebhookEndpoint, at time.Time) *time.Time {
+	if until := endpoint.PreviousSecretUntil; until != nil && at.Before(*until) {
+		return until
+	}
+	return nil
+}
+
 // sign gives the signatures of a message: by the secret, and by the one before it as long as that is good and can be read.
 func sign(
 	keyring *secrets.Keyring, endpoint db.WebhookEndpoint, messageID string, at time.Time, body []byte,
 ) (string, error) {
 	sealed := [][]byte{endpoint.SecretSealed}
-	if endpoint.PreviousSecretUntil != nil && at.Before(*endpoint.PreviousSecretUntil) {
+	if PreviousSecretUntil(endpoint, at) != nil {
 		sealed = append(sealed, endpoint.PreviousSecretSealed)
 	}
 	var signatures []string
