@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,13 +29,13 @@ func (s *Server) authorized(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		known.caller = caller
 		if err := s.counted(c, caller); err != nil {
 			return err
 		}
 		if err := admit(caller, known.operation.Requirements); err != nil {
 			return err
 		}
-		known.caller = caller
 		return next(c)
 	}
 }
@@ -57,7 +58,8 @@ func (s *Server) authenticate(c echo.Context) (*access.Principal, error) {
 	}
 	if address := requestOf(c.Request().Context()).address; !caller.MayComeFrom(address) {
 		return nil, &fault.Error{
-			Kind: fault.Forbidden, Code: "network_not_allowed", Detail: "The API client may not be used from the address " + address + ".",
+			Kind: fault.Forbidden, Code: "network_not_allowed",
+			Detail: "The API client may not be used from " + cmp.Or(address, "an address that a proxy does not tell") + ".",
 		}
 	}
 	if caller.Kind == access.KindAPIClient {

@@ -38,7 +38,7 @@ func (s *Server) counted(c echo.Context, caller *access.Principal) error {
 	state := s.limiter.Take(credential(caller))
 	header := c.Response().Header()
 	header.Set("RateLimit-Policy", fmt.Sprintf(`"requests";q=%d;w=%d`, state.Quota, int(ratelimit.Window.Seconds())))
-	header.Set("RateLimit", fmt.Sprintf(`"requests";r=%d;t=%d`, state.Remaining, int(state.Reset.Round(time.Second).Seconds())))
+	header.Set("RateLimit", fmt.Sprintf(`"requests";r=%d;t=%d`, state.Remaining, wholeSeconds(state.Reset)))
 	if state.Refused {
 		return state.Fault()
 	}

@@ -1,8 +1,14 @@
 package api_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -10,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/clientele-api/clientele/api"
 	"github.com/clientele-api/clientele/gen/openapi"
 	"github.com/clientele-api/clientele/internal/apitest"
 )
@@ -19,6 +26,7 @@ import (
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
 	s := apitest.New(t, apitest.RateLimit(3))
+	s.Clock.Advance(time.Minute - time.Duration(s.Clock.Now().UnixNano())%time.Minute) // all in one minute
 	admin, viewer := s.Staff(t, "administrator"), s.Staff(t, "viewer")
 	for _, left := range []string{"2", "1", "0"} {
 		response := viewer.Do(t, "POST", "/v1/customers", map[string]any{"name": "Ann"})
@@ -29,11 +37,12 @@ func TestRateLimit(t *testing.T) {
 	refused := viewer.Do(t, "POST", "/v1/customers", map[string]any{"nonsense": 1})
 	require.Equal(t, 429, refused.Status)
 	require.Equal(t, "rate_limited", refused.Problem(t).Code)
-	require.Regexp(t, "^[1-9][0-9]?$", refused.Header.Get("Retry-After"))
-	require.Regexp(t, `^"requests";r=0;t=[0-9]+$`, refused.Header.Get("RateLimit"))
+	wait, err := strconv.Atoi(refused.Header.Get("Retry-After"))
+	require.NoError(t, err)
+	require.Equal(t, fmt.Sprintf(`"requests";r=0;t=%d`, wait), refused.Header.Get("RateLimit"))
 	admin.Must(t, 200, "GET", "/v1/customers", nil)
 	require.Empty(t, s.Anonymous().Do(t, "GET", "/healthz", nil).Header.Get("RateLimit"))
-	s.Clock.Advance(time.Minute)
+	s.Clock.Advance(time.Duration(wait) * time.Second)
 	viewer.Must(t, 200, "GET", "/v1/customers", nil)
 }
 
@@ -132,4 +141,31 @@ func TestNoRequestTakesForEver(t *testing.T) {
 	}, 10*time.Second, 10*time.Millisecond, "nothing waits for the table any more")
 	require.NoError(t, tx.Rollback(t.Context()))
 	admin.Must(t, 200, "GET", "/v1/customers", nil)
+}
+
+// TestTheLogSaysWhoIsRefused: also whoever is not let in.
+func TestTheLogSaysWhoIsRefused(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t, apitest.RateLimit(1))
+	viewer := s.Staff(t, "viewer")
+	var log bytes.Buffer
+	options := s.Options
+	options.Log = slog.New(slog.NewJSONHandler(&log, nil))
+	handler, err := api.New(options)
+	require.NoError(t, err)
+	for _, status := range []int{403, 429} {
+		log.Reset()
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/staff", http.NoBody)
+		request.Header.Set("Authorization", "Bearer "+viewer.Token)
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, request)
+		require.Equal(t, status, answer.Code)
+		var line struct {
+			Caller string
+			Status int
+		}
+		require.NoError(t, json.Unmarshal(log.Bytes(), &line), log.String())
+		require.Equal(t, "staff:"+viewer.ID.String(), line.Caller)
+		require.Equal(t, status, line.Status)
+	}
 }

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -63,7 +65,7 @@ func (s *Server) writeError(err error, c echo.Context) {
 	}
 	header := c.Response().Header()
 	if known.RetryAfter > 0 {
-		header.Set("Retry-After", strconv.Itoa(max(1, int(known.RetryAfter.Seconds()))))
+		header.Set("Retry-After", strconv.Itoa(wholeSeconds(known.RetryAfter)))
 	}
 	if strings.HasPrefix(c.Request().URL.Path, "/oauth/") {
 		writeOAuthError(c, status, known)
@@ -78,6 +80,9 @@ func (s *Server) writeError(err error, c echo.Context) {
 	}
 	_ = c.Blob(status, "application/problem+json", body) // an error here is the connection's
 }
+
+// wholeSeconds is how many seconds to wait: who waits for as long is not too early.
+func wholeSeconds(wait time.Duration) int { return int(math.Ceil(wait.Seconds())) }
 
 // faultOf gives the fault that an error is. What is not known is internal, and nothing of it is shown; so is what the
 // contract does not know of the operation, such as a row that is missing where none can be: that hides a mistake of ours.
