@@ -24,6 +24,9 @@ const maxJSONDepth = 32
 func (o *Operation) CheckRequest(r *http.Request, path map[string]string, body []byte) error {
 	query, unreadable := readQuery(r.URL.RawQuery)
 	faults := slices.Concat(unreadable, o.checkQueryNames(query))
+	for name, values := range query { // what is there twice has been told, and is judged by the first
+		query[name] = values[:1]
+	}
 	input := o.input(r, query, path)
 	for _, parameter := range o.parameters {
 		if parameter.In == openapi3.ParameterInHeader {

@@ -191,13 +191,15 @@ func TestWhatFollowsIsNotTold(t *testing.T) {
 	}.load(t)
 	require.NoError(t, err)
 	for query, expected := range map[string][]string{
-		"url=":         {"url too_short: must not be empty"},
-		"cursor=":      {"cursor too_short: must not be empty"},
-		"types=":       {"types too_short: must not be empty"},
-		"types=&url=x": {"types too_short: must not be empty", "url invalid_format: must be an https URL such as https://www.example.com/hooks"},
-		"by=1":         {"by unknown_parameter: must name a key, as in by[key]=value"},
-		"by[a]=1":      nil,
-		"url[a]=1":     {"url[a] unknown_parameter: is not a parameter of this operation"},
+		"url=":             {"url too_short: must not be empty"},
+		"cursor=":          {"cursor too_short: must not be empty"},
+		"types=":           {"types too_short: must not be empty"},
+		"types=&url=x":     {"types too_short: must not be empty", "url invalid_format: must be an https URL such as https://www.example.com/hooks"},
+		"by=1":             {"by unknown_parameter: must name a key, as in by[key]=value"},
+		"by[a]=1":          nil,
+		"by[a]=1&by[a]=2":  {"by[a] repeated: is there more than once"},
+		"types=&types=abc": {"types repeated: is there more than once", "types too_short: must not be empty"},
+		"url[a]=1":         {"url[a] unknown_parameter: is not a parameter of this operation"},
 	} {
 		require.ElementsMatch(t, expected, check(t, operation, query, "{}", nil), query)
 	}
