@@ -49,6 +49,19 @@ func (o target) mediaMutations() (all []mutation) {
 	)
 }
 
+// actionMutations are bodies of actions that take none.
+func (o target) actionMutations() (all []mutation) {
+	if len(o.MediaTypes) > 0 || o.Method != http.MethodPost {
+		return nil
+	}
+	return []mutation{
+		{name: "a member", body: `{"reason":"moved"}`, status: []int{422}, place: "/reason"},
+		{name: "a list", body: "[]", status: []int{422}},
+		{name: "no JSON", body: "reason=moved", status: []int{400}},
+		{name: "2 MB", body: strings.Repeat(" ", 2<<20), status: []int{413}},
+	}
+}
+
 // formMutations are forms that are none, or whose members are not so. The login and the tokens of the contract's examples
 // are nobody's.
 func (o target) formMutations() (all []mutation) {

@@ -27,7 +27,7 @@ func in(t *testing.T, admin *apitest.Caller, status string) openapi.Customer {
 	}
 	customer := admin.Customer(t, apitest.Fields{"email": email, "identity": login})
 	if status == "deactivated" {
-		admin.Must(t, 200, "POST", path(customer)+"/deactivate", nil).JSON(t, &customer)
+		admin.Must(t, 200, "POST", path(customer)+"/deactivate", "{}").JSON(t, &customer)
 	}
 	require.EqualValues(t, status, customer.Status)
 	return customer

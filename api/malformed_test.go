@@ -55,7 +55,8 @@ func TestMalformedRequests(t *testing.T) {
 }
 
 func (o target) mutations() []mutation {
-	all := slices.Concat(o.pathMutations(), o.queryMutations(), o.headerMutations(), o.mediaMutations(), o.formMutations())
+	all := slices.Concat(o.pathMutations(), o.queryMutations(), o.headerMutations(), o.mediaMutations(), o.formMutations(),
+		o.actionMutations())
 	for _, media := range o.MediaTypes {
 		for _, one := range o.jsonMutations() {
 			one.name, one.with = media+" "+one.name, append(one.with, apitest.Header("Content-Type", media))

@@ -66,10 +66,16 @@ func (s *Server) validated(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // receive checks the media type of the body and, where it is JSON, reads it and puts it back for the handler. Forms stay
-// as they are, but bounded. What streams is the handler's to judge, as it comes in.
+// as they are, but bounded. What streams is the handler's to judge, as it comes in. What is sent with an action that takes
+// nothing is read as well, lest somebody counts on it.
 func receive(c echo.Context, operation *contract.Operation) ([]byte, error) {
 	r := c.Request()
-	if len(operation.MediaTypes) == 0 || operation.Streams() {
+	switch {
+	case operation.Streams():
+		return nil, nil
+	case len(operation.MediaTypes) == 0 && r.Method == http.MethodPost:
+		return readBody(c)
+	case len(operation.MediaTypes) == 0:
 		return nil, nil
 	}
 	media, err := mediaType(r, operation)

@@ -4157,7 +4157,7 @@ type WebhookEndpoint struct {
 	// FailingSince Since when nothing has arrived that was tried. Null when the last attempt arrived. Does not raise `version`.
 	FailingSince *time.Time `json:"failing_since"`
 
-	// PreviousSecretExpiresAt Until when the secret before this one signs, too.
+	// PreviousSecretExpiresAt Until when the secret before the last rotation signs, too; null when only one does.
 	PreviousSecretExpiresAt *time.Time `json:"previous_secret_expires_at"`
 
 	// Owner Who did it, named as they were called then.
@@ -15423,6 +15423,22 @@ func (response CustomerActivate412ApplicationProblemPlusJSONResponse) VisitCusto
 	return err
 }
 
+type CustomerActivate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerActivate413ApplicationProblemPlusJSONResponse) VisitCustomerActivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CustomerActivate422ApplicationProblemPlusJSONResponse struct {
 	KeyReusedApplicationProblemPlusJSONResponse
 }
@@ -16590,6 +16606,22 @@ func (response ActivationRequestMarkSent412ApplicationProblemPlusJSONResponse) V
 	return err
 }
 
+type ActivationRequestMarkSent413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestMarkSent413ApplicationProblemPlusJSONResponse) VisitActivationRequestMarkSentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ActivationRequestMarkSent422ApplicationProblemPlusJSONResponse struct {
 	KeyReusedApplicationProblemPlusJSONResponse
 }
@@ -16789,6 +16821,22 @@ func (response ActivationRequestSend412ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivationRequestSend413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ActivationRequestSend413ApplicationProblemPlusJSONResponse) VisitActivationRequestSendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -17298,6 +17346,22 @@ func (response CustomerDeactivate412ApplicationProblemPlusJSONResponse) VisitCus
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomerDeactivate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CustomerDeactivate413ApplicationProblemPlusJSONResponse) VisitCustomerDeactivateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -24676,6 +24740,22 @@ func (response OperationCancel412ApplicationProblemPlusJSONResponse) VisitOperat
 	return err
 }
 
+type OperationCancel413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response OperationCancel413ApplicationProblemPlusJSONResponse) VisitOperationCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type OperationCancel422ApplicationProblemPlusJSONResponse struct {
 	KeyReusedApplicationProblemPlusJSONResponse
 }
@@ -26188,6 +26268,22 @@ func (response ManagedActivationRequestCreate409ApplicationProblemPlusJSONRespon
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ManagedActivationRequestCreate413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ManagedActivationRequestCreate413ApplicationProblemPlusJSONResponse) VisitManagedActivationRequestCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -32714,6 +32810,22 @@ func (response WebhookDeliveryRedeliver409ApplicationProblemPlusJSONResponse) Vi
 	return err
 }
 
+type WebhookDeliveryRedeliver413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookDeliveryRedeliver413ApplicationProblemPlusJSONResponse) VisitWebhookDeliveryRedeliverResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type WebhookDeliveryRedeliver422ApplicationProblemPlusJSONResponse struct {
 	KeyReusedApplicationProblemPlusJSONResponse
 }
@@ -34150,6 +34262,22 @@ func (response WebhookEndpointTest409ApplicationProblemPlusJSONResponse) VisitWe
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WebhookEndpointTest413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response WebhookEndpointTest413ApplicationProblemPlusJSONResponse) VisitWebhookEndpointTestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
 	_, err := buf.WriteTo(w)
 	return err
 }

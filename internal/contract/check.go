@@ -17,8 +17,11 @@ import (
 // maxJSONDepth is how deep a body may be nested.
 const maxJSONDepth = 32
 
-// CheckRequest gives the faults of a request's parameters and headers, and those of its JSON body; body is nil for an
-// operation without one. A path parameter that cannot name anything is a resource that is not there. The faults of all
+// nothing is what may be sent to an operation that takes no body: many clients send an empty object.
+var nothing = newSchema(openapi3.NewObjectSchema().WithoutAdditionalProperties())
+
+// CheckRequest gives the faults of a request's parameters and headers, and those of its JSON body; body is empty where none
+// was sent to an operation that takes none. A path parameter that cannot name anything is a resource that is not there. The faults of all
 // parts come together: a request that cannot be understood, or else one whose body is wrong. The lines of a header that is
 // a parameter are joined into one, for whoever reads it afterwards; only a key is refused that has several.
 func (o *Operation) CheckRequest(r *http.Request, path map[string]string, body []byte) error {
@@ -47,9 +50,13 @@ func (o *Operation) CheckRequest(r *http.Request, path map[string]string, body [
 		}
 	}
 	var members []fault.Field
-	if o.body != nil {
+	schema := o.body
+	if len(o.MediaTypes) == 0 && len(body) > 0 {
+		schema = nothing
+	}
+	if schema != nil {
 		var notJSON *fault.Field
-		members, notJSON = o.body.check(body, rawjson.MaxValues)
+		members, notJSON = schema.check(body, rawjson.MaxValues)
 		if notJSON != nil {
 			faults = append(faults, *notJSON)
 		}
