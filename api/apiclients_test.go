@@ -173,6 +173,7 @@ func TestClientCredentials(t *testing.T) {
 		require.Equal(t, "Print shop", me.Name, name)
 		require.Equal(t, client.ID, me.Id, name)
 		require.Nil(t, me.CustomerId, name)
+		require.Nil(t, me.ExpiresAt, name)
 		if name == "narrowed" {
 			require.Equal(t, "customers:read events:read", tokens.Scope)
 			refused := bearing(s, tokens.AccessToken).Must(t, 403, "POST", "/v1/customers", apitest.Fields{"name": "x"}).Problem(t)
@@ -260,6 +261,7 @@ func TestSecretsAreRotated(t *testing.T) {
 	require.WithinDuration(t, s.Clock.Now().Add(24*time.Hour), *shown.PreviousSecretExpiresAt, time.Minute)
 	require.EqualValues(t, 2, shown.Version)
 	works(true, client.Secret, second)
+	require.Equal(t, shown.PreviousSecretExpiresAt, whoIs(t, s, client.Token).PreviousSecretExpiresAt, "the program learns of it")
 	third, _ := rotate(apitest.Fields{"overlap_seconds": 60})
 	works(false, client.Secret)
 	works(true, second, third)
@@ -268,6 +270,7 @@ func TestSecretsAreRotated(t *testing.T) {
 	works(true, third)
 	shown, _ = readClient(t, admin, client.ID)
 	require.Nil(t, shown.PreviousSecretExpiresAt, "only one works")
+	require.Nil(t, whoIs(t, s, client.Token).PreviousSecretExpiresAt)
 	fourth, _ := rotate(apitest.Fields{"overlap_seconds": 0})
 	works(false, client.Secret, second, third)
 	works(true, fourth)

@@ -34,7 +34,8 @@ func (s *Server) MeGet(ctx context.Context, _ openapi.MeGetRequestObject) (opena
 		if err != nil {
 			return nil, gone(err)
 		}
-		me.Name, me.CustomerId = client.Name, client.CustomerID
+		me.Name, me.CustomerId, me.ExpiresAt = client.Name, client.CustomerID, client.ExpiresAt
+		me.PreviousSecretExpiresAt = client.PreviousSecretExpiresAt(s.db.Now())
 	default:
 		account, err := staff.Get(ctx, s.db, caller.ID)
 		if err != nil {

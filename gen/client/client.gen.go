@@ -3295,11 +3295,18 @@ type Me struct {
 	// CustomerId Of an identity, the customer that it belongs to. Of an API client, the one that it is limited to.
 	CustomerId nullable.Nullable[openapi_types.UUID] `json:"customer_id"`
 	Email      nullable.Nullable[string]             `json:"email"`
-	Id         openapi_types.UUID                    `json:"id"`
+
+	// ExpiresAt Of an API client, when it stops working. Null for never, and for people.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at"`
+	Id        openapi_types.UUID           `json:"id"`
 
 	// Kind `staff`, `api_client` or `identity`. New kinds may appear.
 	Kind string `json:"kind"`
 	Name string `json:"name"`
+
+	// PreviousSecretExpiresAt Of an API client, until when the secret before the last rotation works. Null when only one does: a program that sees
+	// a time here and has not been given a new secret needs one before it.
+	PreviousSecretExpiresAt nullable.Nullable[time.Time] `json:"previous_secret_expires_at"`
 
 	// Role The role of the account.
 	Role nullable.Nullable[string] `json:"role"`

@@ -3284,6 +3284,13 @@ type Me struct {
 	Scopes         []string            `json:"scopes"`
 	SessionId      *openapi_types.UUID `json:"session_id"`
 	TokenExpiresAt time.Time           `json:"token_expires_at"`
+
+	// ExpiresAt Of an API client, when it stops working. Null for never, and for people.
+	ExpiresAt *time.Time `json:"expires_at"`
+
+	// PreviousSecretExpiresAt Of an API client, until when the secret before the last rotation works. Null when only one does: a program that sees
+	// a time here and has not been given a new secret needs one before it.
+	PreviousSecretExpiresAt *time.Time `json:"previous_secret_expires_at"`
 }
 
 // Modules Names of what the customer may use. Shown to the customer's portal, which enforces them.
