@@ -41,12 +41,18 @@ ORDER BY position
 LIMIT @row_limit;
 
 -- name: EventListByCustomer :many
+-- With a reach those alone that were within it, of a customer that is, or that was when it was deleted: one that was moved out
+-- is not there any more, whatever becomes of it.
 SELECT * FROM events
-WHERE customer_id = @customer_id AND sequence < @before_sequence AND resource_kind = ANY (@resource_kinds::text[])
-    AND (sqlc.narg(reach)::uuid IS NULL OR ancestors @> ARRAY[sqlc.narg(reach)::uuid]
+WHERE events.customer_id = @customer_id AND events.sequence < @before_sequence
+    AND events.resource_kind = ANY (@resource_kinds::text[])
+    AND (sqlc.narg(reach)::uuid IS NULL OR events.ancestors @> ARRAY[sqlc.narg(reach)::uuid]
         AND (reaches(sqlc.narg(reach)::uuid, @customer_id)
-            OR NOT EXISTS (SELECT FROM customers WHERE customers.id = @customer_id)))
-ORDER BY sequence DESC
+            OR NOT EXISTS (SELECT FROM customers WHERE customers.id = @customer_id)
+                AND (SELECT last.ancestors @> ARRAY[sqlc.narg(reach)::uuid] FROM events last
+                    WHERE last.customer_id = @customer_id AND last.type = 'customer.deleted' AND last.restored_at IS NULL
+                    ORDER BY last.sequence DESC LIMIT 1)))
+ORDER BY events.sequence DESC
 LIMIT @row_limit;
 
 -- name: EventLastPosition :one

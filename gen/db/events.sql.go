@@ -216,11 +216,15 @@ func (q *Queries) EventLastVersion(ctx context.Context, db DBTX, customerID uuid
 
 const eventListByCustomer = `-- name: EventListByCustomer :many
 SELECT sequence, position, id, type, resource_kind, resource_id, version, customer_id, actor_kind, actor_id, actor_name, request_id, at, data, restored_at, ancestors FROM events
-WHERE customer_id = $1 AND sequence < $2 AND resource_kind = ANY ($3::text[])
-    AND ($4::uuid IS NULL OR ancestors @> ARRAY[$4::uuid]
+WHERE events.customer_id = $1 AND events.sequence < $2
+    AND events.resource_kind = ANY ($3::text[])
+    AND ($4::uuid IS NULL OR events.ancestors @> ARRAY[$4::uuid]
         AND (reaches($4::uuid, $1)
-            OR NOT EXISTS (SELECT FROM customers WHERE customers.id = $1)))
-ORDER BY sequence DESC
+            OR NOT EXISTS (SELECT FROM customers WHERE customers.id = $1)
+                AND (SELECT last.ancestors @> ARRAY[$4::uuid] FROM events last
+                    WHERE last.customer_id = $1 AND last.type = 'customer.deleted' AND last.restored_at IS NULL
+                    ORDER BY last.sequence DESC LIMIT 1)))
+ORDER BY events.sequence DESC
 LIMIT $5
 `
 
@@ -232,6 +236,8 @@ type EventListByCustomerParams struct {
 	RowLimit       int32
 }
 
+// With a reach those alone that were within it, of a customer that is, or that was when it was deleted: one that was moved out
+// is not there any more, whatever becomes of it.
 func (q *Queries) EventListByCustomer(ctx context.Context, db DBTX, arg EventListByCustomerParams) ([]Event, error) {
 	rows, err := db.Query(ctx, eventListByCustomer,
 		arg.CustomerID,

@@ -127,7 +127,8 @@ func FeedEnd(ctx context.Context, database *postgres.DB) (string, error) {
 
 // History reads what happened to a customer, the newest first. It goes by the order in which the customer was locked,
 // which for one customer is the order of the changes, so that it is complete before events have their positions. Of a
-// deleted customer it still tells that there was one. A caller of limited reach is told what happened within it.
+// deleted customer it still tells that there was one. A caller of limited reach is told what happened within it, as long as
+// the customer is, and of a deleted one if it was then.
 func History(
 	ctx context.Context, database *postgres.DB, caller *access.Principal, customerID uuid.UUID, page paging.Request,
 ) (paging.Page[db.Event], error) {
@@ -142,7 +143,11 @@ func History(
 		},
 		PlaceOf: func(event db.Event) int64 { return event.Sequence },
 	})
-	if err == nil && len(history.Rows) == 0 && page.Cursor == "" {
+	switch {
+	case err != nil || len(history.Rows) > 0:
+	case page.Cursor != "": // there is a next page where there is a first one
+		_, err = History(ctx, database, caller, customerID, paging.Request{Limit: 1})
+	default:
 		_, err = db.New().CustomerFind(ctx, database, customerID, caller.Reach())
 	}
 	return history, err
