@@ -175,7 +175,8 @@ func TestListsOfALimitedClientHoldItsOwn(t *testing.T) {
 		"/v1/customers?sort=name": 2, "/v1/customers?q=customer": 2, "/v1/customers?external_id=X-1": 0,
 		"/v1/customers?email=outside@example.com":              0,
 		"/v1/customers?parent_id=" + k.own.Id.String():         1,
-		"/v1/customers?ancestor_id=" + k.own.ParentId.String(): 2,
+		"/v1/customers?ancestor_id=" + k.own.Id.String():       1,
+		"/v1/customers?ancestor_id=" + k.own.ParentId.String(): 0, // as of somebody who is not there
 		"/v1/customers?ancestor_id=" + k.outside.Id.String():   0,
 		"/v1/identities?customer_id=" + k.outside.Id.String():  0,
 		"/v1/domains?customer_id=" + k.outside.Id.String():     0,
@@ -196,6 +197,39 @@ func TestListsOfALimitedClientHoldItsOwn(t *testing.T) {
 	for _, file := range []string{"/v1/customers.csv", "/v1/domains.csv", path(k.own) + "/domains.csv?include_descendants=true"} {
 		rows := strings.TrimSpace(string(k.client.Must(t, 200, "GET", file, nil).Body))
 		require.Equal(t, 2, strings.Count(rows, "\n"), "%s: a header and two rows: %s", file, rows)
+	}
+}
+
+// TestWhatIsAboveALimitedClient: which customers those are cannot be found out by asking for what is below them.
+func TestWhatIsAboveALimitedClient(t *testing.T) {
+	t.Parallel()
+	k := kinOf(t, apitest.New(t))
+	top := k.admin.Customer(t, nil)
+	k.admin.Must(t, 200, "PATCH", "/v1/customers/"+k.own.ParentId.String(), apitest.Fields{"parent_id": top.Id})
+	grandchild := k.admin.Customer(t, apitest.Fields{"parent_id": k.child.Id})
+	below := func(caller *apitest.Caller, ancestor uuid.UUID) (counts [4]int) {
+		t.Helper()
+		query := "?ancestor_id=" + ancestor.String()
+		var page openapi.CustomerPage
+		caller.Must(t, 200, "GET", "/v1/customers"+query+"&include_total=true", nil).JSON(t, &page)
+		var plan openapi.BulkDeletionPlan
+		caller.Must(t, 200, "POST", "/v1/customers/bulk-delete?dry_run=true",
+			apitest.Fields{"filter": apitest.Fields{"ancestor_id": ancestor}}).JSON(t, &plan)
+		file := strings.TrimSpace(string(caller.Must(t, 200, "GET", "/v1/customers.csv"+query, nil).Body))
+		return [4]int{len(page.Data), int(*page.Total), int(plan.Customers), strings.Count(file, "\n")}
+	}
+	for _, test := range []struct {
+		ancestor      uuid.UUID
+		found, forAll int
+	}{
+		{top.Id, 0, 4}, {*k.own.ParentId, 0, 3}, {k.own.Id, 2, 2}, {k.child.Id, 1, 1}, {grandchild.Id, 0, 0},
+		{k.outside.Id, 0, 0}, {uuid.New(), 0, 0},
+	} {
+		require.Equal(t, [4]int{test.found, test.found, test.found, test.found}, below(k.client, test.ancestor))
+		require.Equal(t, [4]int{test.forAll, test.forAll, test.forAll, test.forAll}, below(k.admin, test.ancestor))
+	}
+	for _, ancestor := range []uuid.UUID{top.Id, *k.own.ParentId, uuid.New()} {
+		k.client.Must(t, 404, "GET", "/v1/customers/"+ancestor.String()+"/domains.csv?include_descendants=true", nil)
 	}
 }
 

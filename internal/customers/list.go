@@ -93,8 +93,9 @@ func (f Filter) where() postgres.Where {
 		where.And("parent_id = " + where.Arg(*f.ParentID))
 	}
 	if f.AncestorID != nil {
+		ancestor := where.Arg(*f.AncestorID)
 		where.And(`id IN (WITH RECURSIVE below AS (
-			SELECT child.id FROM customers child WHERE child.parent_id = ` + where.Arg(*f.AncestorID) + `
+			SELECT child.id FROM customers child WHERE child.parent_id = ` + ancestor + reach.Of(&where, ancestor, f.Reach) + `
 			UNION ALL
 			SELECT child.id FROM customers child JOIN below ON child.parent_id = below.id
 		) SELECT id FROM below)`)

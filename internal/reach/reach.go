@@ -26,6 +26,15 @@ func And(where *postgres.Where, column string, reach *uuid.UUID) {
 	) SELECT id FROM reached)`)
 }
 
+// Of gives what is added to a predicate that goes down from a customer, to let nothing through unless that customer is within
+// reach itself: who asks for what is below one above must not learn that it is above. It is one way up for the whole query.
+func Of(where *postgres.Where, customer string, reach *uuid.UUID) string {
+	if reach == nil {
+		return ""
+	}
+	return " AND reaches(" + where.Arg(*reach) + ", " + customer + ")"
+}
+
 // Hold keeps customers from being moved, where the change is one of limited reach, until its transaction ends: what is
 // within reach when the change looks stays so until it commits. It comes before everything else that is locked.
 func Hold(ctx context.Context, tx *postgres.Tx) error {
