@@ -77,13 +77,10 @@ func (s *Server) mayBeTold(ctx context.Context, replayed *idempotency.Replayed) 
 	default:
 		return nil
 	}
-	switch {
-	case err != nil || reached:
-		return err
-	case known.operation.HasAnswer(http.StatusNotFound): // as it would be refused anew
-		return fault.NoSuchResource()
+	if err == nil && !reached {
+		err = idempotency.Erased(nil)
 	}
-	return idempotency.Withheld()
+	return err
 }
 
 // once does what a request with a key asks for, unless it is known to have been done.

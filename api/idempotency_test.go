@@ -279,10 +279,21 @@ func TestAnAnswerIsNotToldOfWhatIsOutOfReach(t *testing.T) {
 	client.Must(t, 201, "POST", staffs, "{}", withKey("a"))
 	f.manager.Must(t, 202, "POST", own, "{}", withKey("b"))
 	admin.Must(t, 200, "PATCH", path(f.grandchild), `{"parent_id":null}`)
-	for _, key := range []string{"a", "b", "new"} {
-		client.Must(t, 404, "POST", staffs, "{}", withKey(key))
-		f.manager.Must(t, 404, "POST", own, "{}", withKey(key))
+	for key, status := range map[string]int{"a": 409, "b": 409, "new": 404} {
+		answer := client.Do(t, "POST", staffs, "{}", withKey(key))
+		if key == "b" {
+			answer = f.manager.Do(t, "POST", own, "{}", withKey(key))
+		}
+		require.Equal(t, status, answer.Status, key)
 	}
+	notes := path(f.child) + "/notes"
+	client.Must(t, 201, "POST", notes, `{"text":"a"}`, withKey("d"))
+	admin.Must(t, 200, "PATCH", path(f.child), `{"parent_id":null}`)
+	moved := client.Must(t, 409, "POST", notes, `{"text":"a"}`, withKey("d")).Problem(t)
+	remove(t, admin, f.child)
+	gone := client.Must(t, 409, "POST", notes, `{"text":"a"}`, withKey("d")).Problem(t)
+	moved.RequestId, gone.RequestId = "", ""
+	require.Equal(t, moved, gone, "nothing is told of what became of it elsewhere")
 
 	// What made the customer itself has no customer to be found.
 	for place, caller := range map[string]*apitest.Caller{"/v1/customers": client, managedPath: f.manager} {
@@ -312,7 +323,7 @@ func TestAnAnswerIsNotToldOfAnOperationOutOfReach(t *testing.T) {
 	cancel := "/v1/operations/" + operation.Id.String() + "/cancel"
 	client.Must(t, 200, "POST", cancel, nil, withKey("k"))
 	admin.Must(t, 200, "PATCH", path(f.grandchild), `{"parent_id":null}`)
-	client.Must(t, 404, "POST", cancel, nil, withKey("k"))
+	require.Equal(t, "answer_erased", client.Must(t, 409, "POST", cancel, nil, withKey("k")).Problem(t).Code)
 	admin.Must(t, 200, "PATCH", path(f.grandchild), apitest.Fields{"parent_id": f.manager.CustomerID})
 	client.Must(t, 200, "POST", cancel, nil, withKey("k"))
 	remove(t, admin, f.grandchild)

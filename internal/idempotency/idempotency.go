@@ -148,11 +148,11 @@ func (k *Key) judge(sent, request, sealed []byte, subjects []uuid.UUID) error {
 	}
 	switch {
 	case err != nil: // with its secret key, what was asked for cannot be known any more either
-		return erased(err)
+		return Erased(err)
 	case !k.keeper.keyring.Verify(requestPurpose, sent, request):
 		return reused()
 	case sealed == nil:
-		return erased(nil)
+		return Erased(nil)
 	}
 	answer, err := decode(plain)
 	if err != nil {
@@ -286,17 +286,11 @@ func inProgress() error {
 	}
 }
 
-// Withheld tells that the answer is about what is out of the caller's reach by now.
-func Withheld() *fault.Error {
-	return &fault.Error{
-		Kind: fault.Conflict, Code: "answer_erased",
-		Detail: "The request was done, and what it made is out of your reach by now. It is not done again.",
-	}
-}
-
-func erased(cause error) error {
+// Erased tells that a request was done whose answer nobody gets any more, or not who asks: they are not told which, since
+// what has gone out of somebody's reach may be gone altogether.
+func Erased(cause error) *fault.Error {
 	return &fault.Error{
 		Kind: fault.Conflict, Code: "answer_erased", Cause: cause,
-		Detail: "The request was done, and its answer has been erased since. It is not done again.",
+		Detail: "The request was done. Its answer cannot be given any more, and it is not done again.",
 	}
 }
