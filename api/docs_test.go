@@ -213,6 +213,52 @@ func TestEveryScopeIsExplained(t *testing.T) {
 	require.Equal(t, access.Scopes(), explained)
 }
 
+var (
+	sortedListRow  = regexp.MustCompile("(?m)^\\| `(/v1/[^`]+)` \\| (`[a-z_]+`(?:, `[a-z_]+`)*) \\| `(-?[a-z_]+)` \\|$")
+	orderedListRow = regexp.MustCompile("(?m)^\\| `(/v1/[^`]+)` \\| [^|]+ \\|$")
+)
+
+// TestEveryListIsExplained holds docs/pagination.md against the contract: which lists there are, in which orders, and which of
+// them have totals.
+func TestEveryListIsExplained(t *testing.T) {
+	t.Parallel()
+	page, err := docs.Pages.ReadFile("pagination.md")
+	require.NoError(t, err)
+	explained := map[string][]string{} // the order without sort, then all that there are; none where there is one alone
+	for _, row := range sortedListRow.FindAllStringSubmatch(string(page), -1) {
+		require.NotContains(t, explained, row[1])
+		orders := []string{row[3]}
+		for order := range strings.SplitSeq(row[2], ", ") {
+			order = strings.Trim(order, "`")
+			orders = append(orders, order, "-"+order)
+		}
+		slices.Sort(orders[1:])
+		explained[row[1]] = orders
+	}
+	for _, row := range orderedListRow.FindAllStringSubmatch(string(page), -1) {
+		require.NotContains(t, explained, row[1])
+		explained[row[1]] = nil
+	}
+	lists := map[string][]string{}
+	for path, item := range document().Paths.Map() {
+		if item.Get == nil || item.Get.Parameters.GetByInAndName("query", "cursor") == nil {
+			continue
+		}
+		var orders []string
+		if sort := item.Get.Parameters.GetByInAndName("query", "sort"); sort != nil {
+			orders = []string{sort.Schema.Value.Default.(string)}
+			for _, order := range sort.Schema.Value.Enum {
+				orders = append(orders, order.(string))
+			}
+			slices.Sort(orders[1:])
+		}
+		lists[path] = orders
+		hasTotal := item.Get.Parameters.GetByInAndName("query", "include_total") != nil
+		require.Equal(t, !strings.HasSuffix(path, "/events"), hasTotal, path)
+	}
+	require.Equal(t, lists, explained)
+}
+
 func TestTheTypeOfAProblemLeadsToItsExplanation(t *testing.T) {
 	t.Parallel()
 	caller := apitest.New(t).Anonymous()
