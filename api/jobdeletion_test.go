@@ -99,7 +99,7 @@ func TestJobsKeepCustomersFromBulkDeletion(t *testing.T) {
 	parent := admin.Customer(t, nil)
 	admin.Must(t, 200, "PATCH", "/v1/customers/"+busy.CustomerID.String(), apitest.Fields{"parent_id": parent.Id})
 	body := apitest.Fields{"ids": []uuid.UUID{busy.CustomerID, idle.CustomerID, late.CustomerID, parent.Id}}
-	plan := bulkPlan(t, admin, body)
+	plan := settledPlan(t, s, admin, body)
 	require.EqualValues(t, 4, plan.Customers)
 	require.EqualValues(t, 2, plan.Blocked, "and the one above it")
 	require.Equal(t, openapi.JobCounts{Incoming: 1, Processing: 1, Completed: 1}, plan.Counts.Jobs)

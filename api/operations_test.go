@@ -32,6 +32,19 @@ func bulkPlan(t *testing.T, admin *apitest.Caller, body apitest.Fields) openapi.
 	return *problem.BulkDeletionPlan
 }
 
+// settledPlan is a plan that goes by all that is there now. What others write beside it, such as work in the background, may
+// make one go by an earlier moment.
+func settledPlan(t *testing.T, s *apitest.Server, admin *apitest.Caller, body apitest.Fields) openapi.BulkDeletionPlan {
+	t.Helper()
+	now := s.DB.Now()
+	require.Eventually(t, func() bool {
+		moment, err := customers.SettledMoment(t.Context(), s.DB)
+		require.NoError(t, err)
+		return moment.After(now)
+	}, 20*time.Second, 10*time.Millisecond)
+	return bulkPlan(t, admin, body)
+}
+
 // deleted confirms a plan and gives the operation at its end.
 func deleted(t *testing.T, admin *apitest.Caller, body apitest.Fields, token string) openapi.Operation {
 	t.Helper()
@@ -67,7 +80,7 @@ func TestBulkDeletionByFilter(t *testing.T) {
 	require.Len(t, dry.Blockers, 1)
 	require.Equal(t, keeper.Id, dry.Blockers[0].CustomerId)
 	require.Equal(t, stays.Id, dry.Blockers[0].Resource.Id)
-	plan := bulkPlan(t, admin, body)
+	plan := settledPlan(t, s, admin, body)
 	require.EqualValues(t, 4, plan.Customers)
 
 	// What was changed, was active or is found since the plan stays.
@@ -106,7 +119,7 @@ func TestBulkDeletionByIDs(t *testing.T) {
 	portal.Publishing(t, nil)
 	unknown := uuid.New()
 	body := apitest.Fields{"ids": []uuid.UUID{one.Id, unknown, two.Id}}
-	plan := bulkPlan(t, admin, body)
+	plan := settledPlan(t, s, admin, body)
 	require.EqualValues(t, 3, plan.Customers)
 	require.EqualValues(t, 1, plan.Blocked)
 	require.EqualValues(t, 1, plan.Counts.Identities)
@@ -149,13 +162,13 @@ func TestBulkDeletionByIDs(t *testing.T) {
 // and neither is what came with it.
 func TestBulkDeletionOfASubtreeThatGrew(t *testing.T) {
 	t.Parallel()
-	_, admin := working(t)
+	s, admin := working(t)
 	root := admin.Customer(t, nil)
 	meant := admin.Customer(t, apitest.Fields{"parent_id": root.Id})
 	mover := admin.Customer(t, nil)
 	passenger := admin.Customer(t, apitest.Fields{"parent_id": mover.Id})
 	body := apitest.Fields{"filter": apitest.Fields{"ancestor_id": root.Id}}
-	plan := bulkPlan(t, admin, body)
+	plan := settledPlan(t, s, admin, body)
 	require.EqualValues(t, 1, plan.Customers)
 	admin.Must(t, 200, "PATCH", path(mover), apitest.Fields{"parent_id": root.Id})
 	done := deleted(t, admin, body, *plan.ConfirmationToken)
@@ -361,13 +374,7 @@ func TestBulkDeletionOfWhatGrew(t *testing.T) {
 	}
 	same := admin.Customer(t, nil)
 	body := apitest.Fields{"ids": append(ids, same.Id)}
-	// What others write beside it, such as work in the background, may make a plan go by an earlier moment.
-	require.Eventually(t, func() bool {
-		moment, err := customers.SettledMoment(t.Context(), s.DB)
-		require.NoError(t, err)
-		return moment.After(same.UpdatedAt)
-	}, 20*time.Second, 10*time.Millisecond)
-	plan := bulkPlan(t, admin, body)
+	plan := settledPlan(t, s, admin, body)
 	for name, customer := range grown {
 		add[name](customer)
 	}
@@ -391,7 +398,7 @@ func TestBulkDeletionBesideNewTerms(t *testing.T) {
 	s.Identity(t, accepted.Id).Must(t, 201, "POST", "/v1/portal/terms-acceptances", apitest.Fields{"terms_id": current.Id})
 	never := admin.Customer(t, nil)
 	body := apitest.Fields{"filter": apitest.Fields{"terms_accepted": false}}
-	plan := bulkPlan(t, admin, body)
+	plan := settledPlan(t, s, admin, body)
 	require.EqualValues(t, 1, plan.Customers)
 	admin.Terms(t, "Second")
 	done := deleted(t, admin, body, *plan.ConfirmationToken)

@@ -457,7 +457,7 @@ func TestHistoryOfWhatWasMovedOut(t *testing.T) {
 		cursor := cursorOf(child)
 		move(parent, at)
 		both := apitest.Fields{"ids": []uuid.UUID{parent.Id, child.Id}}
-		done := deleted(t, k.admin, both, *bulkPlan(t, k.admin, both).ConfirmationToken)
+		done := deleted(t, k.admin, both, *settledPlan(t, s, k.admin, both).ConfirmationToken)
 		require.EqualValues(t, 2, done.Progress.Deleted)
 		if at.Id == k.own.Id {
 			require.Equal(t, []string{"customer.deleted", "customer.updated", "customer.created"}, types(k.client, parent))
