@@ -308,6 +308,26 @@ func TestRestoreOfThePortalsBackup(t *testing.T) {
 }
 
 // TestRestoreRefuses: whatever is wrong with an archive is told, with the entry that it is about, and nothing comes of it.
+// TestRestoreOfAFileWithoutAMediaType: once a file could be called anything, and is in backups as it was called.
+func TestRestoreOfAFileWithoutAMediaType(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t)
+	admin := s.Staff(t, access.Administrator)
+	customer := admin.ActiveCustomer(t, nil)
+	putFile(t, admin, jobPath(admin.Job(t, customer.Id, nil).Id)+"/files/support", "text", apitest.Header("Content-Type", "text/plain"))
+	for was, is := range map[string]string{"*/*": "application/octet-stream", "foo": "application/octet-stream", "text/html": "text/html"} {
+		_, err := s.DB.Exec(t.Context(), "UPDATE job_files SET content_type = $1", was)
+		require.NoError(t, err)
+		archive := backup(t, admin, customer)
+		_, err = s.DB.Exec(t.Context(), "UPDATE identities SET email_key = id::text")
+		require.NoError(t, err)
+		restored := restore(t, admin, archive, "?on_conflict=new")
+		var page openapi.JobPage
+		admin.Must(t, 200, "GET", "/v1/jobs?customer_id="+restored.Customer.Id.String(), nil).JSON(t, &page)
+		require.Equal(t, is, page.Data[0].Files[0].ContentType, was)
+	}
+}
+
 func TestRestoreRefuses(t *testing.T) {
 	t.Parallel()
 	s, elsewhere := apitest.New(t), apitest.New(t)

@@ -7,14 +7,65 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/clientele-api/clientele/internal/access"
 	"github.com/clientele-api/clientele/internal/apitest"
+	"github.com/clientele-api/clientele/internal/blobs"
 )
 
 // whenLetIn has the body wait for the server to ask for it.
 var whenLetIn = apitest.Header("Expect", "100-continue")
+
+// TestUploadsHaveAMediaType. Two widely used client generators turn the media type of the contract, "*/*", into a header by
+// mistake, and some of what they make sends the body {} instead of the file: the server took that for the file, called it
+// "*/*", and the file was lost without anybody being told.
+func TestUploadsHaveAMediaType(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := apitest.New(t, apitest.Blobs(blobs.FileURL(dir)))
+	admin, me := s.Staff(t, access.Administrator), portalUser(t, s, "member")
+	job := me.Job(t, uuid.Nil, nil)
+	own, staffs := ownJobPath(job.Id)+"/files/", jobPath(job.Id)+"/files/"
+	for _, upload := range []struct {
+		by              *apitest.Caller
+		method, path    string
+		content, detail string
+	}{
+		{me, "PUT", own + "input", aPDF, "no media type. Send that of the file"},
+		{me, "PUT", own + "pdl-model", "{}", "no media type. Send that of the file"},
+		{me, "PUT", own + "support", "{}", "no media type. Send that of the file"},
+		{admin, "PUT", staffs + "support", "{}", "no media type. Send that of the file"},
+		{admin, "POST", "/v1/terms?title=x", "{}", "takes application/pdf"},
+		{admin, "POST", "/v1/customers/import", "{}", "takes text/csv"},
+		{admin, "POST", path(admin.Customer(t, nil)) + "/domains/import", "{}", "takes text/csv"},
+		{admin, "POST", restorePath, "{}", "takes application/zip"},
+	} {
+		for _, media := range []string{
+			"*/*", "*/*; q=0.8", "text/*", "*/plain", "*", "foo", "foo/", "/foo", "a b/c", "text/plain, text/html", "text/plain; charset", "text/plain; a=b c",
+		} {
+			answer := upload.by.Must(t, 415, upload.method, upload.path, upload.content, apitest.Header("Content-Type", media))
+			require.Equal(t, "unsupported_media_type", answer.Problem(t).Code, media)
+			require.Contains(t, answer.Problem(t).Detail, upload.detail, media)
+		}
+	}
+	require.Empty(t, readJob(t, me, ownJobPath(job.Id)).Files)
+	require.Empty(t, filesIn(t, dir), "what was refused left something behind")
+
+	for sent, kept := range map[string]string{
+		"image/svg+xml":                     "image/svg+xml",
+		"Text/HTML;charset=UTF-8;":          "text/html; charset=UTF-8",
+		`text/plain; a="\"b; c" ; ; d=e`:    "application/octet-stream", // right, and beyond what is read here
+		"application/vnd.a_b.c; x*=utf-8''": `application/vnd.a_b.c; x=""`,
+		"":                                  "application/octet-stream",
+	} {
+		file, _ := putFile(t, me, own+"support", "{}", apitest.Header("Content-Type", sent))
+		require.Equal(t, kept, file.ContentType, sent)
+	}
+	file, _ := putFile(t, me, own+"support", "{}", func(r *http.Request) { r.Header.Del("Content-Type") })
+	require.Equal(t, "application/octet-stream", file.ContentType)
+}
 
 // TestUploadsDoNotOutlastAccess: who loses access while a file comes in changes nothing with it.
 func TestUploadsDoNotOutlastAccess(t *testing.T) {

@@ -175,7 +175,11 @@ func (c *checking) storeFile(ctx context.Context, store *blobs.Store, file jobFi
 		return jobs.Received{}, err
 	}
 	defer content.Close()
-	received, err := jobs.Receive(ctx, store, jobs.Upload{Kind: file.Kind, Content: content, ContentType: file.ContentType})
+	upload := jobs.Upload{Kind: file.Kind, Content: content}
+	if jobs.IsMediaType(file.ContentType) { // once a file could be called anything
+		upload.ContentType = file.ContentType
+	}
+	received, err := jobs.Receive(ctx, store, upload)
 	if err != nil {
 		return jobs.Received{}, inEntry(file, err)
 	}

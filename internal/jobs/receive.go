@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"regexp"
 
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/transform"
@@ -94,6 +95,12 @@ func Receive(ctx context.Context, store *blobs.Store, upload Upload) (Received, 
 // read reads what is said of a file beside it.
 func (u Upload) read() (received Received, expected digests.Expected, err error) {
 	received = Received{Kind: u.Kind, ContentType: kinds[u.Kind].contentType}
+	if u.ContentType != "" && !IsMediaType(u.ContentType) {
+		return received, expected, &fault.Error{
+			Kind: fault.UnsupportedMedia, Code: "unsupported_media_type",
+			Detail: "Content-Type is no media type. Send that of the file, such as application/pdf, or application/octet-stream.",
+		}
+	}
 	media, parameters, err := mime.ParseMediaType(u.ContentType)
 	if media == "multipart/form-data" {
 		return received, expected, &fault.Error{
@@ -123,6 +130,19 @@ func (u Upload) read() (received Received, expected digests.Expected, err error)
 		}
 	}
 	return received, expected, nil
+}
+
+// mediaType is a type, a subtype and parameters (RFC 9110, 8.3.1).
+var mediaType = func() *regexp.Regexp {
+	const word = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+	const parameter = word + `=(?:` + word + `|"(?:[^"\\]|\\.)*")`
+	return regexp.MustCompile(`^(` + word + `)/(` + word + `)(?:[ \t]*;[ \t]*(?:` + parameter + `)?)*$`)
+}()
+
+// IsMediaType tells whether a text is the media type of something, which a wildcard is of nothing.
+func IsMediaType(text string) bool {
+	found := mediaType.FindStringSubmatch(text)
+	return found != nil && found[1] != "*" && found[2] != "*"
 }
 
 func invalidHeader(name string, err error) error {
