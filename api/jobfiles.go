@@ -20,7 +20,7 @@ import (
 // JobFilePut puts a file of a job into its place.
 func (s *Server) JobFilePut(ctx context.Context, request openapi.JobFilePutRequestObject) (openapi.JobFilePutResponseObject, error) {
 	params := request.Params
-	stored, err := s.putJobFile(ctx, jobs.Staff(reachOf(ctx)), request.JobId, etag.IfMatchTags(params.IfMatch), jobs.Upload{
+	stored, err := s.putJobFile(ctx, jobs.Staff(reachOf(ctx)), request.JobId, etag.IfMatchTags(params.IfMatch).Except(params.IfNoneMatch), jobs.Upload{
 		Kind: string(request.Kind), Content: request.Body, ContentType: request.ContentType,
 		Disposition: orEmpty(params.ContentDisposition), Digest: orEmpty(params.ReprDigest),
 	})
@@ -37,7 +37,7 @@ func (s *Server) JobFilePut(ctx context.Context, request openapi.JobFilePutReque
 // PortalJobFilePut puts a file of a job of the caller's customer into its place.
 func (s *Server) PortalJobFilePut(ctx context.Context, request openapi.PortalJobFilePutRequestObject) (openapi.PortalJobFilePutResponseObject, error) {
 	params := request.Params
-	stored, err := s.putJobFile(ctx, jobs.People(callerOf(ctx)), request.JobId, etag.IfMatchTags(params.IfMatch), jobs.Upload{
+	stored, err := s.putJobFile(ctx, jobs.People(callerOf(ctx)), request.JobId, etag.IfMatchTags(params.IfMatch).Except(params.IfNoneMatch), jobs.Upload{
 		Kind: string(request.Kind), Content: request.Body, ContentType: request.ContentType,
 		Disposition: orEmpty(params.ContentDisposition), Digest: orEmpty(params.ReprDigest),
 	})

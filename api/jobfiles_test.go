@@ -167,6 +167,83 @@ func TestFilesGoByTheirTag(t *testing.T) {
 	require.EqualValues(t, 5, readJob(t, admin, jobPath(job.Id)).Version)
 }
 
+// TestFilesThatAreNew: with If-None-Match a file takes no place that is taken.
+func TestFilesThatAreNew(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := apitest.New(t, apitest.Blobs(blobs.FileURL(dir)))
+	admin, me := s.Staff(t, access.Operator), portalUser(t, s, "member")
+	job := me.Job(t, uuid.Nil, nil)
+	own, staffs := ownJobPath(job.Id)+"/files/support", jobPath(job.Id)+"/files/support"
+	unless := func(tags string) apitest.With { return apitest.Header("If-None-Match", tags) }
+	requireFaults(t, me.Must(t, 400, "PUT", own, "one", unless("one")), "If-None-Match invalid_format")
+	_, first := putFile(t, me, own, "one", unless("*"))
+	require.Equal(t, 201, first.Status)
+	before, tag := readJob(t, me, ownJobPath(job.Id)), first.Header.Get("ETag")
+	for caller, at := range map[*apitest.Caller]string{me: own, admin: staffs} {
+		for content, tags := range map[string]string{"one": "*", "two": "*", "three": tag, "four": `"unknown", W/` + tag} {
+			problem := caller.Must(t, 412, "PUT", at, content, unless(tags)).Problem(t)
+			require.Equal(t, []string{"stale_file", "There is a file already."}, []string{problem.Code, problem.Detail}, tags)
+		}
+		caller.Must(t, 412, "PUT", at, "five", unless("*"), apitest.Header("If-Match", tag))
+	}
+	require.Equal(t, before, readJob(t, me, ownJobPath(job.Id)))
+	require.Len(t, filesIn(t, dir), 1)
+	_, other := putFile(t, me, own, "two", unless(`"unknown"`), apitest.Header("If-Match", "*"))
+	require.Equal(t, 200, other.Status, "it is none that was named")
+	admin.Must(t, 204, "DELETE", staffs, nil)
+	_, again := putFile(t, admin, staffs, "two", unless("*"))
+	require.Equal(t, 201, again.Status, "its place is free again")
+	answer := me.Do(t, "PUT", ownJobPath(jobIn(t, admin, me, "incoming").Id)+"/files/support", "one", unless("*"))
+	require.Equal(t, 409, answer.Status, "that there is none is not all that counts")
+}
+
+// TestOneOfManyIsNew: of all who put a file where there is none one does, and the others are told.
+func TestOneOfManyIsNew(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := apitest.New(t, apitest.Blobs(blobs.FileURL(dir)))
+	admin, me := s.Staff(t, access.Operator), portalUser(t, s, "member")
+	job := me.Job(t, uuid.Nil, nil)
+	const puts = 12 // of two callers, who may have eight under way each
+	var bodies [puts]*io.PipeWriter
+	var wait sync.WaitGroup
+	answers := make([]*apitest.Response, puts)
+	for i := range puts {
+		caller, at := me, ownJobPath(job.Id)
+		if i%2 == 0 {
+			caller, at = admin, jobPath(job.Id)
+		}
+		body, sender := io.Pipe()
+		bodies[i] = sender
+		wait.Go(func() {
+			answers[i] = caller.Do(t, "PUT", at+"/files/support", body, apitest.Header("If-None-Match", "*"), whenLetIn)
+		})
+	}
+	for i, body := range bodies { // each has been let in, since there is no file, before the first one ends
+		_, err := fmt.Fprintf(body, "content %d", i)
+		require.NoError(t, err)
+	}
+	for _, body := range bodies {
+		require.NoError(t, body.Close())
+	}
+	wait.Wait()
+	made := -1
+	for i, answer := range answers {
+		if answer.Status == 201 {
+			require.Equal(t, -1, made, "two of them were the first")
+			made = i
+			continue
+		}
+		require.Equal(t, 412, answer.Status, string(answer.Body))
+		require.Equal(t, "stale_file", answer.Problem(t).Code)
+	}
+	require.NotEqual(t, -1, made, "none of them was the first")
+	require.Equal(t, fmt.Sprint("content ", made), string(me.Must(t, 200, "GET", ownJobPath(job.Id)+"/files/support", nil).Body))
+	require.EqualValues(t, 2, readJob(t, me, ownJobPath(job.Id)).Version)
+	require.Len(t, filesIn(t, dir), 1, "what came too late left something behind")
+}
+
 // TestFilesThatAreRefused: of what is refused nothing is kept, and the file that was there stays.
 func TestFilesThatAreRefused(t *testing.T) {
 	t.Parallel()

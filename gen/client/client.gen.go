@@ -4282,6 +4282,9 @@ type FileDigest = string
 // FileIfMatch defines model for FileIfMatch.
 type FileIfMatch = string
 
+// FileIfNew defines model for FileIfNew.
+type FileIfNew = string
+
 // FileIfNoneMatch defines model for FileIfNoneMatch.
 type FileIfNoneMatch = string
 
@@ -5448,6 +5451,10 @@ type JobFilePutParams struct {
 	// the answer is 412.
 	IfMatch *FileIfMatch `json:"If-Match,omitempty"`
 
+	// IfNoneMatch With `*`, do it only when there is no such file yet; with ETags, only when the file is none with these. Otherwise the
+	// answer is 412, also for the same file once more.
+	IfNoneMatch *FileIfNew `json:"If-None-Match,omitempty"`
+
 	// ContentDisposition What the file is called, as `filename` or `filename*` (RFC 6266). Directories, control characters and what no file system
 	// takes are left out, and at most 200 bytes are kept. Without it, the file is called by its kind.
 	ContentDisposition *FileName `json:"Content-Disposition,omitempty"`
@@ -5747,6 +5754,10 @@ type PortalJobFilePutParams struct {
 	// IfMatch Do it only when the file is still the one with this ETag, which is its SHA-256, or with `*`, when there is one; otherwise
 	// the answer is 412.
 	IfMatch *FileIfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch With `*`, do it only when there is no such file yet; with ETags, only when the file is none with these. Otherwise the
+	// answer is 412, also for the same file once more.
+	IfNoneMatch *FileIfNew `json:"If-None-Match,omitempty"`
 
 	// ContentDisposition What the file is called, as `filename` or `filename*` (RFC 6266). Directories, control characters and what no file system
 	// takes are left out, and at most 200 bytes are kept. Without it, the file is called by its kind.
@@ -7470,7 +7481,7 @@ type ClientInterface interface {
 	//
 	// The body is the file. It takes the place of the file of its kind, and the job's version goes up by one; the same file once
 	// more changes nothing. What is cut off, too large, of the wrong kind, or not what `Repr-Digest` says leaves the file as it
-	// was. Of two who upload at once, the later one stays.
+	// was. Of two who upload at once, the later one stays; with `If-None-Match: *` the first one does, and the other is 412.
 	//
 	// Staff may do this until the job is `completed`: then it is 409 `job_state`.
 	//
@@ -7755,7 +7766,7 @@ type ClientInterface interface {
 	//
 	// The body is the file. It takes the place of the file of its kind, and the job's version goes up by one; the same file once
 	// more changes nothing. What is cut off, too large, of the wrong kind, or not what `Repr-Digest` says leaves the file as it
-	// was. Of two who upload at once, the later one stays.
+	// was. Of two who upload at once, the later one stays; with `If-None-Match: *` the first one does, and the other is 412.
 	//
 	// Only while the job is `new`: else 409 `job_state`.
 	//
@@ -9876,7 +9887,7 @@ func (c *Client) JobFileGet(ctx context.Context, jobId JobId, kind JobFileKind, 
 //
 // The body is the file. It takes the place of the file of its kind, and the job's version goes up by one; the same file once
 // more changes nothing. What is cut off, too large, of the wrong kind, or not what `Repr-Digest` says leaves the file as it
-// was. Of two who upload at once, the later one stays.
+// was. Of two who upload at once, the later one stays; with `If-None-Match: *` the first one does, and the other is 412.
 //
 // Staff may do this until the job is `completed`: then it is 409 `job_state`.
 //
@@ -10491,7 +10502,7 @@ func (c *Client) PortalJobFileGet(ctx context.Context, jobId JobId, kind JobFile
 //
 // The body is the file. It takes the place of the file of its kind, and the job's version goes up by one; the same file once
 // more changes nothing. What is cut off, too large, of the wrong kind, or not what `Repr-Digest` says leaves the file as it
-// was. Of two who upload at once, the later one stays.
+// was. Of two who upload at once, the later one stays; with `If-None-Match: *` the first one does, and the other is 412.
 //
 // Only while the job is `new`: else 409 `job_state`.
 //
@@ -16748,26 +16759,37 @@ func NewJobFilePutRequestWithBody(server string, jobId JobId, kind JobFileKind, 
 			req.Header.Set("If-Match", headerParam0)
 		}
 
-		if params.ContentDisposition != nil {
+		if params.IfNoneMatch != nil {
 			var headerParam1 string
 
-			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Content-Disposition", *params.ContentDisposition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "content-disposition"})
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
 			if err != nil {
 				return nil, err
 			}
 
-			req.Header.Set("Content-Disposition", headerParam1)
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+		if params.ContentDisposition != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Content-Disposition", *params.ContentDisposition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "content-disposition"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Content-Disposition", headerParam2)
 		}
 
 		if params.ReprDigest != nil {
-			var headerParam2 string
+			var headerParam3 string
 
-			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Repr-Digest", *params.ReprDigest, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "digests"})
+			headerParam3, err = runtime.StyleParamWithOptions("simple", false, "Repr-Digest", *params.ReprDigest, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "digests"})
 			if err != nil {
 				return nil, err
 			}
 
-			req.Header.Set("Repr-Digest", headerParam2)
+			req.Header.Set("Repr-Digest", headerParam3)
 		}
 
 	}
@@ -18553,26 +18575,37 @@ func NewPortalJobFilePutRequestWithBody(server string, jobId JobId, kind JobFile
 			req.Header.Set("If-Match", headerParam0)
 		}
 
-		if params.ContentDisposition != nil {
+		if params.IfNoneMatch != nil {
 			var headerParam1 string
 
-			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Content-Disposition", *params.ContentDisposition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "content-disposition"})
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "entity-tags"})
 			if err != nil {
 				return nil, err
 			}
 
-			req.Header.Set("Content-Disposition", headerParam1)
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+		if params.ContentDisposition != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Content-Disposition", *params.ContentDisposition, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "content-disposition"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Content-Disposition", headerParam2)
 		}
 
 		if params.ReprDigest != nil {
-			var headerParam2 string
+			var headerParam3 string
 
-			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Repr-Digest", *params.ReprDigest, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "digests"})
+			headerParam3, err = runtime.StyleParamWithOptions("simple", false, "Repr-Digest", *params.ReprDigest, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "digests"})
 			if err != nil {
 				return nil, err
 			}
 
-			req.Header.Set("Repr-Digest", headerParam2)
+			req.Header.Set("Repr-Digest", headerParam3)
 		}
 
 	}
@@ -21616,7 +21649,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// The body is the file. It takes the place of the file of its kind, and the job's version goes up by one; the same file once
 	// more changes nothing. What is cut off, too large, of the wrong kind, or not what `Repr-Digest` says leaves the file as it
-	// was. Of two who upload at once, the later one stays.
+	// was. Of two who upload at once, the later one stays; with `If-None-Match: *` the first one does, and the other is 412.
 	//
 	// Staff may do this until the job is `completed`: then it is 409 `job_state`.
 	//
@@ -21933,7 +21966,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// The body is the file. It takes the place of the file of its kind, and the job's version goes up by one; the same file once
 	// more changes nothing. What is cut off, too large, of the wrong kind, or not what `Repr-Digest` says leaves the file as it
-	// was. Of two who upload at once, the later one stays.
+	// was. Of two who upload at once, the later one stays; with `If-None-Match: *` the first one does, and the other is 412.
 	//
 	// Only while the job is `new`: else 409 `job_state`.
 	//
@@ -40815,7 +40848,7 @@ func (c *ClientWithResponses) JobFileGetWithResponse(ctx context.Context, jobId 
 //
 // The body is the file. It takes the place of the file of its kind, and the job's version goes up by one; the same file once
 // more changes nothing. What is cut off, too large, of the wrong kind, or not what `Repr-Digest` says leaves the file as it
-// was. Of two who upload at once, the later one stays.
+// was. Of two who upload at once, the later one stays; with `If-None-Match: *` the first one does, and the other is 412.
 //
 // Staff may do this until the job is `completed`: then it is 409 `job_state`.
 //
@@ -41330,7 +41363,7 @@ func (c *ClientWithResponses) PortalJobFileGetWithResponse(ctx context.Context, 
 //
 // The body is the file. It takes the place of the file of its kind, and the job's version goes up by one; the same file once
 // more changes nothing. What is cut off, too large, of the wrong kind, or not what `Repr-Digest` says leaves the file as it
-// was. Of two who upload at once, the later one stays.
+// was. Of two who upload at once, the later one stays; with `If-None-Match: *` the first one does, and the other is 412.
 //
 // Only while the job is `new`: else 409 `job_state`.
 //

@@ -4260,6 +4260,9 @@ type FileDigest = string
 // FileIfMatch defines model for FileIfMatch.
 type FileIfMatch = string
 
+// FileIfNew defines model for FileIfNew.
+type FileIfNew = string
+
 // FileIfNoneMatch defines model for FileIfNoneMatch.
 type FileIfNoneMatch = string
 
@@ -5325,6 +5328,10 @@ type JobFilePutParams struct {
 	// the answer is 412.
 	IfMatch *FileIfMatch `json:"If-Match,omitempty"`
 
+	// IfNoneMatch With `*`, do it only when there is no such file yet; with ETags, only when the file is none with these. Otherwise the
+	// answer is 412, also for the same file once more.
+	IfNoneMatch *FileIfNew `json:"If-None-Match,omitempty"`
+
 	// ContentDisposition What the file is called, as `filename` or `filename*` (RFC 6266). Directories, control characters and what no file system
 	// takes are left out, and at most 200 bytes are kept. Without it, the file is called by its kind.
 	ContentDisposition *FileName `json:"Content-Disposition,omitempty"`
@@ -5595,6 +5602,10 @@ type PortalJobFilePutParams struct {
 	// IfMatch Do it only when the file is still the one with this ETag, which is its SHA-256, or with `*`, when there is one; otherwise
 	// the answer is 412.
 	IfMatch *FileIfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch With `*`, do it only when there is no such file yet; with ETags, only when the file is none with these. Otherwise the
+	// answer is 412, also for the same file once more.
+	IfNoneMatch *FileIfNew `json:"If-None-Match,omitempty"`
 
 	// ContentDisposition What the file is called, as `filename` or `filename*` (RFC 6266). Directories, control characters and what no file system
 	// takes are left out, and at most 200 bytes are kept. Without it, the file is called by its kind.
@@ -9156,6 +9167,21 @@ func (w *ServerInterfaceWrapper) JobFilePut(ctx echo.Context) error {
 
 		params.IfMatch = &IfMatch
 	}
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch FileIfNew
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
 	// ------------- Optional header parameter "Content-Disposition" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Content-Disposition")]; found {
 		var ContentDisposition FileName
@@ -10090,6 +10116,21 @@ func (w *ServerInterfaceWrapper) PortalJobFilePut(ctx echo.Context) error {
 		}
 
 		params.IfMatch = &IfMatch
+	}
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch FileIfNew
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "entity-tags"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
 	}
 	// ------------- Optional header parameter "Content-Disposition" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Content-Disposition")]; found {

@@ -69,11 +69,12 @@ func (v Versions) Check(current int64) error {
 	return fault.StaleVersion(current)
 }
 
-// Tags are the entity tags that an If-Match header accepts, of a resource that has no version: its tag as a whole counts.
-// The zero value accepts every one.
+// Tags are the entity tags that the headers If-Match and If-None-Match accept, of a resource that has no version: its tag as
+// a whole counts. The zero value accepts every one.
 type Tags struct {
-	given bool
-	list  []string
+	given  bool
+	list   []string
+	except string // as If-None-Match has them
 }
 
 // IfMatchTags reads an If-Match header; nil is no header. A weak tag accepts nothing (RFC 9110, 13.1.1).
@@ -85,7 +86,21 @@ func IfMatchTags(header *string) Tags {
 	return Tags{given: true, list: list}
 }
 
-// Accept tells whether the tag that the resource has is accepted; "" when there is no such resource, which the asterisk
+// Except gives the same tags without those that an If-None-Match header names; nil is no header. The asterisk leaves nothing
+// but that there is no such resource (RFC 9110, 13.1.2).
+func (t Tags) Except(header *string) Tags {
+	if header != nil {
+		t.except = *header
+	}
+	return t
+}
+
+// Excludes tells whether If-None-Match names the tag that the resource has; "" when there is no such resource.
+func (t Tags) Excludes(current string) bool {
+	return current != "" && t.except != "" && Matches(t.except, current)
+}
+
+// Accept tells whether If-Match names the tag that the resource has; "" when there is no such resource, which the asterisk
 // does not accept.
 func (t Tags) Accept(current string) bool {
 	return !t.given || current != "" && (slices.Contains(t.list, current) || slices.Contains(t.list, "*"))

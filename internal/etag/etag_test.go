@@ -51,6 +51,33 @@ func TestIfNoneMatchComparesTheTag(t *testing.T) {
 	require.True(t, etag.Matches(tag, `W/`+tag))
 }
 
+func TestTagsThatAreAccepted(t *testing.T) {
+	t.Parallel()
+	const tag = `"abc"`
+	every, either := "*", `"x", W/"abc"`
+	for _, test := range []struct {
+		match, noneMatch   *string
+		current            string
+		accepted, excluded bool
+	}{
+		{nil, nil, "", true, false},
+		{nil, nil, tag, true, false},
+		{&every, nil, "", false, false},
+		{&every, nil, tag, true, false},
+		{&either, nil, tag, false, false}, // RFC 9110, 13.1.1: compared strongly
+		{nil, &every, "", true, false},
+		{nil, &every, tag, true, true},
+		{nil, &either, "", true, false},
+		{nil, &either, tag, true, true}, // RFC 9110, 13.1.2: compared weakly
+		{nil, &either, `"abd"`, true, false},
+		{&every, &every, "", false, false},
+		{&every, &every, tag, true, true},
+	} {
+		tags := etag.IfMatchTags(test.match).Except(test.noneMatch)
+		require.Equal(t, []bool{test.accepted, test.excluded}, []bool{tags.Accept(test.current), tags.Excludes(test.current)}, test)
+	}
+}
+
 func TestParse(t *testing.T) {
 	t.Parallel()
 	tags, err := etag.Parse(`"a,b" ,W/"c", ""`)

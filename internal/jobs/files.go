@@ -44,14 +44,18 @@ func (j Job) judgeFile(by By, act jobstates.Act, kind string, tags etag.Tags) er
 	if file := j.file(kind); file != nil {
 		present = FileTag(*file)
 	}
-	if !tags.Accept(present) {
-		stale := &fault.Error{Kind: fault.Stale, Code: "stale_file", Detail: "The file is another one by now."}
-		if present == "" {
-			stale.Detail = "There is no such file (any more)."
-		}
-		return stale
+	var detail string
+	switch accepted := tags.Accept(present); {
+	case !accepted && present == "":
+		detail = "There is no such file (any more)."
+	case !accepted:
+		detail = "The file is another one by now."
+	case tags.Excludes(present):
+		detail = "There is a file already."
+	default:
+		return j.State().Check(by.side, act)
 	}
-	return j.State().Check(by.side, act)
+	return &fault.Error{Kind: fault.Stale, Code: "stale_file", Detail: detail}
 }
 
 // Stored is a file in its place.
