@@ -95,21 +95,13 @@ func (s *Server) PortalJobFileGet(ctx context.Context, request openapi.PortalJob
 }
 
 // jobFile is a file of a job as an answer.
-type jobFile struct {
-	download
-	reprDigest string
-}
+type jobFile struct{ download }
 
 // VisitJobFileGetResponse writes the file.
-func (f jobFile) VisitJobFileGetResponse(w http.ResponseWriter) error { return f.attach(w) }
+func (f jobFile) VisitJobFileGetResponse(w http.ResponseWriter) error { return f.serve(w) }
 
 // VisitPortalJobFileGetResponse writes the file.
-func (f jobFile) VisitPortalJobFileGetResponse(w http.ResponseWriter) error { return f.attach(w) }
-
-func (f jobFile) attach(w http.ResponseWriter) error {
-	w.Header().Set("Repr-Digest", f.reprDigest)
-	return f.serve(w)
-}
+func (f jobFile) VisitPortalJobFileGetResponse(w http.ResponseWriter) error { return f.serve(w) }
 
 func (s *Server) jobFile(ctx context.Context, by jobs.By, id uuid.UUID, kind openapi.JobFileKind) (*jobFile, error) {
 	file, err := jobs.GetFile(ctx, s.db, by, id, string(kind))
@@ -127,13 +119,10 @@ func (s *Server) jobFile(ctx context.Context, by jobs.By, id uuid.UUID, kind ope
 	if kind == openapi.JobFileKindSupport {
 		contentType = "application/octet-stream" // what senders call it means nothing to a browser
 	}
-	return &jobFile{
-		download: download{
-			ctx: ctx, reader: reader, contentType: contentType, fileName: file.Filename, attached: true,
-			digest: hex.EncodeToString(file.Sha256),
-		},
-		reprDigest: digests.Header(file.Sha256),
-	}, nil
+	return &jobFile{download{
+		ctx: ctx, reader: reader, contentType: contentType, fileName: file.Filename, attached: true,
+		digest: hex.EncodeToString(file.Sha256), reprDigest: digests.Header(file.Sha256),
+	}}, nil
 }
 
 // ToAPIJobFile shows what is known of a job's file.

@@ -102,9 +102,34 @@ func TestFilesOfAJob(t *testing.T) {
 		require.Equal(t, "%%EOF\n", string(last.Body))
 		again := caller.Must(t, 200, "GET", at+"input", nil, apitest.Header("Range", "bytes=-6"), apitest.Header("If-Range", `"another"`))
 		require.Equal(t, aPDF, string(again.Body))
-		caller.Must(t, 416, "GET", at+"input", nil, apitest.Header("Range", "bytes=100000-"))
+		requireOutOfRange(t, caller, at+"input", len(aPDF))
 		head := caller.Do(t, "HEAD", at+"input", nil)
 		require.Equal(t, []any{200, 0, fmt.Sprint(len(aPDF))}, []any{head.Status, len(head.Body), head.Header.Get("Content-Length")})
+	}
+}
+
+// requireOutOfRange: what a file does not have is refused like everything else, and nothing is said of the file but its size.
+func requireOutOfRange(t *testing.T, caller *apitest.Caller, at string, size int) {
+	t.Helper()
+	for asked, detail := range map[string]string{
+		"bytes=99999999-":             fmt.Sprintf("The file has %d bytes, and Range asks for others.", size),
+		"bytes=100000-100001,200000-": fmt.Sprintf("The file has %d bytes, and Range asks for others.", size),
+		"bytes=x":                     "Range does not ask for bytes, as bytes=0-1023 does.",
+		"bytes=20-10":                 "Range does not ask for bytes, as bytes=0-1023 does.",
+	} {
+		answer := caller.Must(t, 416, "GET", at, nil, apitest.Header("Range", asked))
+		problem := answer.Problem(t)
+		require.Equal(t, []string{"range_not_satisfiable", "Range Not Satisfiable", detail}, []string{problem.Code, problem.Title, problem.Detail}, asked)
+		require.Equal(t, fmt.Sprintf("bytes */%d", size), answer.Header.Get("Content-Range"), asked)
+		require.Equal(t, []string{"nosniff"}, answer.Header.Values("X-Content-Type-Options"))
+		if caller.Token != "" {
+			require.Equal(t, "no-store", answer.Header.Get("Cache-Control"))
+		}
+		for _, name := range []string{"ETag", "Repr-Digest", "Content-Disposition", "Content-Security-Policy"} {
+			require.Empty(t, answer.Header.Values(name), name)
+		}
+		head := caller.Must(t, 416, "HEAD", at, nil, apitest.Header("Range", asked))
+		require.Equal(t, answer.Header.Get("Content-Range"), head.Header.Get("Content-Range"))
 	}
 }
 

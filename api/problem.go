@@ -41,6 +41,7 @@ var statuses = map[fault.Kind]int{
 	fault.Stale:                http.StatusPreconditionFailed,
 	fault.TooLarge:             http.StatusRequestEntityTooLarge,
 	fault.UnsupportedMedia:     http.StatusUnsupportedMediaType,
+	fault.OutOfRange:           http.StatusRequestedRangeNotSatisfiable,
 	fault.Invalid:              http.StatusUnprocessableEntity,
 	fault.ConfirmationRequired: http.StatusPreconditionRequired,
 	fault.TooManyRequests:      http.StatusTooManyRequests,
@@ -147,6 +148,8 @@ func toProblem(known *fault.Error, status int, path, requestID string) openapi.P
 	switch status { // RFC 9110 has newer names than net/http
 	case http.StatusRequestEntityTooLarge:
 		problem.Title = "Content Too Large"
+	case http.StatusRequestedRangeNotSatisfiable:
+		problem.Title = "Range Not Satisfiable"
 	case http.StatusUnprocessableEntity:
 		problem.Title = "Unprocessable Content"
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"time"
@@ -60,6 +61,7 @@ type download struct {
 	contentType string
 	fileName    string
 	digest      string // which is its ETag
+	reprDigest  string // as the header has it; "" for none
 	attached    bool   // for keeping, not for showing in a browser
 }
 
@@ -85,15 +87,30 @@ func (d download) disposition() (word, policy string) {
 func (d download) serve(w http.ResponseWriter) error {
 	defer d.reader.Close()
 	header := w.Header()
+	before := header.Clone()
 	header.Set("Content-Type", d.contentType)
 	header.Set("ETag", `"`+d.digest+`"`)
+	if d.reprDigest != "" {
+		header.Set("Repr-Digest", d.reprDigest)
+	}
 	word, policy := d.disposition()
 	header.Set("Content-Security-Policy", policy)
 	header.Set("Content-Disposition", mime.FormatMediaType(word, map[string]string{"filename": d.fileName}))
 	// The time for reading goes on while the answer is written, and would end it.
 	_ = requestOf(d.ctx).controller.SetReadDeadline(time.Time{})
 	content := &downloadReader{Reader: d.reader, controller: requestOf(d.ctx).controller}
-	http.ServeContent(&downloadWriter{ResponseWriter: w, content: content}, requestOf(d.ctx).http, "", time.Time{}, content)
+	writer := &downloadWriter{ResponseWriter: w, content: content}
+	http.ServeContent(writer, requestOf(d.ctx).http, "", time.Time{}, content)
+	if writer.isRefused {
+		refused := &fault.Error{Kind: fault.OutOfRange, Code: "range_not_satisfiable", Detail: "Range does not ask for bytes, as bytes=0-1023 does."}
+		if header.Get("Content-Range") != "" {
+			refused.Detail = fmt.Sprintf("The file has %d bytes, and Range asks for others.", d.reader.Size())
+		}
+		clear(header) // of what is about the file
+		maps.Copy(header, before)
+		header.Set("Content-Range", fmt.Sprintf("bytes */%d", d.reader.Size()))
+		return refused
+	}
 	if content.failed != nil {
 		// Ended as if it were whole it would pass for the file.
 		panic(fmt.Errorf("%w: %w", http.ErrAbortHandler, content.failed))
@@ -120,10 +137,27 @@ func (d *downloadReader) Read(into []byte) (int, error) {
 // sentPiece is how much of a file is sent at a time: what comes to it within the time of a piece is no stalled reader.
 const sentPiece = 128 << 10
 
-// downloadWriter has files go from the disk to the connection without passing through the program, where they can.
+// downloadWriter has files go from the disk to the connection without passing through the program, where they can. That a
+// range is refused it notes, and leaves the words to others.
 type downloadWriter struct {
 	http.ResponseWriter
-	content *downloadReader
+	content   *downloadReader
+	isRefused bool
+}
+
+// WriteHeader begins the answer.
+func (d *downloadWriter) WriteHeader(status int) {
+	if d.isRefused = status == http.StatusRequestedRangeNotSatisfiable; !d.isRefused {
+		d.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Write goes on with the answer.
+func (d *downloadWriter) Write(part []byte) (int, error) {
+	if d.isRefused {
+		return len(part), nil
+	}
+	return d.ResponseWriter.Write(part)
 }
 
 // ReadFrom sends what http.ServeContent copies: a number of bytes of the content, from where it was set to.

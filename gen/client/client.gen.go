@@ -4463,6 +4463,10 @@ type PreconditionFailed = Problem
 // new members may appear.
 type PublishingNotAllowed = Problem
 
+// RangeNotSatisfiable What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type RangeNotSatisfiable = Problem
+
 // RequestState What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type RequestState = Problem
@@ -31257,6 +31261,11 @@ type JobFileGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// JobFileGetResponse416Headers the declared response headers of an HTTP 416 response for JobFileGet
+type JobFileGetResponse416Headers struct {
+	ContentRange string
+}
+
 // JobFileGetResponse429Headers the declared response headers of an HTTP 429 response for JobFileGet
 type JobFileGetResponse429Headers struct {
 	RetryAfter int32
@@ -31282,6 +31291,8 @@ type JobFileGetResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON416 the response for an HTTP 416 `application/problem+json` response
+	ApplicationproblemJSON416 *RangeNotSatisfiable
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -31298,6 +31309,8 @@ type JobFileGetResponse struct {
 	Headers401 *JobFileGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *JobFileGetResponse403Headers
+	// Headers416 the parsed response headers for an HTTP 416 response
+	Headers416 *JobFileGetResponse416Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *JobFileGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -31332,6 +31345,11 @@ func (r JobFileGetResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r JobFileGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON416 returns the response for an HTTP 416 `application/problem+json` response
+func (r JobFileGetResponse) GetApplicationproblemJSON416() *RangeNotSatisfiable {
+	return r.ApplicationproblemJSON416
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -34573,6 +34591,11 @@ type PortalJobFileGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// PortalJobFileGetResponse416Headers the declared response headers of an HTTP 416 response for PortalJobFileGet
+type PortalJobFileGetResponse416Headers struct {
+	ContentRange string
+}
+
 // PortalJobFileGetResponse429Headers the declared response headers of an HTTP 429 response for PortalJobFileGet
 type PortalJobFileGetResponse429Headers struct {
 	RetryAfter int32
@@ -34598,6 +34621,8 @@ type PortalJobFileGetResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON416 the response for an HTTP 416 `application/problem+json` response
+	ApplicationproblemJSON416 *RangeNotSatisfiable
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -34614,6 +34639,8 @@ type PortalJobFileGetResponse struct {
 	Headers401 *PortalJobFileGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *PortalJobFileGetResponse403Headers
+	// Headers416 the parsed response headers for an HTTP 416 response
+	Headers416 *PortalJobFileGetResponse416Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *PortalJobFileGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -34648,6 +34675,11 @@ func (r PortalJobFileGetResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r PortalJobFileGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON416 returns the response for an HTTP 416 `application/problem+json` response
+func (r PortalJobFileGetResponse) GetApplicationproblemJSON416() *RangeNotSatisfiable {
+	return r.ApplicationproblemJSON416
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -37643,6 +37675,11 @@ type TermsCurrentDocumentGetResponse304Headers struct {
 	ETag string
 }
 
+// TermsCurrentDocumentGetResponse416Headers the declared response headers of an HTTP 416 response for TermsCurrentDocumentGet
+type TermsCurrentDocumentGetResponse416Headers struct {
+	ContentRange string
+}
+
 // TermsCurrentDocumentGetResponse503Headers the declared response headers of an HTTP 503 response for TermsCurrentDocumentGet
 type TermsCurrentDocumentGetResponse503Headers struct {
 	RetryAfter *int32
@@ -37655,6 +37692,8 @@ type TermsCurrentDocumentGetResponse struct {
 	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON416 the response for an HTTP 416 `application/problem+json` response
+	ApplicationproblemJSON416 *RangeNotSatisfiable
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -37665,6 +37704,8 @@ type TermsCurrentDocumentGetResponse struct {
 	Headers206 *TermsCurrentDocumentGetResponse206Headers
 	// Headers304 the parsed response headers for an HTTP 304 response
 	Headers304 *TermsCurrentDocumentGetResponse304Headers
+	// Headers416 the parsed response headers for an HTTP 416 response
+	Headers416 *TermsCurrentDocumentGetResponse416Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *TermsCurrentDocumentGetResponse503Headers
 }
@@ -37677,6 +37718,11 @@ func (r TermsCurrentDocumentGetResponse) GetApplicationproblemJSON400() *BadRequ
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r TermsCurrentDocumentGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON416 returns the response for an HTTP 416 `application/problem+json` response
+func (r TermsCurrentDocumentGetResponse) GetApplicationproblemJSON416() *RangeNotSatisfiable {
+	return r.ApplicationproblemJSON416
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -37865,6 +37911,11 @@ type TermsDocumentGetResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// TermsDocumentGetResponse416Headers the declared response headers of an HTTP 416 response for TermsDocumentGet
+type TermsDocumentGetResponse416Headers struct {
+	ContentRange string
+}
+
 // TermsDocumentGetResponse429Headers the declared response headers of an HTTP 429 response for TermsDocumentGet
 type TermsDocumentGetResponse429Headers struct {
 	RetryAfter int32
@@ -37886,6 +37937,8 @@ type TermsDocumentGetResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON416 the response for an HTTP 416 `application/problem+json` response
+	ApplicationproblemJSON416 *RangeNotSatisfiable
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -37902,6 +37955,8 @@ type TermsDocumentGetResponse struct {
 	Headers401 *TermsDocumentGetResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *TermsDocumentGetResponse403Headers
+	// Headers416 the parsed response headers for an HTTP 416 response
+	Headers416 *TermsDocumentGetResponse416Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *TermsDocumentGetResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -37926,6 +37981,11 @@ func (r TermsDocumentGetResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r TermsDocumentGetResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON416 returns the response for an HTTP 416 `application/problem+json` response
+func (r TermsDocumentGetResponse) GetApplicationproblemJSON416() *RangeNotSatisfiable {
+	return r.ApplicationproblemJSON416
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -51345,6 +51405,13 @@ func ParseJobFileGetResponse(rsp *http.Response) (*JobFileGetResponse, error) {
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 416:
+		var dest RangeNotSatisfiable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON416 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -51481,6 +51548,16 @@ func ParseJobFileGetResponse(rsp *http.Response) (*JobFileGetResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 416:
+		var headers JobFileGetResponse416Headers
+		if values := rsp.Header.Values("Content-Range"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Range", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentRange = value
+		}
+		response.Headers416 = &headers
 	case rsp.StatusCode == 429:
 		var headers JobFileGetResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -54859,6 +54936,13 @@ func ParsePortalJobFileGetResponse(rsp *http.Response) (*PortalJobFileGetRespons
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 416:
+		var dest RangeNotSatisfiable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON416 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -54995,6 +55079,16 @@ func ParsePortalJobFileGetResponse(rsp *http.Response) (*PortalJobFileGetRespons
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 416:
+		var headers PortalJobFileGetResponse416Headers
+		if values := rsp.Header.Values("Content-Range"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Range", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentRange = value
+		}
+		response.Headers416 = &headers
 	case rsp.StatusCode == 429:
 		var headers PortalJobFileGetResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -58101,6 +58195,13 @@ func ParseTermsCurrentDocumentGetResponse(rsp *http.Response) (*TermsCurrentDocu
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 416:
+		var dest RangeNotSatisfiable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON416 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -58176,6 +58277,16 @@ func ParseTermsCurrentDocumentGetResponse(rsp *http.Response) (*TermsCurrentDocu
 			headers.ETag = value
 		}
 		response.Headers304 = &headers
+	case rsp.StatusCode == 416:
+		var headers TermsCurrentDocumentGetResponse416Headers
+		if values := rsp.Header.Values("Content-Range"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Range", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentRange = value
+		}
+		response.Headers416 = &headers
 	case rsp.StatusCode == 503:
 		var headers TermsCurrentDocumentGetResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -58354,6 +58465,13 @@ func ParseTermsDocumentGetResponse(rsp *http.Response) (*TermsDocumentGetRespons
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 416:
+		var dest RangeNotSatisfiable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON416 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -58456,6 +58574,16 @@ func ParseTermsDocumentGetResponse(rsp *http.Response) (*TermsDocumentGetRespons
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 416:
+		var headers TermsDocumentGetResponse416Headers
+		if values := rsp.Header.Values("Content-Range"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Range", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentRange = value
+		}
+		response.Headers416 = &headers
 	case rsp.StatusCode == 429:
 		var headers TermsDocumentGetResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {

@@ -4441,6 +4441,10 @@ type PreconditionFailed = Problem
 // new members may appear.
 type PublishingNotAllowed = Problem
 
+// RangeNotSatisfiable What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
+// new members may appear.
+type RangeNotSatisfiable = Problem
+
 // RequestState What went wrong (RFC 9457). Kinds of problems have members of their own beside the common ones; new kinds and
 // new members may appear.
 type RequestState = Problem
@@ -11532,7 +11536,14 @@ type PreconditionFailedApplicationProblemPlusJSONResponse Problem
 
 type PublishingNotAllowedApplicationProblemPlusJSONResponse Problem
 
-type RangeNotSatisfiableTextResponse string
+type RangeNotSatisfiableResponseHeaders struct {
+	ContentRange string
+}
+type RangeNotSatisfiableApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers RangeNotSatisfiableResponseHeaders
+}
 
 type RequestStateApplicationProblemPlusJSONResponse Problem
 
@@ -23510,14 +23521,20 @@ func (response JobFileGet404ApplicationProblemPlusJSONResponse) VisitJobFileGetR
 	return err
 }
 
-type JobFileGet416TextResponse RangeNotSatisfiableTextResponse
+type JobFileGet416ApplicationProblemPlusJSONResponse struct {
+	RangeNotSatisfiableApplicationProblemPlusJSONResponse
+}
 
-func (response JobFileGet416TextResponse) VisitJobFileGetResponse(w http.ResponseWriter) error {
+func (response JobFileGet416ApplicationProblemPlusJSONResponse) VisitJobFileGetResponse(w http.ResponseWriter) error {
 
-	w.Header().Set("Content-Type", "text/plain")
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Content-Range", fmt.Sprint(response.Headers.ContentRange))
 	w.WriteHeader(416)
-
-	_, err := w.Write([]byte(fmt.Sprint(response)))
+	_, err := buf.WriteTo(w)
 	return err
 }
 
@@ -28098,14 +28115,20 @@ func (response PortalJobFileGet404ApplicationProblemPlusJSONResponse) VisitPorta
 	return err
 }
 
-type PortalJobFileGet416TextResponse RangeNotSatisfiableTextResponse
+type PortalJobFileGet416ApplicationProblemPlusJSONResponse struct {
+	RangeNotSatisfiableApplicationProblemPlusJSONResponse
+}
 
-func (response PortalJobFileGet416TextResponse) VisitPortalJobFileGetResponse(w http.ResponseWriter) error {
+func (response PortalJobFileGet416ApplicationProblemPlusJSONResponse) VisitPortalJobFileGetResponse(w http.ResponseWriter) error {
 
-	w.Header().Set("Content-Type", "text/plain")
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Content-Range", fmt.Sprint(response.Headers.ContentRange))
 	w.WriteHeader(416)
-
-	_, err := w.Write([]byte(fmt.Sprint(response)))
+	_, err := buf.WriteTo(w)
 	return err
 }
 
@@ -32107,14 +32130,20 @@ func (response TermsCurrentDocumentGet404ApplicationProblemPlusJSONResponse) Vis
 	return err
 }
 
-type TermsCurrentDocumentGet416TextResponse RangeNotSatisfiableTextResponse
+type TermsCurrentDocumentGet416ApplicationProblemPlusJSONResponse struct {
+	RangeNotSatisfiableApplicationProblemPlusJSONResponse
+}
 
-func (response TermsCurrentDocumentGet416TextResponse) VisitTermsCurrentDocumentGetResponse(w http.ResponseWriter) error {
+func (response TermsCurrentDocumentGet416ApplicationProblemPlusJSONResponse) VisitTermsCurrentDocumentGetResponse(w http.ResponseWriter) error {
 
-	w.Header().Set("Content-Type", "text/plain")
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Content-Range", fmt.Sprint(response.Headers.ContentRange))
 	w.WriteHeader(416)
-
-	_, err := w.Write([]byte(fmt.Sprint(response)))
+	_, err := buf.WriteTo(w)
 	return err
 }
 
@@ -32536,14 +32565,20 @@ func (response TermsDocumentGet404ApplicationProblemPlusJSONResponse) VisitTerms
 	return err
 }
 
-type TermsDocumentGet416TextResponse RangeNotSatisfiableTextResponse
+type TermsDocumentGet416ApplicationProblemPlusJSONResponse struct {
+	RangeNotSatisfiableApplicationProblemPlusJSONResponse
+}
 
-func (response TermsDocumentGet416TextResponse) VisitTermsDocumentGetResponse(w http.ResponseWriter) error {
+func (response TermsDocumentGet416ApplicationProblemPlusJSONResponse) VisitTermsDocumentGetResponse(w http.ResponseWriter) error {
 
-	w.Header().Set("Content-Type", "text/plain")
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Content-Range", fmt.Sprint(response.Headers.ContentRange))
 	w.WriteHeader(416)
-
-	_, err := w.Write([]byte(fmt.Sprint(response)))
+	_, err := buf.WriteTo(w)
 	return err
 }
 

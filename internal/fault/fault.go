@@ -25,6 +25,7 @@ const (
 	Stale                            // the resource has another version than the caller expects
 	TooLarge                         // the body is larger than allowed
 	UnsupportedMedia                 // the body has a media type that is not taken
+	OutOfRange                       // bytes that a file does not have
 	Invalid                          // members of the body are wrong
 	ConfirmationRequired             // it happens only when confirmed
 	TooManyRequests                  // slower, please
