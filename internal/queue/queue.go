@@ -159,6 +159,7 @@ func (q *Queue) Run(ctx context.Context, databaseURL string) error {
 		return err
 	case <-time.After(finishTime + cancelTime):
 		q.log.ErrorContext(ctx, "background work does not end in time and is left behind")
+		go pool.Close() // what is left behind does nothing more; this waits for it
 		return nil
 	}
 }

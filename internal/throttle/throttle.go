@@ -156,9 +156,10 @@ func Sweep(ctx context.Context, database *postgres.DB) error {
 }
 
 func tooMany(wait time.Duration) error {
+	whole := (wait + time.Second - 1).Truncate(time.Second)
 	return &fault.Error{
 		Kind: fault.TooManyRequests, Code: "too_many_attempts", Detail: "There were too many attempts. Wait before the next.",
-		RetryAfter: max(wait, time.Second),
+		RetryAfter: max(whole, time.Second),
 	}
 }
 
