@@ -132,7 +132,7 @@ func (u Upload) read() (received Received, expected digests.Expected, err error)
 	return received, expected, nil
 }
 
-// mediaType is a type, a subtype and parameters (RFC 9110, 8.3.1).
+// mediaType is a type, a subtype and parameters (RFC 9110, 8.3.1). The parser of the standard library refuses some that are right.
 var mediaType = func() *regexp.Regexp {
 	const word = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 	const parameter = word + `=(?:` + word + `|"(?:[^"\\]|\\.)*")`
